@@ -1,0 +1,78 @@
+# Every target that runs something prepares .venv first, when it is missing, unusable, or older than pyproject.toml or
+# constraints.txt.
+
+.DEFAULT_GOAL := help
+.PHONY: help search ui export test check clean FORCE
+
+# The interpreter that makes .venv. Without it: the first that runs and is supported.
+PYTHON ?=
+
+READY := .venv/.ready
+
+# $(call option,--trials,TRIALS) is --trials '5' when TRIALS=5 is given, nothing otherwise.
+option = $(if $($(2)),$(1) '$(subst ','\'',$($(2)))')
+SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call option,--images,IMAGES) \
+	$(call option,--budget,BUDGET) $(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
+	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
+	$(call option,--seed,SEED) $(call option,--study,STUDY)
+
+help:
+	@echo 'make search   find the best network within the budget; prints where to look next'
+	@echo 'make ui       browse the trials in MLflow, on this machine only (PORT=)'
+	@echo 'make export   write the winner in every format to export/ (STUDY=)'
+	@echo 'make test     run the tests'
+	@echo 'make check    check format, lint, types and layering'
+	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
+	@echo
+	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES=;'
+	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
+
+search: $(READY)
+	@.venv/bin/kerastuna search $(SEARCH_OPTIONS) $(ARGS)
+
+ui: $(READY)
+	@.venv/bin/kerastuna ui $(call option,--port,PORT) $(ARGS)
+
+export: $(READY)
+	@.venv/bin/kerastuna export $(call option,--study,STUDY) $(ARGS)
+
+test: $(READY)
+	.venv/bin/pytest $(ARGS)
+
+check: $(READY)
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
+	.venv/bin/lint-imports --no-logo
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage htmlcov
+	find . \( -path ./.git -o -path ./mlruns -o -path ./data -o -path ./export \) -prune \
+	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# A virtual environment holds absolute paths: one made in another folder, or by a Python that is gone, is made anew.
+UNUSABLE := $(shell grep -qsF "$$(pwd -P)/.venv/bin/python" .venv/bin/pip && .venv/bin/python -c '' || echo yes)
+
+# pip's editable install is an import hook, which pyright does not run: it follows .venv/typings instead.
+$(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
+	@set -e; \
+	if [ -n "$(UNUSABLE)" ]; then \
+	    for python in $(if $(PYTHON),'$(subst ','\'',$(PYTHON))',python3.13 python3.12 python3.11 python3) ''; do \
+	        "$$python" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	            >/dev/null 2>&1 && break; \
+	    done; \
+	    if [ -z "$$python" ]; then \
+	        echo "No usable Python found$(if $(PYTHON), in PYTHON=$(PYTHON)): Kerastuna needs 3.11, 3.12 or 3.13 with" \
+	            'venv. Install one (Debian: apt install python3-venv), or name it: make PYTHON=/path/to/python3.12' >&2; \
+	        exit 1; \
+	    fi; \
+	fi; \
+	echo 'Preparing .venv, this takes a minute or two' >&2; \
+	if [ -n "$(UNUSABLE)" ]; then "$$python" -m venv --clear .venv; fi; \
+	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,dev; else extras=export,dev; fi; \
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
+	mkdir -p .venv/typings/kerastuna; \
+	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \
+	touch $(READY)
+
+FORCE:
