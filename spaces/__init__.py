@@ -1,0 +1,66 @@
+"""What may be searched: pure descriptions of networks, their exact cost, and the spaces they come from."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .architecture import (
+    Activation,
+    Architecture,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Layer,
+    MaxPooling2D,
+)
+from .cost import Cost, LayerCost, cost, count_params
+from .errors import InfeasibleArchitecture, InputError, KerastunaError
+from .recipe import Recipe
+from .references import REFERENCES, Reference
+
+if TYPE_CHECKING:
+    from .convnet import ConvNet
+    from .space import SearchSpace, build_model
+
+__all__ = [
+    "REFERENCES",
+    "Activation",
+    "Architecture",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
+    "ConvNet",
+    "Cost",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "InfeasibleArchitecture",
+    "InputError",
+    "KerastunaError",
+    "Layer",
+    "LayerCost",
+    "MaxPooling2D",
+    "Recipe",
+    "Reference",
+    "SearchSpace",
+    "build_model",
+    "cost",
+    "count_params",
+]
+
+# These import Keras, which takes seconds: only when they are asked for.
+_LAZY = {"ConvNet": "convnet", "SearchSpace": "space", "build_model": "space"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

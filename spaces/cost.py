@@ -1,0 +1,143 @@
+"""The exact cost of an architecture in closed form, before any Keras layer exists."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import final
+
+from .architecture import (
+    Architecture,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    SameShape,
+    Shape,
+    Window,
+)
+
+BYTES_PER_ACTIVATION = 4  # float32
+
+
+@final
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer costs for one image.
+
+    Attributes:
+        name, kind: as in the architecture and in the Keras model.
+        output_shape: without the batch.
+        trainable, non_trainable: parameters; the latter are BatchNormalization's moving statistics.
+        macs: multiply-accumulates of a convolution or dense layer, 0 for every other kind.
+        activation_bytes: input plus output, float32.
+        receptive_field: input pixels along one side (the longer one) that one output value can see.
+    """
+
+    name: str
+    kind: str
+    output_shape: Shape
+    trainable: int
+    non_trainable: int
+    macs: int
+    activation_bytes: int
+    receptive_field: int
+
+    @property
+    def params(self) -> int:
+        """All parameters, as `keras.Model.count_params` counts them."""
+        return self.trainable + self.non_trainable
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """What an architecture costs: the sums over its layers, and the layers themselves."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def trainable(self) -> int:
+        return sum(layer.trainable for layer in self.layers)
+
+    @property
+    def non_trainable(self) -> int:
+        return sum(layer.non_trainable for layer in self.layers)
+
+    @property
+    def params(self) -> int:
+        """All parameters, as `keras.Model.count_params` counts them."""
+        return self.trainable + self.non_trainable
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all convolutions and dense layers for one image."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def peak_activation_bytes(self) -> int:
+        """The largest input plus output of a layer, float32, one image."""
+        return max(layer.activation_bytes for layer in self.layers)
+
+
+def cost(architecture: Architecture) -> Cost:
+    """The exact cost of `architecture`; raises InfeasibleArchitecture where its layers do not fit its input."""
+    layers: list[LayerCost] = []
+    shape: Shape = architecture.input_shape
+    whole = architecture.input_shape[:2]
+    field, pixels_per_step = (1, 1), 1
+    for name, layer, output in zip(architecture.names, architecture.layers, architecture.shapes, strict=True):
+        if isinstance(layer, Window):
+            height, width = ((side - 1) * pixels_per_step for side in layer.window)
+            field = min(whole[0], field[0] + height), min(whole[1], field[1] + width)
+            pixels_per_step *= layer.step[0]
+        elif not isinstance(layer, SameShape):
+            field = whole
+        trainable, non_trainable = _parameters(layer, shape)
+        layers.append(
+            LayerCost(
+                name=name,
+                kind=layer.kind,
+                output_shape=output,
+                trainable=trainable,
+                non_trainable=non_trainable,
+                macs=_macs(layer, shape, output),
+                activation_bytes=BYTES_PER_ACTIVATION * (prod(shape) + prod(output)),
+                receptive_field=max(field),
+            )
+        )
+        shape = output
+    return Cost(tuple(layers))
+
+
+def count_params(architecture: Architecture) -> int:
+    """All parameters of `architecture`, as Keras counts them; raises InfeasibleArchitecture like `cost`."""
+    inputs = (architecture.input_shape, *architecture.shapes)
+    return sum(sum(_parameters(layer, shape)) for layer, shape in zip(architecture.layers, inputs, strict=False))
+
+
+def _parameters(layer: Layer, shape: Shape) -> tuple[int, int]:
+    """Trainable and non-trainable parameters of a layer whose input has `shape`."""
+    channels = shape[-1]
+    match layer:
+        case Conv2D(filters=filters, use_bias=use_bias):
+            return (prod(layer.window) * channels + use_bias) * filters, 0
+        case DepthwiseConv2D(depth_multiplier=multiplier, use_bias=use_bias):
+            return (prod(layer.window) + use_bias) * channels * multiplier, 0
+        case Dense(units=units, use_bias=use_bias):
+            return (channels + use_bias) * units, 0
+        case BatchNormalization():
+            return 2 * channels, 2 * channels
+        case _:
+            return 0, 0
+
+
+def _macs(layer: Layer, shape: Shape, output: Shape) -> int:
+    match layer:
+        case Conv2D():
+            return prod(output) * prod(layer.window) * shape[-1]
+        case DepthwiseConv2D():
+            return prod(output) * prod(layer.window)
+        case Dense(units=units):
+            return shape[-1] * units
+        case _:
+            return 0

@@ -1,0 +1,90 @@
+"""Published networks as points of `ConvNet`: the course assignments (EIP, session 2) that Kerastuna starts from.
+
+All were made for MNIST under 15,000 parameters and reported the test accuracy that they also chose by. Their shared
+recipe is Adam with the learning rate 0.003 / (1 + 0.319 e) at epoch e, for 20 epochs; `eip_1` used a flat 0.001.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import final
+
+HyperparameterValues = Mapping[str, int | float | str | bool]
+
+_SCHEDULE: HyperparameterValues = {"learning_rate": 0.003, "decay": "inverse_time", "decay_rate": 0.319}
+
+
+@final
+@dataclass(frozen=True)
+class Reference:
+    """A published network.
+
+    Attributes:
+        name: such as "eip_3".
+        values: its hyperparameters in `ConvNet`, the active ones only.
+        reported_test_accuracy: as published, one run each, chosen on the test set.
+        note: what was published of it and what was not.
+    """
+
+    name: str
+    values: HyperparameterValues
+    reported_test_accuracy: float
+    note: str
+
+
+def _point(blocks: str, head: str, batch_size: int, **recipe: int | float | str | bool) -> HyperparameterValues:
+    """`blocks` as in "16-32-p16 16-32+p10": a block a word, "-p" before its pooling, "+p" after it."""
+    words = blocks.split()
+    values: dict[str, int | float | str | bool] = {"blocks": len(words)}
+    for number, word in enumerate(words, start=1):
+        block = f"block{number}"
+        convs, after, after_width = word.partition("+p")
+        convs, before, before_width = convs.partition("-p")
+        widths = [int(width) for width in convs.split("-")]
+        values[f"{block}_convs"] = len(widths)
+        values |= {f"{block}_conv{conv}": width for conv, width in enumerate(widths, start=1)}
+        values[f"{block}_pointwise"] = "before_pool" if before else "after_pool" if after else "none"
+        if before or after:
+            values[f"{block}_pointwise_width"] = int(before_width or after_width)
+    values |= {"head_pointwise": False, "head": head, "dropout": 0.1, "batch_size": batch_size}
+    return MappingProxyType({**values, **(recipe or _SCHEDULE)})
+
+
+REFERENCES: Mapping[str, Reference] = MappingProxyType(
+    {
+        reference.name: reference
+        for reference in (
+            Reference(
+                "eip_1",
+                _point("16-32-p16 16-32-p16", "conv", 32, learning_rate=0.001, decay="constant"),
+                0.9934,
+                "architecture and recipe as published; over 15,000 parameters",
+            ),
+            Reference(
+                "eip_2",
+                _point("16-32-p16 16-32-p16", "conv", 128),
+                0.9938,
+                "architecture and recipe as published, but from fresh weights: the original went on from eip_1's",
+            ),
+            Reference(
+                "eip_3",
+                _point("16-32-p16 16-32+p10", "conv", 64),
+                0.9941,
+                "architecture and recipe as published",
+            ),
+            Reference(
+                "eip_4",
+                _point("16-32-p16 16-24+p10", "conv", 64),
+                0.9944,
+                "not the original: only fewer kernels in the second block were published; these widths are our choice",
+            ),
+            Reference(
+                "eip_5",
+                _point("14-40-p10 16-46+p10", "gap", 64),
+                0.9946,
+                "not the original: one network of the space with its published counts; these widths are our choice",
+            ),
+        )
+    }
+)
+"""The reference networks by name."""
