@@ -1,0 +1,58 @@
+"""How a space is searched: the tuner, its oracle, the budget, and what they raise."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .budget import Budget, Size
+    from .data import Dataset, load_dataset, load_test
+    from .errors import (
+        DataError,
+        DeviceError,
+        InfeasibleArchitecture,
+        InputError,
+        KerastunaError,
+        OverBudget,
+        SearchFailed,
+        SpaceError,
+        StudyError,
+    )
+    from .observer import SearchObserver
+    from .oracle import OptunaOracle
+    from .tuner import OptunaTuner
+
+__all__ = [
+    "Budget",
+    "DataError",
+    "Dataset",
+    "DeviceError",
+    "InfeasibleArchitecture",
+    "InputError",
+    "KerastunaError",
+    "OptunaOracle",
+    "OptunaTuner",
+    "OverBudget",
+    "SearchFailed",
+    "SearchObserver",
+    "Size",
+    "SpaceError",
+    "StudyError",
+    "load_dataset",
+    "load_test",
+]
+
+# The command answers --help and a wrong argument without importing any of this.
+_MODULES = {
+    "budget": ("Budget", "Size"),
+    "data": ("Dataset", "load_dataset", "load_test"),
+    "observer": ("SearchObserver",),
+    "oracle": ("OptunaOracle",),
+    "tuner": ("OptunaTuner",),
+}
+_LAZY = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY.get(name, 'errors')}", __name__), name)
