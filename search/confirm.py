@@ -1,0 +1,346 @@
+"""Confirmation: the best trials again on fresh seeds, the winner by its mean, the test set opened once for it."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import keras
+import keras_tuner
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial
+
+from .data import Dataset
+from .errors import InputError, SearchFailed
+from .records import finite_metrics, leaderboard
+from .samplers import derive_seed
+from .study import HYPERPARAMETERS, is_maximized
+from .training import EpochMetrics, EpochReporter
+
+CONFIRMATIONS = "confirmations"
+"""User attribute of a study: trial number -> seed -> {"value", "history"}, so that nothing is trained twice."""
+OPENINGS = "test_openings"
+"""User attribute of a study: the ledger of the test set's openings, in order."""
+CHAMPION = "champion"
+"""User attribute of a study: the record of its confirmed winner."""
+
+
+class ConfirmationObserver(Protocol):
+    """Told of every training of a confirmation."""
+
+    def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
+        """A training begins, to "confirm" a candidate or for the "final" model."""
+        ...
+
+    def epoch_ended(self, trial: int, epoch: int, metrics: EpochMetrics) -> None:
+        """An epoch, from 1, ended."""
+        ...
+
+    def training_ended(self, trial: int, value: float | None) -> None:
+        """A training ended with the objective at its last epoch; None where there were no validation images."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that was trained again on fresh seeds.
+
+    Attributes:
+        trial: its number; `params` and `summary` of its network.
+        search_value: its objective in the search.
+        values: the objective at the last epoch, seed by seed; `histories`: the metrics of every epoch.
+    """
+
+    trial: int
+    params: int | None
+    summary: str
+    search_value: float
+    values: tuple[float, ...]
+    histories: tuple[tuple[EpochMetrics, ...], ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def std(self) -> float:
+        """Of the sample; 0 for a single seed."""
+        return spread(self.values)
+
+
+@final
+@dataclass(frozen=True)
+class Opening:
+    """One opening of the test set, as it stands in the ledger.
+
+    Attributes:
+        opening: its number in this study, from 1.
+        time: UTC, ISO 8601.
+        study, trial, purpose: for which winner, and what for.
+    """
+
+    opening: int
+    time: str
+    study: str
+    trial: int
+    purpose: str
+
+
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation of a sample; 0 where there is one value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def fresh_seeds(study_seed: int, count: int) -> list[int]:
+    """The seeds of a confirmation: the same for every candidate, none of them a seed of the search."""
+    return [derive_seed(study_seed, "confirmation", index) for index in range(count)]
+
+
+def confirm_candidates(
+    study: optuna.Study,
+    hypermodel: keras_tuner.HyperModel,
+    space: keras_tuner.HyperParameters,
+    dataset: Dataset,
+    *,
+    objective: str,
+    epochs: int,
+    top: int,
+    seeds: Sequence[int],
+    observer: ConfirmationObserver,
+) -> list[Candidate]:
+    """The `top` best complete trials, each trained on every seed; the best mean first, of equals the smaller network.
+
+    Each result is kept in the study as soon as it is there: an interrupted confirmation goes on where it was. Raises
+    SearchFailed when the study has no complete trial.
+    """
+    maximize = is_maximized(study)
+    trials = leaderboard(study.get_trials(deepcopy=False), maximize=maximize)[:top]
+    if not trials:
+        raise SearchFailed(f"study {study.study_name!r} has no complete trial to confirm: search with more trials")
+    candidates = [
+        _confirm(study, trial, hypermodel, space, dataset, objective, epochs, seeds, observer) for trial in trials
+    ]
+    sign = -1 if maximize else 1
+    return sorted(candidates, key=lambda c: (sign * c.mean, math.inf if c.params is None else c.params, c.trial))
+
+
+def _confirm(
+    study: optuna.Study,
+    trial: FrozenTrial,
+    hypermodel: keras_tuner.HyperModel,
+    space: keras_tuner.HyperParameters,
+    dataset: Dataset,
+    objective: str,
+    epochs: int,
+    seeds: Sequence[int],
+    observer: ConfirmationObserver,
+) -> Candidate:
+    known = study.user_attrs.get(CONFIRMATIONS, {})
+    results: dict[str, Any] = dict(known.get(str(trial.number), {}))
+    summary = str(trial.user_attrs.get("summary", ""))
+    for seed in seeds:
+        if str(seed) in results:
+            continue
+        observer.training_started(trial.number, seed, summary, "confirm")
+        _, history = train(
+            hypermodel,
+            values_of(space, trial),
+            seed,
+            dataset.x_train,
+            dataset.y_train,
+            epochs,
+            validation=(dataset.x_validation, dataset.y_validation),
+            report=lambda epoch, metrics: observer.epoch_ended(trial.number, epoch, metrics),
+        )
+        value = history[-1][objective]
+        if not math.isfinite(value):
+            raise SearchFailed(
+                f"{objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
+            )
+        results[str(seed)] = {"value": value, "history": [finite_metrics(epoch) for epoch in history]}
+        study.set_user_attr(CONFIRMATIONS, study.user_attrs.get(CONFIRMATIONS, {}) | {str(trial.number): results})
+        observer.training_ended(trial.number, value)
+    kept = [results[str(seed)] for seed in seeds]
+    return Candidate(
+        trial=trial.number,
+        params=trial.user_attrs.get("params"),
+        summary=summary,
+        search_value=float(trial.value or 0.0),
+        values=tuple(result["value"] for result in kept),
+        histories=tuple(tuple(result["history"]) for result in kept),
+    )
+
+
+def values_of(space: keras_tuner.HyperParameters, trial: FrozenTrial) -> keras_tuner.HyperParameters:
+    """The hyperparameters of the space with the values of `trial`."""
+    hyperparameters = space.copy()
+    hyperparameters.values = dict(trial.user_attrs.get(HYPERPARAMETERS, trial.params))
+    return hyperparameters
+
+
+def train(
+    hypermodel: keras_tuner.HyperModel,
+    hyperparameters: keras_tuner.HyperParameters,
+    seed: int,
+    x: np.ndarray,
+    y: np.ndarray,
+    epochs: int,
+    *,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
+) -> tuple[keras.Model, list[EpochMetrics]]:
+    """Build and train one network from `seed`.
+
+    Args:
+        x: float32 (n, height, width, channels); y: int32 (n,).
+        validation: images and labels of the same form.
+        report: called after every epoch, counted from 1.
+
+    Returns the model at its last epoch and the metrics of every epoch.
+    """
+
+    def keep_going(epoch: int, metrics: EpochMetrics) -> bool:
+        report(epoch, metrics)
+        return False
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    reporter = EpochReporter(keep_going, ())
+    model = hypermodel.build(hyperparameters)
+    given = {} if validation is None else {"validation_data": validation}
+    hypermodel.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
+    if reporter.failure is not None:
+        raise SearchFailed(f"a confirmation could not be trained: {reporter.failure}")
+    return model, list(reporter.history)
+
+
+def train_final(
+    hypermodel: keras_tuner.HyperModel,
+    hyperparameters: keras_tuner.HyperParameters,
+    dataset: Dataset,
+    trial: int,
+    summary: str,
+    epochs: int,
+    seeds: Sequence[int],
+    observer: ConfirmationObserver,
+) -> list[keras.Model]:
+    """The winner on training and validation images together, once per seed. The first one is the model that ships."""
+    x = np.concatenate([dataset.x_train, dataset.x_validation])
+    y = np.concatenate([dataset.y_train, dataset.y_validation])
+    models: list[keras.Model] = []
+    for seed in seeds:
+        observer.training_started(trial, seed, summary, "final")
+        model, _ = train(
+            hypermodel,
+            hyperparameters,
+            seed,
+            x,
+            y,
+            epochs,
+            report=lambda epoch, metrics: observer.epoch_ended(trial, epoch, metrics),
+        )
+        observer.training_ended(trial, None)
+        models.append(model)
+    return models
+
+
+# The ledger of the test set
+
+
+def openings(study: optuna.Study) -> list[Opening]:
+    """Every opening of the test set for this study, in order."""
+    return [Opening(**entry) for entry in study.user_attrs.get(OPENINGS, [])]
+
+
+def refuse_second_opening(study: optuna.Study, trial: int, again: bool) -> None:
+    """Raises InputError when the test set was opened for this winner before, unless `again` is given."""
+    before = [opening for opening in openings(study) if opening.trial == trial]
+    if before and not again:
+        raise InputError(
+            f"the test set was opened for trial {trial} of study {study.study_name!r} before (opening "
+            f"{before[-1].opening}, {before[-1].time}): each further look makes its figure less honest; give --again "
+            "to look all the same"
+        )
+
+
+def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
+    """Write the opening down, before the test set is read: an interruption afterwards does not undo the look."""
+    opening = Opening(
+        opening=len(openings(study)) + 1,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        study=study.study_name,
+        trial=trial,
+        purpose=purpose,
+    )
+    study.set_user_attr(OPENINGS, [*study.user_attrs.get(OPENINGS, []), asdict(opening)])
+    return opening
+
+
+@final
+@dataclass(frozen=True)
+class TestResult:
+    """What one opening showed.
+
+    Attributes:
+        values: accuracy of every seed's model.
+        predictions: of the model that ships, float32 (n, classes); `labels`: int32 (n,).
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    values: tuple[float, ...]
+    predictions: np.ndarray
+    labels: np.ndarray
+
+    def record(self, opening: Opening) -> dict[str, Any]:
+        """The figures as plain values; `standard_error` is that of the mean accuracy on so many test images."""
+        mean = statistics.fmean(self.values)
+        said = self.predictions.argmax(axis=1)
+        return {
+            "values": list(self.values),
+            "mean": mean,
+            "std": spread(self.values),
+            "min": min(self.values),
+            "max": max(self.values),
+            "n": len(self.values),
+            "standard_error": math.sqrt(mean * (1 - mean) / len(self.labels)),
+            "images": len(self.labels),
+            "opening": opening.opening,
+            "per_class": [
+                {
+                    "label": int(label),
+                    "images": int((self.labels == label).sum()),
+                    "accuracy": float((said[self.labels == label] == label).mean()),
+                }
+                for label in np.unique(self.labels)
+            ],
+        }
+
+
+def evaluate(models: Sequence[keras.Model], x: np.ndarray, y: np.ndarray, batch_size: int = 512) -> TestResult:
+    """Accuracy of every model on images x, float32 (n, height, width, channels), with labels y, int32 (n,)."""
+    predictions = [
+        np.asarray(model.predict(x, batch_size=batch_size, verbose=0))  # pyright: ignore[reportArgumentType]
+        for model in models
+    ]
+    values = tuple(float((prediction.argmax(axis=1) == y).mean()) for prediction in predictions)
+    return TestResult(values, predictions[0], y)
+
+
+def save_model(model: keras.Model, path: Path) -> Path:
+    """Write the model in Keras's own format, replacing an older one only when the new one is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.partial.keras")
+    model.save(temporary)
+    temporary.replace(path)
+    return path
+
+
+def champion_of(study: optuna.Study) -> Mapping[str, Any] | None:
+    """The record of the study's confirmed winner, or None."""
+    return study.user_attrs.get(CHAMPION)

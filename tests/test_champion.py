@@ -1,0 +1,128 @@
+"""From the shell: a search that ends with a champion, and what is left of it."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from support import run_kerastuna, write_slice
+
+# Its test part writes down each time it is opened, and whether the study's ledger held the opening by then.
+DATA = """
+    from pathlib import Path
+    import numpy as np
+
+    def digits():
+        slice = np.load("slice.npz")
+        def x_test():
+            ledger = "test_openings" in Path("mlruns/optuna.journal").read_text()
+            with open("opened.txt", "a") as file:
+                print("in the ledger" if ledger else "unannounced", file=file)
+            return slice["x_test"]
+        return {
+            "x_train": slice["x_train"], "y_train": slice["y_train"],
+            "x_test": x_test, "y_test": lambda: slice["y_test"],
+        }
+
+    def untested():
+        slice = np.load("slice.npz")
+        return {"x_train": slice["x_train"], "y_train": slice["y_train"]}
+"""
+SEARCH = ("search", "--data", "my_data:digits", "--epochs", "2", "--images", "300", "--trials", "2", "--device", "cpu")
+CONFIRM = ("--top", "2", "--seeds", "2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("champion")
+    write_slice(folder / "slice.npz")
+    (folder / "my_data.py").write_text(textwrap.dedent(DATA))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> dict:
+    searched = run_kerastuna(folder, *SEARCH, "--study", "digits", "--no-confirm", "--json")
+    assert not (folder / "opened.txt").exists(), "the search opened the test set"
+    assert json.loads(searched.stdout)["champion"] is None
+    return json.loads(run_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
+
+
+def _opened(folder: Path) -> list[str]:
+    return (folder / "opened.txt").read_text().splitlines()
+
+
+def test_the_test_set_is_opened_once_and_announced(folder: Path, told: dict):
+    assert _opened(folder) == ["in the ledger"]
+    champion = told["champion"]
+    assert set(champion) == {"trial", "params", "validation", "test", "model"}
+    assert champion["validation"]["n"] == champion["test"]["n"] == 2
+    assert champion["test"]["opening"] == 1
+    assert champion["test"]["min"] <= champion["test"]["mean"] <= champion["test"]["max"]
+    assert champion["params"] <= 15000
+    assert champion["model"] == "models:/digits@champion"
+
+
+def test_the_champion_loads_from_the_registry_and_gives_its_figures(folder: Path, told: dict):
+    mlflow.set_tracking_uri(told["mlflow"]["tracking_uri"])
+    model = mlflow.keras.load_model("models:/digits@champion")
+    with np.load(folder / "slice.npz") as data:
+        x, y = data["x_test"][..., None].astype("float32") / 255, data["y_test"]
+    accuracy = float((model.predict(x, verbose=0).argmax(axis=1) == y).mean())
+    client = MlflowClient(told["mlflow"]["tracking_uri"])
+    version = client.get_model_version_by_alias("digits", "champion")
+    run = client.get_run(version.run_id)
+    assert run.data.tags["mlflow.parentRunId"] == told["mlflow"]["run_id"]
+    assert run.data.metrics["test_min"] <= accuracy <= run.data.metrics["test_max"]
+    assert run.data.metrics["test_mean"] == pytest.approx(told["champion"]["test"]["mean"])
+    assert run.data.metrics["validation_mean"] == pytest.approx(told["champion"]["validation"]["mean"])
+    logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert {metric.key for metric in logged.metrics} >= {"validation_mean", "test_mean", "params"}
+
+
+def test_figures_card_and_leaderboard_are_with_the_runs(folder: Path, told: dict):
+    client = MlflowClient(told["mlflow"]["tracking_uri"])
+    parent = {file.path for file in client.list_artifacts(told["mlflow"]["run_id"], "report")}
+    assert {"report/leaderboard.csv", "report/optimization_history.png", "report/params_vs_accuracy.png"} <= parent
+    run_id = client.get_model_version_by_alias("digits", "champion").run_id
+    own = {file.path for file in client.list_artifacts(run_id)}
+    assert {"MODEL_CARD.md", "learning_curves.png", "confusion_matrix.png", "mistakes.png", "architecture.png"} <= own
+    card = (folder / "mlruns" / "champions" / "digits" / "MODEL_CARD.md").read_text()
+    assert f"{told['champion']['params']:,}" in card
+    assert f"{told['champion']['test']['mean']:.4f}" in card
+
+
+def test_the_same_command_again_opens_nothing(folder: Path, told: dict):
+    again = json.loads(run_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
+    assert again["champion"] == told["champion"]
+    assert len(_opened(folder)) == 1
+
+
+def test_a_second_look_has_to_be_asked_for_and_is_numbered(folder: Path, told: dict):
+    looked = run_kerastuna(folder, "confirm", "--study", "digits", *CONFIRM, "--again")
+    assert "opening 2 of the test set" in looked.stdout
+    assert _opened(folder) == ["in the ledger"] * 2
+
+
+def test_the_champion_is_exported_with_its_card(folder: Path, told: dict):
+    result = run_kerastuna(folder, "export", "--study", "digits", "--formats", "keras,litert", "--json")
+    manifest = json.loads(result.stdout)
+    assert manifest["passed"] is True
+    assert set(manifest["formats"]) == {"keras", "litert"}
+    assert manifest["lineage"]["study"] == "digits"
+    assert "test" not in manifest["formats"]["litert"]
+    out = folder / "export" / "digits"
+    assert {"manifest.json", "MODEL_CARD.md", "model.keras", "model.tflite"} <= {file.name for file in out.iterdir()}
+
+
+def test_without_a_test_part_there_is_a_champion_without_a_test_figure(folder: Path, told: dict):
+    arguments = [argument.replace("my_data:digits", "my_data:untested") for argument in SEARCH]
+    before = len(_opened(folder))
+    result = run_kerastuna(folder, *arguments, "--study", "untested", "--top", "1", "--seeds", "1", "--json")
+    champion = json.loads(result.stdout)["champion"]
+    assert champion["test"] is None
+    assert champion["validation"]["n"] == 1
+    assert len(_opened(folder)) == before
