@@ -64,4 +64,4 @@ def cause(error: BaseException) -> str:
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"//[^/\s]*@", "//***@", text)
+    return re.sub(r"//\S*@", "//***@", text)

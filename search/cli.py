@@ -1,0 +1,423 @@
+"""The command `kerastuna`. Wiring only: whatever is heavy is imported inside the command that needs it."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import InputError, KerastunaError
+from .options import DEFAULT_SPACE, PROFILES, PRUNERS, RUNS_FOLDER, SAMPLERS, SearchOptions
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 1 the search failed, 2 bad input, 130 interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)  # as Ctrl-C: keep everything, say how to go on
+    try:
+        return options.command(options)
+    except KerastunaError as error:
+        print(f"kerastuna: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        again = shlex.join([_program(), *(sys.argv[1:] if arguments is None else arguments)])
+        print(f"kerastuna: interrupted; nothing that was finished is lost. To go on: {again}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left, as `| head` does
+        return 0
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _program() -> str:
+    """The command as the user can type it from here."""
+    program = Path(sys.argv[0])
+    try:
+        return str(program.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return program.name
+
+
+# search
+
+
+def _search(options: argparse.Namespace) -> int:
+    wanted = _search_options(options)
+    from .session import OBJECTIVE, check_options
+
+    check_options(wanted)
+    from .progress import make_progress
+
+    with make_progress(objective=OBJECTIVE, direction="max") as progress:
+        progress.message("loading Keras and the data")
+        from .session import open_session, run_search
+
+        session = open_session(wanted, progress)
+        run_search(session, progress)
+        champion = _crown(session, progress, options) if options.confirm else None
+    from .summary import print_summary, search_json
+
+    result = search_json(session, champion)
+    if options.json:
+        _print_json(result)
+    else:
+        print_summary(session, champion, _program(), sys.stdout)
+    return 0 if result["best"] is not None else _nothing_complete()
+
+
+def _search_options(options: argparse.Namespace, **given: Any) -> SearchOptions:
+    names = [name for name in SearchOptions.__dataclass_fields__ if hasattr(options, name)]
+    return SearchOptions(**{name: getattr(options, name) for name in names} | given)
+
+
+def _crown(session: Any, progress: Any, options: argparse.Namespace) -> Any:
+    from .records import leaderboard
+
+    if not leaderboard(session.study.get_trials(deepcopy=False), maximize=True):
+        return None
+    from .champion import crown
+
+    return crown(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+
+
+def _nothing_complete() -> int:
+    print("kerastuna: no trial is complete yet; give more --trials or a longer --timeout", file=sys.stderr)
+    return 1
+
+
+def _confirm(options: argparse.Namespace) -> int:
+    study = _open(options)
+    from .session import OBJECTIVE, open_session, request_of
+
+    wanted = _search_options(options, study=study.study_name, **request_of(study))
+    _import_keras()
+    from .champion import crown
+    from .progress import make_progress
+    from .summary import champion_json, champion_lines
+
+    with make_progress(objective=OBJECTIVE, direction="max") as progress:
+        progress.message("loading Keras and the data")
+        session = open_session(wanted, progress)
+        champion = crown(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+    if options.json:
+        _print_json(champion_json(champion))
+    else:
+        print("\n".join(champion_lines(champion)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    formats = options.formats and options.formats.split(",")
+    if formats is not None:
+        from .export import check_formats
+
+        check_formats(formats)
+    if options.reference is not None and (options.trial is not None or options.study or options.test):
+        raise InputError("--reference trains a network of its own: leave out --study, --trial and --test")
+    if options.reference is not None:
+        from .describe import check_reference
+
+        check_reference(options.reference)
+        wanted = _search_options(options, images=options.images or PROFILES["quick"].images)
+        _import_keras()
+        from .export_command import export_reference
+
+        epochs = options.epochs or PROFILES["quick"].epochs
+        out = options.out or Path("export") / options.reference
+        manifest = export_reference(options.reference, wanted, epochs, out, formats, _say)
+    else:
+        study = _open(options)
+        from .session import request_of
+
+        wanted = _search_options(options, **request_of(study))
+        _import_keras()
+        from .export_command import export_champion, export_trial
+
+        name = study.study_name if options.trial is None else f"{study.study_name}-trial-{options.trial:04d}"
+        out = options.out or Path("export") / name
+        if options.trial is None:
+            manifest = export_champion(study, wanted, out, formats, options.test, _say)
+        else:
+            manifest = export_trial(study, options.trial, wanted, out, formats, options.test, _say)
+    if options.json:
+        _print_json(manifest)
+    else:
+        from .table import console, export_table
+
+        console(sys.stdout).print(export_table(manifest, str(out)))
+    if not manifest["passed"]:
+        failed = [name for name, result in manifest["formats"].items() if result["passed"] is False]
+        told = ", ".join(failed) or ", ".join(f"{name} {why}" for name, why in manifest["skipped"].items())
+        print(f"kerastuna: NOT EVERY FORMAT PASSED: {told}; see {out / 'manifest.json'}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# what a study holds
+
+
+def _trials(options: argparse.Namespace) -> int:
+    study = _open(options)
+    from .records import leaderboard, trial_records
+    from .study import is_maximized, is_rejection, objective_name
+    from .table import console, leaderboard_table, trials_table
+
+    trials = study.get_trials(deepcopy=False)
+    if options.trained:
+        trials = [trial for trial in trials if not is_rejection(trial)]
+    records = trial_records(trials)
+    if options.json:
+        _print_json(records)
+        return 0
+    out = console(sys.stdout)
+    if options.all:
+        out.print(trials_table(records, [str(t.user_attrs.get("summary", "")) for t in trials], objective_name(study)))
+    else:
+        out.print(f"study {study.study_name}", markup=False)
+        board = leaderboard(trials, maximize=is_maximized(study))
+        out.print(leaderboard_table(board, objective_name(study), options.top))
+        from .summary import counts_line
+
+        out.print(counts_line(trials), markup=False)
+    return 0
+
+
+def _studies(options: argparse.Namespace) -> int:
+    storage = _open_storage(options)
+    from .study import delete_study, study_rows
+
+    if options.delete is not None:
+        delete_study(storage, options.delete)
+        print(f"deleted study {options.delete}; its runs stay in MLflow", file=sys.stderr)
+        return 0
+    rows = study_rows(storage)
+    if options.json:
+        _print_json(rows)
+    else:
+        from .table import console, studies_table
+
+        console(sys.stdout).print(studies_table(rows))
+    return 0
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from . import describe
+
+    if (options.name is None) == (options.trial is None):
+        raise InputError(f"describe takes either one of {', '.join(describe.reference_names())}, or --trial N")
+    if options.name is not None:
+        describe.check_reference(options.name)
+        _import_keras()
+        name, (summary, cost) = options.name, describe.reference_cost(options.name)
+    else:
+        study = _open(options)
+        _import_keras()
+        name, summary, cost = describe.trial_cost(study, options.trial)
+    if options.json:
+        _print_json(describe.description(name, cost))
+        return 0
+    from .table import console, layer_table
+
+    out = console(sys.stdout)
+    out.print(layer_table(f"{name}: {summary}", cost))
+    out.print(
+        f"{cost.params:,} parameters ({cost.trainable:,} trainable, {cost.non_trainable:,} not), {cost.macs:,} MACs, "
+        f"{cost.peak_activation_bytes:,} bytes at the peak of activations (float32, one image)",
+        markup=False,
+    )
+    return 0
+
+
+def _import_keras() -> None:
+    from .device import import_keras, prepare_environment
+
+    prepare_environment("cpu")
+    import_keras()
+
+
+def _ui(options: argparse.Namespace) -> int:
+    if not 1 <= options.port <= 65535:
+        raise InputError(f"--port {options.port}: give a number from 1 to 65535")
+    from .tracking import default_tracking_uri, ui_command
+
+    uri = (
+        options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder.resolve())
+    )
+    if uri.startswith("http"):
+        raise InputError(f"the tracking server {uri.rpartition('@')[2]} has a user interface of its own: open it there")
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise InputError(
+            f"there is nothing to show yet in {uri.removeprefix('sqlite:///')}: run {_program()} search first"
+        )
+    command, environment = ui_command(uri, options.port)
+    print(f"MLflow on http://127.0.0.1:{options.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    os.execve(command[0], command, environment)
+
+
+def _open_storage(options: argparse.Namespace) -> Any:
+    location = options.storage or options.folder / "optuna.journal"
+    if "://" not in str(location) and not Path(location).exists():
+        raise InputError(f"there is no study yet in {location}: run {_program()} search first")
+    from .session import hush_optuna
+    from .study import open_storage
+
+    hush_optuna()
+    return open_storage(location)
+
+
+def _open(options: argparse.Namespace) -> Any:
+    storage = _open_storage(options)
+    from .study import latest_study, load_study
+
+    return latest_study(storage) if options.study is None else load_study(storage, options.study)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+# the arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(InputError.exit_status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_search(_command(commands, "search", _search, "search until the study has its trials; the same again goes on"))
+
+    confirm = _command(commands, "confirm", _confirm, "retrain the best on fresh seeds, open the test set once")
+    _add_study(confirm)
+    confirm.add_argument("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    confirm.add_argument("--tracking-uri", metavar="URI", help="of MLflow, as in search")
+    _add_confirmation(confirm)
+    _add_json(confirm)
+
+    export = _command(commands, "export", _export, "the champion in every format, each proven to give the same answers")
+    _add_study(export)
+    export.add_argument("--trial", type=int, metavar="N", help="a complete trial instead of the champion")
+    export.add_argument(
+        "--reference", metavar="NAME", help="a reference network instead, trained first: eip_1 to eip_5"
+    )
+    export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
+    export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
+    export.add_argument("--formats", metavar="A,B", help="keras, savedmodel, onnx, litert, litert_int8, c_array (all)")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to (export/STUDY)")
+    export.add_argument("--test", action="store_true", help="check on the test set too: an opening, written down")
+    _add_json(export)
+
+    trials = _command(commands, "trials", _trials, "the leaderboard of a study, any time")
+    _add_study(trials)
+    trials.add_argument("--top", type=_positive, default=10, help="rows of the leaderboard (%(default)s)")
+    trials.add_argument("--all", action="store_true", help="every trial by number, refused ones included")
+    trials.add_argument("--trained", action="store_true", help="leave out what was refused untrained")
+    _add_json(trials)
+
+    studies = _command(commands, "studies", _studies, "the studies there are")
+    _add_storage(studies)
+    studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    _add_json(studies)
+
+    describe = _command(commands, "describe", _describe, "layers, shapes and exact cost of a network")
+    describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
+    describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
+    _add_study(describe)
+    _add_json(describe)
+
+    ui = _command(commands, "ui", _ui, "MLflow's user interface, on this machine only")
+    ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
+    ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
+    _add_folder(ui)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command.set_defaults(command=function)
+    return command
+
+
+def _add_search(search: argparse.ArgumentParser) -> None:
+    add = search.add_argument
+    add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
+    add("--data", default="mnist", help="mnist, another Keras image set, a path.npz, or module:attribute (%(default)s)")
+    add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
+    add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")
+    add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
+    add("--epochs", type=int, metavar="N", help="epochs of a full trial")
+    add("--images", type=int, metavar="N", help="training images")
+    add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        default="tpe",
+        help="Optuna's; gp and cmaes need the extra samplers (%(default)s)",
+    )
+    add("--pruner", choices=PRUNERS, default="halving", help="Optuna's: what stops a trial early (%(default)s)")
+    add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
+    add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
+    add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")
+    _add_confirmation(search)
+    add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
+    _add_storage(search)
+    _add_json(search)
+
+
+def _add_confirmation(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--top", type=_positive, metavar="K", help="trials to confirm (quick: 2, full: 3)")
+    add("--seeds", type=_positive, metavar="N", help="fresh seeds for each (quick: 2, full: 5)")
+    add("--again", action="store_true", help="open the test set for the same winner once more, which is written down")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--study", metavar="NAME", help="name of the study (the one with the latest trial)")
+    _add_storage(command)
+
+
+def _add_storage(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--storage", metavar="URL", help="of the study: a database or a journal file (mlruns/optuna.journal)"
+    )
+    _add_folder(command)
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--folder", type=Path, default=RUNS_FOLDER, help="where runs are kept (%(default)s)")
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="JSON on standard output, and nothing else there")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

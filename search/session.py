@@ -1,0 +1,278 @@
+"""A study opened for work: its data, space, device, oracle and records put together, and the search in it."""
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, final
+
+from .data import Dataset, check_spec, load_dataset
+from .device import Device, check_device, prepare_environment, use_device
+from .errors import InputError, KerastunaError, SearchFailed
+from .loading import check_space, load_space, space_slug
+from .options import Profile, SearchOptions
+from .progress import Progress
+from .tracking import Tracker, default_tracking_uri
+
+if TYPE_CHECKING:
+    import optuna
+
+    from .adapters import TrackingObserver
+    from .tuner import OptunaTuner
+
+OBJECTIVE = "val_accuracy"
+MAX_FAILURES_IN_A_ROW = 10
+REQUEST = "request"
+"""User attribute of a study: the options it was made with, by which it can be opened again."""
+SEARCH_SECONDS = "search_seconds"
+"""User attribute of a study: the seconds that all its searches took together."""
+_PACKAGES = ("kerastuna", "keras", "keras-tuner", "optuna", "mlflow", "numpy")
+
+
+@final
+@dataclass(frozen=True)
+class Session:
+    """A study opened for work.
+
+    Attributes:
+        profile: as it was resolved.
+        device: that trains.
+        facts: what is recorded with every run: device, backend, versions, commit, data fingerprint.
+        began: on the clock of `time.monotonic`.
+    """
+
+    options: SearchOptions
+    profile: Profile
+    device: Device
+    dataset: Dataset
+    tuner: "OptunaTuner"
+    tracker: Tracker
+    recorder: "TrackingObserver"
+    facts: Mapping[str, str]
+    began: float
+
+    @property
+    def study(self) -> "optuna.Study":
+        """Optuna's study, with every trial."""
+        return self.tuner.oracle.study
+
+    @property
+    def tracking_uri(self) -> str:
+        """Of MLflow, as it is used: it may hold a password."""
+        return _tracking_uri(self.options)
+
+    @property
+    def seconds(self) -> float:
+        """Since the session was opened."""
+        return round(time.monotonic() - self.began, 3)
+
+
+def check_options(options: SearchOptions) -> None:
+    """Refuse what cannot work, well within a second and without importing Keras; raises InputError."""
+    check_spec(options.data)
+    check_space(options.space)
+    check_device(options.device)
+
+
+def open_session(options: SearchOptions, progress: Progress) -> Session:
+    """Open or make the study that `options` describe; raises InputError for options that cannot work."""
+    began = time.monotonic()
+    check_options(options)
+    prepare_environment(options.device)
+    device = use_device(options.device)
+    _hush_libraries()
+    from .adapters import ProgressObserver, TrackingObserver
+
+    profile = options.resolved(device.kind == "gpu")
+    dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
+    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    slug = space_slug(options.space)
+    facts = _facts(device, dataset)
+    tracker = _open_tracker(options, f"{dataset.name}-{slug}", progress)
+    recorder = TrackingObserver(tracker, facts)
+    observers = [ProgressObserver(progress, profile.epochs), recorder]
+    name = options.study_name(dataset.name, slug, profile.name)
+    tuner = _make_tuner(options, profile, dataset, space, name, observers)
+    tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
+    why = f" ({device.note})" if device.note else ""
+    progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
+    recorder.start(tuner.oracle, _study_params(options, profile, dataset), OBJECTIVE)
+    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, began)
+
+
+def request_of(study: "optuna.Study") -> dict[str, Any]:
+    """The options that `study` was made with; raises InputError when it was not made by `kerastuna search`."""
+    request = study.user_attrs.get(REQUEST)
+    if request is None:
+        raise InputError(f"study {study.study_name!r} was not made by kerastuna search, so its data are not known")
+    return request
+
+
+def run_search(session: Session, progress: Progress) -> None:
+    """Search until the study has its trials, or the time is over.
+
+    Raises SearchFailed when nothing fits the budget or trials only fail. On KeyboardInterrupt the running trial is
+    failed as interrupted, everything else is kept, and it is raised again.
+    """
+    oracle, options, profile = session.tuner.oracle, session.options, session.profile
+    oracle.deadline = None if options.timeout is None else session.began + options.timeout
+    if options.warm_start:
+        _enqueue_starting_points(session.tuner)
+    if options.profile == "auto":
+        choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full takes hours on a CPU"
+        progress.message(f"profile {profile.name}: {choice}")
+    _announce(session, progress)
+    status = "FAILED"
+    try:
+        _train(session)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        progress.search_ended()
+        session.study.set_user_attr(SEARCH_SECONDS, session.study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
+        session.recorder.finish(status)
+
+
+def _make_tuner(
+    options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, name: str, observers: list[Any]
+) -> "OptunaTuner":
+    import keras_tuner
+
+    from .tuner import OptunaTuner
+
+    with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints that it reloads
+        return OptunaTuner(
+            space,
+            objective=keras_tuner.Objective(OBJECTIVE, "max"),
+            max_trials=profile.trials,
+            budget=options.budget,
+            sampler=options.sampler,
+            pruner=options.pruner,
+            storage=options.storage_location,
+            study_name=name,
+            seed=options.seed,
+            identity={
+                "data": dataset.identity() | {"input_shape": dataset.input_shape, "classes": dataset.classes},
+                "epochs": profile.epochs,
+                "space": options.space,
+            },
+            observers=observers,
+            max_consecutive_failed_trials=MAX_FAILURES_IN_A_ROW,
+            directory=options.folder / "trials",
+            project_name=name,
+        )
+
+
+def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
+    from ..spaces.space import SearchSpace
+
+    if tuner.oracle.study.get_trials(deepcopy=False) or not isinstance(tuner.hypermodel, SearchSpace):
+        return
+    for name, values in tuner.hypermodel.starting_points().items():
+        tuner.oracle.enqueue(values, name)
+
+
+def _train(session: Session) -> None:
+    dataset = session.dataset
+    try:
+        session.tuner.search(
+            dataset.x_train,
+            dataset.y_train,
+            validation_data=(dataset.x_validation, dataset.y_validation),
+            epochs=session.profile.epochs,
+            verbose=0,
+        )
+    except KerastunaError:
+        raise
+    except RuntimeError as error:
+        if "consecutive failures" not in str(error):
+            raise
+        last = str(error).strip().splitlines()[-1]
+        raise SearchFailed(
+            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {last}; see kerastuna trials --all"
+        ) from error
+
+
+def _announce(session: Session, progress: Progress) -> None:
+    from .records import leaderboard
+    from .study import is_trained
+
+    trials = session.study.get_trials(deepcopy=False)
+    board = leaderboard(trials, maximize=True)
+    progress.search_started(
+        study=session.study.study_name,
+        profile=session.profile.name,
+        trials_done=sum(map(is_trained, trials)),
+        trials_total=session.profile.trials,
+        epochs=session.profile.epochs,
+        best=board[0].value if board else None,
+        deadline=session.options.timeout,
+    )
+
+
+def _open_tracker(options: SearchOptions, experiment: str, progress: Progress) -> Tracker:
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Tracker(
+        _tracking_uri(options), f"kerastuna-{experiment}", artifact_root=folder / "artifacts", warn=progress.message
+    )
+
+
+def _tracking_uri(options: SearchOptions) -> str:
+    return options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+
+
+def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "space": options.space,
+        "data": dataset.name,
+        "budget": options.budget,
+        "profile": profile.name,
+        "epochs": profile.epochs,
+        "images": len(dataset.x_train),
+        "validation_images": len(dataset.x_validation),
+        "sampler": options.sampler,
+        "pruner": options.pruner,
+        "seed": options.seed,
+    }
+
+
+def _facts(device: Device, dataset: Dataset) -> dict[str, str]:
+    return {
+        "device": device.name,
+        "backend": device.backend,
+        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        "git_commit": git_commit() or "none",
+        "data_fingerprint": dataset.fingerprint,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the working folder, with "-dirty" for uncommitted changes; None outside a repository."""
+    try:
+        describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _hush_libraries() -> None:
+    """Keep the libraries' chatter off the terminal; what Kerastuna does not expect still warns."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
+    hush_optuna()
+
+
+def hush_optuna() -> None:
+    """Optuna tells of every trial on standard error unless it is told not to."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

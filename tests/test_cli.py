@@ -1,0 +1,329 @@
+"""The command from the shell: its errors, which need no Keras, and whole searches on real MNIST."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from support import KERASTUNA, run_kerastuna, write_slice
+
+HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
+
+
+def without_heavy_imports(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Status, standard output and standard error of a command that must not import anything heavy."""
+    program = f"""
+        import sys
+        from kerastuna.search.cli import main
+        try:
+            status = main({list(arguments)!r})
+        except SystemExit as error:
+            status = error.code
+        heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+        assert not heavy, f"imported {{heavy}}"
+        sys.exit(status)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("command", ["", "search", "confirm", "trials", "studies", "describe", "ui"])
+def test_help_imports_nothing_heavy(tmp_path: Path, command: str):
+    status, out, err = without_heavy_imports(tmp_path, *filter(None, [command]), "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: kerastuna {command}".strip())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["search", "--data", "nope"], "'nope'"),
+        (["search", "--data", "gone.npz"], "'gone.npz'"),
+        (["search", "--space", "nope"], "module:attribute"),
+        (["search", "--space", "no_such_module:Space"], "no_such_module"),
+        (["search", "--budget", "0"], "--budget 0"),
+        (["search", "--trials", "-3"], "--trials -3"),
+        (["search", "--epochs", "two"], "--epochs"),
+        (["search", "--timeout", "0"], "--timeout 0"),
+        (["search", "--seed", "-1"], "--seed -1"),
+        (["search", "--device", "tpu"], "tpu"),
+        (["search", "--profile", "huge"], "huge"),
+        (["search", "--sampler", "nope"], "nope"),
+        (["search", "--pruner", "nope"], "nope"),
+        (["search", "--tri", "3"], "--tri"),
+        (["trials"], "mlruns/optuna.journal"),
+        (["studies"], "mlruns/optuna.journal"),
+        (["describe"], "eip_1"),
+        (["describe", "eip_9"], "'eip_9'"),
+        (["describe", "eip_3", "--trial", "1"], "--trial"),
+        (["confirm", "--seeds", "0"], "0"),
+        (["ui", "--port", "0"], "--port 0"),
+        (["ui"], "mlruns/mlflow.db"),
+        (["nope"], "nope"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_argument_gets_one_line_at_once(tmp_path: Path, arguments: list[str], told: str):
+    status, out, err = without_heavy_imports(tmp_path, *arguments)
+    assert (status, out) == (2, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    any(map(os.path.exists, ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))), reason="there is a GPU driver"
+)
+def test_a_gpu_that_is_not_there_is_refused_at_once(tmp_path: Path):
+    status, _, err = without_heavy_imports(tmp_path, "search", "--device", "gpu")
+    assert status == 2
+    assert "gpu" in err
+
+
+def test_describe_json_by_the_contract(tmp_path: Path):
+    told = json.loads(run_kerastuna(tmp_path, "describe", "eip_3", "--json").stdout)
+    assert told["name"] == "eip_3"
+    assert told["params"] == {"total": 14652, "trainable": 14440, "non_trainable": 212}
+    assert set(told) == {"name", "params", "macs", "peak_activation_bytes", "layers"}
+    assert sum(layer["params"] for layer in told["layers"]) == 14652
+    assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
+    assert told["layers"][0] == {
+        "name": "conv2d_1",
+        "kind": "Conv2D",
+        "output_shape": [26, 26, 16],
+        "params": 160,
+        "macs": 26 * 26 * 16 * 9,
+        "receptive_field": 3,
+    }
+    table = run_kerastuna(tmp_path, "describe", "eip_3").stdout
+    assert "14,652 parameters (14,440 trainable, 212 not)" in table
+    assert table.count("conv2d_") == 7
+
+
+SEARCH = ("search", "--data", "slice.npz", "--epochs", "1", "--images", "300", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    write_slice(folder / "slice.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> dict:
+    """A search of two trials, without confirmation."""
+    result = run_kerastuna(folder, *SEARCH, "--study", "one", "--trials", "2", "--no-confirm", "--json")
+    assert "trial 2 (1/2): val_accuracy" in result.stderr
+    return json.loads(result.stdout)
+
+
+def test_search_json_by_the_contract(folder: Path, first: dict):
+    assert set(first) == {"study", "profile", "trials", "best", "champion", "mlflow", "seconds"}
+    assert first["study"] == "one"
+    assert first["profile"] == "quick"
+    assert first["trials"] == {
+        "complete": 2,
+        "pruned": 0,
+        "failed": 0,
+        "over_budget": 2,
+        "infeasible": 0,
+        "duplicate": 0,
+    }
+    assert first["champion"] is None
+    assert set(first["best"]) == {"trial", "value", "params", "hyperparameters"}
+    assert first["best"]["params"] in (14652, 13380)
+    assert first["mlflow"]["tracking_uri"] == f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+
+
+def test_the_references_over_the_budget_are_refused_with_their_counts(folder: Path, first: dict):
+    trials = json.loads(run_kerastuna(folder, "trials", "--study", "one", "--json").stdout)
+    assert [(trial["number"], trial["state"], trial["reason"], trial["params"]) for trial in trials] == [
+        (0, "PRUNED", "over_budget", 15810),
+        (1, "PRUNED", "over_budget", 15810),
+        (2, "COMPLETE", None, 14652),
+        (3, "COMPLETE", None, 13380),
+    ] or trials[4:]  # the enqueued ones that were not reached yet are WAITING
+    assert {"number", "state", "reason", "value", "params", "macs", "epochs", "seconds", "hyperparameters"} == set(
+        trials[0]
+    )
+    assert trials[0]["epochs"] == 0
+    assert trials[2]["epochs"] == 1
+    assert trials[2]["macs"] == 3578496
+    trained = json.loads(run_kerastuna(folder, "trials", "--study", "one", "--json", "--trained").stdout)
+    assert [t["number"] for t in trained if t["state"] != "WAITING"] == [2, 3]
+
+
+def test_mlflow_holds_the_trained_trials_and_the_table_of_the_refused(folder: Path, first: dict):
+    client = MlflowClient(first["mlflow"]["tracking_uri"])
+    parent = client.get_run(first["mlflow"]["run_id"])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["rejected_over_budget"] == 2
+    runs = client.search_runs(
+        [parent.info.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",
+        order_by=["attributes.start_time"],
+    )
+    assert [run.info.run_name for run in runs] == ["trial-0002", "trial-0003"]
+    eip_3 = runs[0]
+    assert eip_3.data.tags["trial.state"] == "COMPLETE"
+    assert eip_3.data.tags["reference"] == "eip_3"
+    assert eip_3.data.metrics["params"] == 14652
+    assert eip_3.data.params["block1_conv2"] == "32"
+    assert {"device", "backend", "versions", "git_commit", "data_fingerprint", "seed"} <= set(eip_3.data.tags)
+    accuracy = client.get_metric_history(eip_3.info.run_id, "val_accuracy")
+    assert [point.step for point in accuracy] == [1]
+    assert accuracy[0].value == eip_3.data.metrics["value"]
+    assert {"loss", "accuracy", "val_loss", "learning_rate", "seconds"} <= set(eip_3.data.metrics)
+    assert eip_3.data.metrics["learning_rate"] == pytest.approx(0.003)
+
+
+def test_the_same_command_goes_on_and_repeats_nothing(folder: Path, first: dict):
+    again = json.loads(
+        run_kerastuna(folder, *SEARCH, "--study", "one", "--trials", "4", "--no-confirm", "--json").stdout
+    )
+    assert again["trials"]["complete"] + again["trials"]["pruned"] == 4
+    study = optuna.load_study(
+        study_name="one",
+        storage=optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(folder / "mlruns" / "optuna.journal"))
+        ),
+    )
+    trained = [t for t in study.trials if t.user_attrs.get("reason") not in ("over_budget", "infeasible", "duplicate")]
+    values = [json.dumps(trial.user_attrs["hyperparameters"], sort_keys=True) for trial in trained]
+    assert len(values) == len(set(values)) == 4
+    assert again["mlflow"] == first["mlflow"]
+
+
+def test_a_study_of_another_identity_is_refused(folder: Path, first: dict):
+    result = run_kerastuna(folder, *SEARCH, "--study", "one", "--budget", "9000", check=2)
+    assert "budget: 15000, now 9000" in result.stderr.splitlines()[-1]
+    assert result.stdout == ""
+
+
+def test_what_there_is_is_told_while_and_after_a_search(folder: Path, first: dict):
+    assert "eip_3" in run_kerastuna(folder, "trials", "--study", "one").stdout
+    everything = run_kerastuna(folder, "trials", "--study", "one", "--all").stdout
+    assert "over_budget" in everything
+    assert "15,810" in everything
+    rows = json.loads(run_kerastuna(folder, "studies", "--json").stdout)
+    assert [row["name"] for row in rows] == ["one"]
+    assert rows[0]["trained"] >= 2
+    described = json.loads(run_kerastuna(folder, "describe", "--study", "one", "--trial", "2", "--json").stdout)
+    assert described["params"]["total"] == 14652
+    missing = run_kerastuna(folder, "trials", "--study", "two", check=2)
+    assert "there is: one" in missing.stderr
+
+
+def test_nothing_that_fits_ends_with_the_smallest_count(folder: Path):
+    result = run_kerastuna(folder, *SEARCH, "--study", "tiny", "--budget", "60", "--trials", "1", check=1)
+    line = result.stderr.strip().splitlines()[-1]
+    assert "1,000 proposals in a row did not fit 60 parameters; the smallest had" in line
+    assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(folder: Path):
+    arguments = [*SEARCH[:3], "--epochs", "60", *SEARCH[5:], "--study", "stopped", "--trials", "2", "--no-confirm"]
+    process = subprocess.Popen(
+        [str(KERASTUNA), *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if line.startswith("one epoch takes"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=120)
+    assert process.returncode == 130, "".join(told) + rest
+    assert rest.strip().splitlines()[-1].endswith(" ".join(arguments))
+    assert "Traceback" not in rest
+    trials = json.loads(run_kerastuna(folder, "trials", "--study", "stopped", "--json").stdout)
+    stopped = [trial for trial in trials if trial["state"] == "FAIL"]
+    assert [(trial["reason"], trial["params"]) for trial in stopped] == [("interrupted", 14652)]
+    waiting = [trial for trial in trials if trial["state"] == "WAITING"]
+    assert len(waiting) == 3  # eip_4 and eip_5, which were not reached, and eip_3 again
+
+
+def test_a_killed_search_is_gone_on_with(folder: Path):
+    arguments = [*SEARCH[:3], "--epochs", "3", *SEARCH[5:], "--study", "killed", "--no-confirm"]
+    process = subprocess.Popen(
+        [str(KERASTUNA), *arguments, "--trials", "9"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("one epoch takes"):
+            break
+    process.kill()
+    process.communicate()
+    running = json.loads(run_kerastuna(folder, "trials", "--study", "killed", "--json").stdout)
+    assert [trial["number"] for trial in running if trial["state"] == "RUNNING"] == [2]
+    result = json.loads(run_kerastuna(folder, *arguments, "--trials", "3", "--json").stdout)
+    assert result["trials"]["failed"] == 1
+    assert result["trials"]["complete"] + result["trials"]["pruned"] == 3
+    client = MlflowClient(result["mlflow"]["tracking_uri"])
+    runs = client.search_runs(
+        [client.get_run(result["mlflow"]["run_id"]).info.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{result['mlflow']['run_id']}'",
+    )
+    states = {run.info.run_name: run.info.status for run in runs}
+    assert states["trial-0002"] == "FAILED"
+    assert "RUNNING" not in states.values()
+
+
+def test_a_space_and_data_of_the_users_own(tmp_path: Path):
+    write_slice(tmp_path / "digits.npz", train=200, test=50)
+    (tmp_path / "my_space.py").write_text(
+        textwrap.dedent(
+            """
+            import keras
+
+            def build(hp):
+                model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+                model.add(keras.layers.Dense(hp.Int("units", 2, 64, sampling="log"), activation="relu"))
+                model.add(keras.layers.Dense(10, activation="softmax"))
+                model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+                return model
+
+            def data():
+                import numpy as np
+                digits = np.load("digits.npz")
+                def never():
+                    raise AssertionError("the test part was read")
+                return {"x_train": digits["x_train"], "y_train": digits["y_train"], "x_test": never, "y_test": never}
+            """
+        )
+    )
+    result = run_kerastuna(
+        tmp_path,
+        *("search", "--space", "my_space:build", "--data", "my_space:data", "--budget", "10000", "--trials", "2"),
+        *("--epochs", "1", "--no-confirm", "--json"),
+    )
+    told = json.loads(result.stdout)
+    assert told["trials"]["complete"] + told["trials"]["pruned"] == 2
+    assert told["best"]["params"] <= 10000
+    units = told["best"]["hyperparameters"]["units"]
+    assert told["best"]["params"] == 784 * units + units + 10 * units + 10
+
+
+def test_a_timeout_ends_the_search_and_keeps_the_trial_for_later(folder: Path):
+    began = time.monotonic()
+    arguments = [*SEARCH[:3], "--epochs", "500", *SEARCH[5:], "--study", "late", "--trials", "9", "--no-confirm"]
+    result = run_kerastuna(folder, *arguments, "--timeout", "15", check=1)
+    assert "no trial is complete yet" in result.stderr
+    assert time.monotonic() - began < 120
+    trials = json.loads(run_kerastuna(folder, "trials", "--study", "late", "--json").stdout)
+    assert [trial["reason"] for trial in trials if trial["state"] == "FAIL"] == ["timeout"]
