@@ -21,15 +21,13 @@ from .confirm import (
     confirm_candidates,
     evaluate,
     fresh_seeds,
-    open_test_set,
-    openings,
-    refuse_second_opening,
     save_model,
     train_final,
     values_of,
 )
 from .data import has_test, load_test
 from .describe import description
+from .ledger import open_test_set, openings, refuse_second_opening
 from .model_card import model_card
 from .progress import Progress
 from .records import counts

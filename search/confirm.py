@@ -3,8 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, final
 
@@ -15,7 +14,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from .data import Dataset
-from .errors import InputError, SearchFailed
+from .errors import SearchFailed
+from .ledger import Opening
 from .records import finite_metrics, leaderboard
 from .samplers import derive_seed
 from .study import HYPERPARAMETERS, is_maximized
@@ -23,8 +23,6 @@ from .training import EpochMetrics, EpochReporter
 
 CONFIRMATIONS = "confirmations"
 """User attribute of a study: trial number -> seed -> {"value", "history"}, so that nothing is trained twice."""
-OPENINGS = "test_openings"
-"""User attribute of a study: the ledger of the test set's openings, in order."""
 CHAMPION = "champion"
 """User attribute of a study: the record of its confirmed winner."""
 
@@ -71,24 +69,6 @@ class Candidate:
     def std(self) -> float:
         """Of the sample; 0 for a single seed."""
         return spread(self.values)
-
-
-@final
-@dataclass(frozen=True)
-class Opening:
-    """One opening of the test set, as it stands in the ledger.
-
-    Attributes:
-        opening: its number in this study, from 1.
-        time: UTC, ISO 8601.
-        study, trial, purpose: for which winner, and what for.
-    """
-
-    opening: int
-    time: str
-    study: str
-    trial: int
-    purpose: str
 
 
 def spread(values: Sequence[float]) -> float:
@@ -247,38 +227,6 @@ def train_final(
         observer.training_ended(trial, None)
         models.append(model)
     return models
-
-
-# The ledger of the test set
-
-
-def openings(study: optuna.Study) -> list[Opening]:
-    """Every opening of the test set for this study, in order."""
-    return [Opening(**entry) for entry in study.user_attrs.get(OPENINGS, [])]
-
-
-def refuse_second_opening(study: optuna.Study, trial: int, again: bool) -> None:
-    """Raises InputError when the test set was opened for this winner before, unless `again` is given."""
-    before = [opening for opening in openings(study) if opening.trial == trial]
-    if before and not again:
-        raise InputError(
-            f"the test set was opened for trial {trial} of study {study.study_name!r} before (opening "
-            f"{before[-1].opening}, {before[-1].time}): each further look makes its figure less honest; give --again "
-            "to look all the same"
-        )
-
-
-def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
-    """Write the opening down, before the test set is read: an interruption afterwards does not undo the look."""
-    opening = Opening(
-        opening=len(openings(study)) + 1,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        study=study.study_name,
-        trial=trial,
-        purpose=purpose,
-    )
-    study.set_user_attr(OPENINGS, [*study.user_attrs.get(OPENINGS, []), asdict(opening)])
-    return opening
 
 
 @final

@@ -12,10 +12,11 @@ import optuna
 
 from ..spaces.convnet import ConvNet
 from ..spaces.references import REFERENCES
-from .confirm import champion_of, open_test_set, openings, train
+from .confirm import champion_of, train
 from .data import Dataset, has_test, load_dataset, load_test
 from .errors import InputError
 from .export import ExportSource, export
+from .ledger import open_test_set, openings
 from .loading import load_space
 from .options import SearchOptions
 from .study import HYPERPARAMETERS

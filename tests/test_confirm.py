@@ -15,15 +15,13 @@ from kerastuna.search.confirm import (
     confirm_candidates,
     evaluate,
     fresh_seeds,
-    open_test_set,
-    openings,
-    refuse_second_opening,
     save_model,
     train,
     train_final,
 )
 from kerastuna.search.data import load_dataset, load_test
 from kerastuna.search.errors import InputError, SearchFailed
+from kerastuna.search.ledger import open_test_set, openings, refuse_second_opening
 
 
 class Perceptron(keras_tuner.HyperModel):
