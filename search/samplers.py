@@ -8,26 +8,29 @@ from typing import Any, final
 
 import optuna
 from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
 from .errors import InputError
 
-MakeSampler = Callable[[int, int], samplers.BaseSampler]
-"""From the study's seed and a proposal's number to the sampler that makes it."""
+AtNumber = Callable[[int], samplers.BaseSampler]
+"""From the number of a proposal to the sampler that makes it."""
 
-SAMPLERS: Mapping[str, MakeSampler] = {
-    "tpe": lambda seed, number: samplers.TPESampler(seed=derive_seed(seed, "tpe", number)),
-    "random": lambda seed, number: samplers.RandomSampler(seed=derive_seed(seed, "random", number)),
-    "gp": lambda seed, number: samplers.GPSampler(
-        seed=derive_seed(seed, "gp", number), warn_independent_sampling=False
+SAMPLERS: Mapping[str, Callable[[int], AtNumber]] = {
+    "tpe": lambda seed: _Tpe.at(seed),
+    "random": lambda seed: lambda number: samplers.RandomSampler(seed=derive_seed(seed, "random", number)),
+    "gp": lambda seed: (
+        lambda number: samplers.GPSampler(seed=derive_seed(seed, "gp", number), warn_independent_sampling=False)
     ),
-    "cmaes": lambda seed, number: samplers.CmaEsSampler(
-        seed=derive_seed(seed, "cmaes", number), warn_independent_sampling=False
+    "cmaes": lambda seed: (
+        lambda number: samplers.CmaEsSampler(seed=derive_seed(seed, "cmaes", number), warn_independent_sampling=False)
     ),
-    "nsga2": lambda seed, number: _NSGA2(seed=derive_seed(seed, "nsga2", number)),
-    "qmc": lambda seed, number: _PointOfSequence(derive_seed(seed, "qmc"), number),
+    "nsga2": lambda seed: _Nsga2.at(seed),
+    "qmc": lambda seed: lambda number: _PointOfSequence(derive_seed(seed, "qmc"), number),
 }
+"""By name, from the seed of a study."""
 _PACKAGES = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
 """What Optuna imports only when a sampler is made, or when it makes its tenth proposal."""
 PRUNERS = ("halving", "hyperband", "median", "none")
@@ -41,8 +44,8 @@ def derive_seed(*parts: object) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def sampler_for(sampler: str | samplers.BaseSampler, seed: int) -> Callable[[int], samplers.BaseSampler]:
-    """From a proposal's number to the sampler that makes it.
+def sampler_for(sampler: str | samplers.BaseSampler, seed: int) -> AtNumber:
+    """From a proposal's number to the sampler that makes it, for one study.
 
     A sampler that is named is made anew for each proposal, seeded by the study's `seed` and the proposal's number, so
     that a study that is resumed goes on and never repeats itself. An instance is used as it is, with whatever state it
@@ -59,19 +62,51 @@ def sampler_for(sampler: str | samplers.BaseSampler, seed: int) -> Callable[[int
             f"sampler {sampler!r} needs {' and '.join(missing)}, which is not installed: "
             "pip install 'kerastuna[samplers]', or choose another sampler"
         )
-    make = SAMPLERS[sampler]
-    return lambda number: make(seed, number)
+    return SAMPLERS[sampler](seed)
 
 
 @final
-class _NSGA2(samplers.NSGAIISampler):
-    """NSGA-II, with the parents of a generation always in the same order.
+class _Tpe(samplers.TPESampler):
+    """TPE, with what all trials have in common known from the proposal before: to find out took a third of its time."""
+
+    def __init__(self, seed: int, common: IntersectionSearchSpace) -> None:
+        super().__init__(seed=seed)
+        self._common = common
+
+    @classmethod
+    def at(cls, seed: int) -> AtNumber:
+        common = IntersectionSearchSpace(include_pruned=True)
+        return lambda number: cls(derive_seed(seed, "tpe", number), common)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return _varied(self._common.calculate(study))
+
+
+@final
+class _Nsga2(samplers.NSGAIISampler):
+    """NSGA-II, with what all trials have in common known, and the parents of a generation always in the same order.
 
     Optuna's gives them by rank when it selects them, and by number from then on: a process that goes on would differ.
     """
 
+    def __init__(self, seed: int, common: IntersectionSearchSpace) -> None:
+        super().__init__(seed=seed)
+        self._common = common
+
+    @classmethod
+    def at(cls, seed: int) -> AtNumber:
+        common = IntersectionSearchSpace()
+        return lambda number: cls(derive_seed(seed, "nsga2", number), common)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return _varied(self._common.calculate(study))
+
     def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
         return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
+
+
+def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    return {name: distribution for name, distribution in space.items() if not distribution.single()}
 
 
 @final

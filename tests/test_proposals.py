@@ -273,6 +273,16 @@ def test_a_small_space_in_which_nothing_fits_fails_the_search_with_its_smallest_
     assert len({values_key(trial.user_attrs["hyperparameters"]) for trial in study.trials}) == 12
 
 
+def test_a_thousand_points_are_all_looked_at_before_the_search_fails() -> None:
+    space = space_of(lambda hp: [hp.Int(name, 0, 9) for name in ("a", "b", "c")])
+    study = opened(InMemoryStorage())
+    with pytest.raises(SearchFailed, match="all networks of the space did not fit 1 parameters; the smallest had 2:"):
+        proposer_of(study, budget=Budget(1), measure=lambda values: Size(sum(map(int, values.values())) + 2)).next(
+            space, None
+        )
+    assert len({values_key(trial.user_attrs["hyperparameters"]) for trial in study.trials}) == 1000
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_no_values_are_claimed_twice_in_a_space_too_large_to_list(sampler: str) -> None:
     space = space_of(lambda hp: [hp.Int(name, 0, 12) for name in ("a", "b", "c")])
@@ -441,6 +451,25 @@ def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
     assert claimed(proposer.next(NETWORKS, 2)).values["width"] == 1
     assert claimed(others[0]).values["width"] == 3
     assert proposer.next(NETWORKS, 2) is None
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_an_enqueued_trial_that_is_found_in_other_hands_is_left_to_them(finished: bool) -> None:
+    """Optuna's sqlite storage may give it to two processes."""
+    study = opened(InMemoryStorage())
+    study.enqueue_trial({"width": 1, "rate": 0.01, "head": "gap"})
+    others = this_worker() | {"pid": 1}
+
+    def meanwhile() -> None:
+        if finished:
+            study.tell(0, 0.5)
+        else:
+            study._storage.set_trial_user_attr(study.trials[0]._trial_id, "worker", others)
+
+    claim = claimed(in_between(study, meanwhile).next(NETWORKS, 2))
+    assert claim.number == 1
+    assert study.trials[0].state == (TrialState.COMPLETE if finished else TrialState.RUNNING)
+    assert study.trials[0].user_attrs["worker"] == (this_worker() if finished else others)
 
 
 def test_who_comes_second_for_the_same_values_is_a_duplicate() -> None:

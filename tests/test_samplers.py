@@ -34,7 +34,7 @@ def proposals(name: str, seed: int, numbers: list[int]) -> list[dict[str, Any]]:
         for past in range(60):
             trial = study.ask()
             suggest(trial)
-            study._storage.set_trial_system_attr(trial._trial_id, "_NSGA2:generation", past // 50)
+            study._storage.set_trial_system_attr(trial._trial_id, "_Nsga2:generation", past // 50)
             study.tell(trial, trial.params["x"])
         study.sampler = sampler_for(name, seed)(number)
         made.append(suggest(study.ask()))

@@ -1,0 +1,206 @@
+"""How long a proposal takes, and how long it takes to count a network's parameters.
+
+    python benchmarks/proposals.py [--trials 0 60 1000] [--samplers tpe random] [--repeats 30]
+
+The space is `ConvNet` with its 27 hyperparameters under 15,000 parameters, the study a journal file. A refusal is a
+proposal that is asked for, counted, and recorded as over the budget or infeasible; a claim is one that is asked for,
+counted and taken. Training is left out: each claim is told a made-up accuracy at once. Counting is compared with
+KerasTuner's way, which builds the Keras model and asks it.
+"""
+
+import argparse
+import math
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import keras_tuner
+import optuna
+
+from kerastuna.search.budget import Budget, Size
+from kerastuna.search.distributions import ParameterSpace, Values
+from kerastuna.search.errors import InfeasibleArchitecture
+from kerastuna.search.proposals import Proposer
+from kerastuna.search.samplers import pruner_for, sampler_for
+from kerastuna.search.study import open_storage, open_study
+from kerastuna.spaces.convnet import ConvNet
+
+BUDGET = Budget(15_000)
+
+
+class Networks:
+    """`ConvNet` and the count of its networks."""
+
+    def __init__(self) -> None:
+        self.space = ConvNet()
+        self._declared = keras_tuner.HyperParameters()
+        self.space.declare_hyperparameters(self._declared)
+        self.parameters = ParameterSpace(self._declared.space)
+
+    def at(self, values: Values) -> keras_tuner.HyperParameters:
+        """KerasTuner's hyperparameters with these values."""
+        hyperparameters = self._declared.copy()
+        hyperparameters.values = dict(values)
+        return hyperparameters
+
+    def measure(self, values: Values) -> Size:
+        """As `OptunaTuner` does it."""
+        hyperparameters = self.at(values)
+        cost = self.space.cost(hyperparameters)
+        return Size(cost.params, cost.macs, self.space.architecture(hyperparameters).summary)
+
+    def feasible(self, count: int) -> list[keras_tuner.HyperParameters]:
+        """Random points that fit the input."""
+        draw = random.Random(0)
+        found: list[keras_tuner.HyperParameters] = []
+        while len(found) < count:
+            values: dict[str, int | float | str | bool] = {}
+            for hp in self._declared.space:
+                if all(condition.is_active(values) for condition in hp.conditions):
+                    values[hp.name] = hp.random_sample(draw.randrange(2**32))
+            try:
+                self.measure(values)
+            except InfeasibleArchitecture:
+                continue
+            found.append(self.at(values))
+        return found
+
+
+class Searched:
+    """A study in a journal file, and the milliseconds of what was proposed for it."""
+
+    def __init__(self, networks: Networks, path: Path, sampler: str, seed: int = 0) -> None:
+        self._networks = networks
+        self.study = open_study(
+            open_storage(path), "s", directions=["maximize"], identity={}, pruner=pruner_for("none", None), seed=seed
+        )
+        self._proposer = Proposer(
+            self.study,
+            sampler_for(sampler, seed),
+            seed,
+            budget=BUDGET,
+            measure=networks.measure,
+            refused=lambda trial: self._lap(self.refusals),
+        )
+        self.refusals: list[float] = []
+        self.claims: list[float] = []
+        self._began = 0.0
+
+    def _lap(self, times: list[float]) -> None:
+        now = time.perf_counter()
+        times.append(1000 * (now - self._began))
+        self._began = now
+
+    def claim(self) -> None:
+        """The next trial, with an accuracy that grows with the parameters and has a best learning rate."""
+        self._began = time.perf_counter()
+        claim = self._proposer.next(self._networks.parameters, None)
+        self._lap(self.claims)
+        assert claim is not None
+        assert claim.size is not None
+        distance = math.log10(float(claim.values["learning_rate"])) + 2.5
+        self.study.tell(claim.number, 0.9 + 0.008 * math.log10(claim.size.params) - 0.02 * distance**2)
+
+
+def milliseconds(times: list[float]) -> str:
+    """Median, and the range of the middle 80 %."""
+    if len(times) < 3:
+        return f"{'-':>8}{'':18}"
+    deciles = statistics.quantiles(times, n=10)
+    return f"{statistics.median(times):8.2f}  ({deciles[0]:.2f} to {deciles[-1]:.2f})".ljust(26)
+
+
+Times = tuple[list[float], list[float]]
+"""Milliseconds of refusals and of claims."""
+
+
+def in_new_studies(networks: Networks, folder: Path, sampler: str, repeats: int) -> Times:
+    """Of the first claims of studies with different seeds."""
+    studies = [Searched(networks, folder / f"{seed}.journal", sampler, seed) for seed in range(repeats)]
+    for searched in studies:
+        searched.claim()
+    return [ms for searched in studies for ms in searched.refusals], [ms for one in studies for ms in one.claims]
+
+
+def in_grown_study(networks: Networks, path: Path, sampler: str, trained: int, repeats: int) -> tuple[Times, float]:
+    """Of a study with `trained` trials, and the milliseconds from opening it to its first claim."""
+    grown = Searched(networks, path, "random")
+    complete = grown.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    for _ in range(trained - len(complete)):
+        grown.claim()
+    began = time.perf_counter()
+    searched = Searched(networks, path, sampler)
+    searched.claim()
+    opening = 1000 * (time.perf_counter() - began)
+    searched.refusals, searched.claims = [], []
+    for _ in range(repeats):
+        searched.claim()
+    return (searched.refusals, searched.claims), opening
+
+
+def print_proposals(networks: Networks, sampler: str, trials: list[int], repeats: int) -> None:
+    """A line for each number of trained trials."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for trained in sorted(trials):
+            times, opening = (
+                in_grown_study(networks, folder / "grown.journal", sampler, trained, repeats)
+                if trained
+                else (in_new_studies(networks, folder, sampler, repeats), 0.0)
+            )
+            columns = "".join(map(milliseconds, times))
+            print(f"{sampler:8}{trained:8,}   {columns}{f'{opening:8.0f}' if trained else ''}".rstrip(), flush=True)
+
+
+def timed(function: Callable[[keras_tuner.HyperParameters], int], points: list[keras_tuner.HyperParameters]) -> str:
+    """The milliseconds of `function` at each of the points."""
+    times = []
+    for hyperparameters in points:
+        keras.backend.clear_session()
+        began = time.perf_counter()
+        function(hyperparameters)
+        times.append(1000 * (time.perf_counter() - began))
+    return milliseconds(times)
+
+
+def print_counts(networks: Networks, repeats: int) -> None:
+    """Closed form and Keras, at the same points, where they must agree."""
+    points = networks.feasible(repeats)
+
+    def in_closed_form(hyperparameters: keras_tuner.HyperParameters) -> int:
+        return networks.space.cost(hyperparameters).params
+
+    def by_building(hyperparameters: keras_tuner.HyperParameters) -> int:
+        return networks.space.build(hyperparameters).count_params()
+
+    assert [in_closed_form(point) for point in points] == [by_building(point) for point in points]
+    print(f"closed form            {timed(in_closed_form, points)}")
+    print(f"building the model     {timed(by_building, points)}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[0, 60, 1000], help="trained trials in the study")
+    parser.add_argument("--samplers", nargs="+", default=["tpe", "random"])
+    parser.add_argument("--repeats", type=int, default=30, help="claims, and networks counted")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    networks = Networks()
+    print(f"{len(networks.parameters)} hyperparameters; milliseconds: median (middle 80 %)")
+    print(f"\n{'sampler':8}{'trained':>8}   {'a refusal':26}{'a claim':26}opening the study, first claim")
+    for sampler in options.samplers:
+        print_proposals(networks, sampler, options.trials, options.repeats)
+    print("\ncounting one network")
+    print_counts(networks, options.repeats)
+
+
+if __name__ == "__main__":
+    main()
