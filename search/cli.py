@@ -155,6 +155,7 @@ def _export(options: argparse.Namespace) -> int:
         from .table import console, export_table
 
         console(sys.stdout).print(export_table(manifest, str(out)))
+        print(manifest["lineage"].get("note", ""))
     if not manifest["passed"]:
         failed = [name for name, result in manifest["formats"].items() if result["passed"] is False]
         told = ", ".join(failed) or ", ".join(f"{name} {why}" for name, why in manifest["skipped"].items())

@@ -43,6 +43,7 @@ def export_champion(study: optuna.Study, options: SearchOptions, out: Path, form
 
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
     images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
+    lineage["note"] = "the model was trained on the validation images too: their accuracy only compares the formats"
     source = _source(path, study.study_name, dataset, lineage | _openings(study), images)
     return export(source, out, formats, progress=say, finish=add_card)
 
