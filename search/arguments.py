@@ -22,9 +22,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of the command; `functions` are what its subcommands call, by name."""
     parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    _add_search(
-        _command(commands, "search", functions, "search until the study has its trials, or go on with it")
-    )
+    _add_search(_command(commands, "search", functions, "search until the study has its trials, or go on with it"))
 
     confirm = _command(commands, "confirm", functions, "retrain the best on fresh seeds, open the test set once")
     _add_study(confirm)
@@ -33,9 +31,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_confirmation(confirm)
     _add_json(confirm)
 
-    export = _command(
-        commands, "export", functions, "the champion in every format, each proven against Keras"
-    )
+    export = _command(commands, "export", functions, "the champion in every format, each proven against Keras")
     _add_study(export)
     export.add_argument("--trial", type=int, metavar="N", help="a complete trial instead of the champion")
     export.add_argument(

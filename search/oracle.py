@@ -1,14 +1,16 @@
 """`OptunaOracle`: KerasTuner's oracle on an Optuna study."""
 
-import threading
+import math
+import numbers
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import optuna
-from keras_tuner.engine import trial as kt_trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage
@@ -17,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from .budget import Budget, Size
 from .distributions import ParameterSpace, Values, values_key
 from .errors import InputError
+from .mending import DefaultingHyperParameters, exclusive
 from .observer import SearchObserver
 from .proposals import Claim, Infeasible, Proposer
 from .records import HISTORY, SECONDS, finite_metrics, full_record, trial_record
@@ -24,6 +27,7 @@ from .samplers import derive_seed, pruner_for, sampler_for
 from .study import (
     HYPERPARAMETERS,
     LAST_SEEN,
+    NAME,
     REASON,
     STOPPED_EARLY,
     WORKER,
@@ -36,7 +40,8 @@ from .study import (
 )
 
 JOURNAL = "optuna.journal"
-_NEXT = "next"  # the id of a trial that has no number yet
+SPACE = "space"
+"""User attribute of a study: every hyperparameter met so far, those included that only showed up within a trial."""
 RETRIED_REASONS = ("interrupted", "timeout")
 
 
@@ -46,12 +51,23 @@ class OptunaOracle(keras_tuner.Oracle):
     The study is the truth: several processes may share it, and a new process goes on with it. A proposal that is over
     the budget, infeasible or a duplicate is recorded in the study and never becomes a trial here.
 
+    Where it differs from KerasTuner's own oracles, and why:
+
+    - `max_trials` counts trained trials, over all processes and resumes; refusals and failures cost nothing.
+    - A trial's id is Optuna's number, so that the same trial has the same name everywhere.
+    - The score is the objective at the last epoch that was reported, not the best: the best of many flatters.
+    - A trial that was stopped early is COMPLETED here, since KerasTuner has no such status, and PRUNED in the study.
+      It is never among the best; neither are failures, with which KerasTuner fills up.
+    - On reloading everything comes from the study. A trial that was running in a process that is gone is failed there,
+      and its values come first, under a new id. Failures of earlier processes do not count as failures in a row.
+    - Trials that are put into `trials` by hand can be among the best, but the sampler does not learn from them, nor
+      from values that a subclass's `populate_space` chose by itself.
+
     Args:
         objective, max_trials, hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial,
-            max_consecutive_failed_trials: as in `keras_tuner.Oracle`, but `max_trials` counts trained trials of the
-            whole study, over all processes and resumes; refusals and failures do not count.
+            max_consecutive_failed_trials: as in `keras_tuner.Oracle`.
         seed: of the proposals and the training; drawn once and kept in the study when it is None.
-        budget: the limits, a number of parameters, or None.
+        budget: the limits, a number of parameters, or None. It takes an `OptunaTuner`, which counts the networks.
         sampler: a name (`kerastuna.search.samplers.SAMPLERS`) or an Optuna sampler.
         pruner: "halving", "hyperband", "median", "none", or an Optuna pruner.
         storage: an Optuna storage, a database URL, or a journal file's path. None: a journal in the project's folder.
@@ -95,16 +111,21 @@ class OptunaOracle(keras_tuner.Oracle):
         )
         if infeasible not in ("hide", "learn"):
             raise InputError(f'infeasible={infeasible!r}: give "hide" or "learn"')
+        if not (budget is None or isinstance(budget, Budget | numbers.Integral)):
+            raise InputError(f"budget={budget!r}: give a whole number of parameters, a Budget, or None")
         sampler_for(sampler, 0)  # an unknown name is told at once
         pruner_for(pruner, None)
-        self.budget = Budget(budget) if isinstance(budget, int) else budget
+        self.budget = Budget(int(budget)) if isinstance(budget, numbers.Integral) else budget
         self.measure: Callable[[keras_tuner.HyperParameters], Size | None] | None = None
         self.deadline: float | None = None
         self.observers = tuple(observers)
         self.identity = dict(identity or {})
         self.declared: list[dict[str, Any]] | None = None
         self._given_seed = seed
-        self._sampler, self._pruner, self._infeasible = sampler, pruner, infeasible
+        if seed is not None:
+            self.seed = seed  # KerasTuner draws one for 0 as well
+        self._sampler, self._pruner = sampler, pruner
+        self._infeasible: Infeasible = infeasible
         self._storage, self._study_name = storage, study_name
         self._study: optuna.Study | None = None
         self._proposer: Proposer | None = None
@@ -112,43 +133,44 @@ class OptunaOracle(keras_tuner.Oracle):
         self._epochs: int | None = None
         self._claims: dict[str, Claim] = {}
         self._reasons: dict[str, str] = {}
-        self._turn = threading.RLock()
 
     # The study
 
     @property
     def study(self) -> optuna.Study:
         """The Optuna study, opened or made at the first use; raises StudyError when that fails."""
-        with self._turn:
-            if self._study is None:
-                self._open()
-            assert self._study is not None
-            return self._study
+        if self._study is None:
+            self._open()
+        assert self._study is not None
+        return self._study
 
     def _open(self) -> None:
-        folder = getattr(self, "_directory", None)
+        if self.budget is not None and self.measure is None:
+            raise InputError(
+                f"a budget of {self.budget.params:,} parameters, but nothing to count them: give it to an OptunaTuner "
+                "with a hypermodel"
+            )
         if self._storage is None:
-            self._storage = InMemoryStorage() if folder is None else Path(self._project_dir) / JOURNAL
-        storage = open_storage(self._storage)
+            placed = getattr(self, "_directory", None) is not None
+            self._storage = Path(self._project_dir) / JOURNAL if placed else InMemoryStorage()
+        components = getattr(self.objective, "name_to_direction", None)
         study = open_study(
-            storage,
+            open_storage(self._storage),
             self._study_name or getattr(self, "_project_name", None) or "untitled_project",
             directions=["maximize" if self.objective.direction == "max" else "minimize"],
             identity={
-                "objective": [self.objective.name, self.objective.direction],
+                "objective": [self.objective.name, self.objective.direction, *([components] if components else [])],
                 "budget": None if self.budget is None else self.budget.params,
                 "seed": self._given_seed,
                 **({} if self.declared is None else {"hyperparameters": self.declared}),
                 **self.identity,
             },
-            pruner=pruner_for(self._pruner, None),
+            pruner=pruner_for(self._pruner, self._epochs),
             seed=self.seed,
         )
         if self._given_seed is None:
             self.seed = study.user_attrs.get("drawn_seed", self.seed)
             study.set_user_attr("drawn_seed", self.seed)
-        else:
-            self.seed = self._given_seed
         bury_the_dead(study)
         self._proposer = Proposer(
             study,
@@ -160,20 +182,30 @@ class OptunaOracle(keras_tuner.Oracle):
             refused=self._tell_of_refusal,
         )
         self._study = study
+        self._share_space()
         self._restore()
+
+    def _share_space(self) -> None:
+        """Exchange the hyperparameters that showed up late with whoever works on the study or goes on with it."""
+        shared = self.study.user_attrs.get(SPACE, [])
+        known = keras_tuner.HyperParameters.from_config({"space": shared, "values": {}})
+        self.hyperparameters.merge(known, overwrite=False)
+        space = self.hyperparameters.get_config()["space"]
+        if len(space) > len(shared):
+            self.study.set_user_attr(SPACE, space)
 
     def _restore(self) -> None:
         """Take the trained trials of the study, whoever trained them, into KerasTuner's own books."""
-        for trial in self.study.get_trials(deepcopy=False):
+        for trial in self._trials:
             if is_trained(trial) and (trial_id := _trial_id(trial.number)) not in self.trials:
                 self.trials[trial_id] = self._as_keras_tuner(trial)
                 self.start_order.append(trial_id)
                 self.end_order.append(trial_id)
 
-    def _as_keras_tuner(self, trial: FrozenTrial) -> kt_trial.Trial:
-        hyperparameters = self.hyperparameters.copy()
+    def _as_keras_tuner(self, trial: FrozenTrial) -> Trial:
+        hyperparameters = self.get_space()
         hyperparameters.values = dict(trial.user_attrs.get(HYPERPARAMETERS, trial.params))
-        twin = kt_trial.Trial(hyperparameters, _trial_id(trial.number), kt_trial.TrialStatus.COMPLETED)
+        twin = Trial(hyperparameters, _trial_id(trial.number), TrialStatus.COMPLETED)
         twin.score = trial_record(trial)["value"]
         twin.best_step = max(0, max(trial.intermediate_values, default=1) - 1)
         if twin.score is not None:
@@ -181,53 +213,95 @@ class OptunaOracle(keras_tuner.Oracle):
             twin.metrics.update(self.objective.name, twin.score, step=twin.best_step)
         return twin
 
+    def reload(self) -> None:
+        """Go on with a project: everything is taken from the study, KerasTuner's own files are not read."""
+        self._restore()
+        self.ongoing_trials = {}
+        for trial in self._trials:
+            trial_id = _trial_id(trial.number)
+            mine = trial.state == TrialState.RUNNING and trial.user_attrs.get(WORKER) == this_worker()
+            if mine and trial_id not in self._retry_queue:  # reloaded within one process: it goes on under its id
+                values = trial.user_attrs[HYPERPARAMETERS]
+                self._claims[trial_id] = Claim(trial.number, trial._trial_id, values, None)
+                self.trials[trial_id] = Trial(self._at(values), trial_id)
+                self._retry_queue.append(trial_id)
+
+    @property
+    def _trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
     # Proposals
 
+    def get_space(self) -> keras_tuner.HyperParameters:
+        """A copy of the hyperparameters known by now."""
+        return DefaultingHyperParameters.from_config(self.hyperparameters.get_config())
+
+    def _at(self, values: Values) -> keras_tuner.HyperParameters:
+        hyperparameters = self.get_space()
+        hyperparameters.values = dict(values)
+        return hyperparameters
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The values of the next trial, by KerasTuner's protocol: {"status", "values"}."""
-        claim = self._claim(trial_id)
+        """The values of the next trial, by KerasTuner's protocol: {"status", "values"}. Claims a trial of the study."""
+        study = self.study
+        assert self._proposer is not None
+        claim = None if self._is_out_of_time() else self._proposer.next(self.parameter_space, self.max_trials)
         if claim is None:
-            return {"status": kt_trial.TrialStatus.STOPPED}
-        return {"status": kt_trial.TrialStatus.RUNNING, "values": dict(claim.values)}
+            return {"status": TrialStatus.STOPPED}
+        self._claims[trial_id] = claim
+        study._storage.set_trial_user_attr(claim.storage_id, "seed", self.training_seed(claim.values))
+        return {"status": TrialStatus.RUNNING, "values": dict(claim.values)}
 
-    def create_trial(self, tuner_id: str) -> kt_trial.Trial:
-        """The next trial for `tuner_id`, named after Optuna's number: "0007". STOPPED when there is none."""
-        with self._turn:
-            if tuner_id in self.ongoing_trials or self._retry_queue:
-                return super().create_trial(tuner_id)
-            self.tuner_ids.add(tuner_id)
-            response = self.populate_space(_NEXT)
-            claim = self._claims.pop(_NEXT, None)
-            trial_id = _trial_id(len(self.trials) if claim is None else claim.number)
-            hyperparameters = self.hyperparameters.copy()
-            hyperparameters.values = response.get("values") or {}
-            trial = kt_trial.Trial(hyperparameters, trial_id, response["status"])
-            if trial.status != kt_trial.TrialStatus.RUNNING:
-                self.tuner_ids.remove(tuner_id)
-                return trial
-            if claim is not None:
-                self._claims[trial_id] = claim
-                self._announce("trial_started", claim.number)
-            self.trials[trial.trial_id] = self.ongoing_trials[tuner_id] = trial
-            self.start_order.append(trial.trial_id)
-            self._record_values(trial)
-            self._save_trial(trial)
-            self.save()
-            self._display.on_trial_begin(trial)
+    @exclusive
+    def create_trial(self, tuner_id: str) -> Trial:
+        """The next trial for `tuner_id`, named after Optuna's number: "0007"; its status is STOPPED at the end."""
+        if tuner_id in self.ongoing_trials:
+            return super().create_trial(tuner_id)
+        if self._retry_queue and not self._is_out_of_time():
+            trial = super().create_trial(tuner_id)
+            trial.metrics, trial.score, trial.message = type(trial.metrics)(), None, None  # what the failed run left
+            self._announce("trial_started", self._claims[trial.trial_id])
             return trial
+        self.tuner_ids.add(tuner_id)
+        next_id = _trial_id(len(self._trials))  # where nothing is refused
+        stop: dict[str, Any] = {"status": TrialStatus.STOPPED}
+        response = stop if self._is_full() else self.populate_space(next_id)
+        trial = Trial(self._at(response.get("values") or {}), next_id, response["status"])
+        if trial.status == TrialStatus.STOPPED:
+            self.tuner_ids.remove(tuner_id)
+        if trial.status != TrialStatus.RUNNING:
+            return trial
+        claim = self._claims.pop(next_id, None)
+        if claim is None:  # a subclass chose the values by itself
+            claim = self._enter(trial.hyperparameters.values)
+        trial.trial_id = _trial_id(claim.number)
+        self._claims[trial.trial_id] = claim
+        self.trials[trial.trial_id] = self.ongoing_trials[tuner_id] = trial
+        self.start_order.append(trial.trial_id)
+        self._record_values(trial)
+        if trial.hyperparameters.values != claim.values:  # a subclass changed them
+            self.study._storage.set_trial_user_attr(
+                claim.storage_id, HYPERPARAMETERS, dict(trial.hyperparameters.values)
+            )
+        self._save_trial(trial)
+        self.save()
+        self._announce("trial_started", claim)
+        self._display.on_trial_begin(trial)
+        return trial
 
-    def _claim(self, trial_id: str) -> Claim | None:
-        with self._turn:
-            study = self.study
-            if self.deadline is not None and time.monotonic() >= self.deadline:
-                return None
-            assert self._proposer is not None
-            claim = self._proposer.next(self.parameter_space, self.max_trials)
-            if claim is not None:
-                self._claims[trial_id] = claim
-                study._storage.set_trial_user_attr(claim.storage_id, LAST_SEEN, time.time())
-                study._storage.set_trial_user_attr(claim.storage_id, "seed", self.training_seed(claim.values))
-            return claim
+    def _enter(self, values: Values) -> Claim:
+        study = self.study
+        attributes = {HYPERPARAMETERS: dict(values), WORKER: this_worker(), LAST_SEEN: time.time()}
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+        storage_id = study._storage.create_new_trial(study._study_id, template_trial=trial)
+        return Claim(study._storage.get_trial_number_from_id(storage_id), storage_id, values, None)
+
+    def _is_full(self) -> bool:
+        taken = sum(is_trained(trial) or trial.state == TrialState.RUNNING for trial in self._trials)
+        return self.max_trials is not None and taken >= self.max_trials
+
+    def _is_out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     @property
     def parameter_space(self) -> ParameterSpace:
@@ -240,17 +314,19 @@ class OptunaOracle(keras_tuner.Oracle):
         """The seed a trial with these values is trained with: the same on every retry and resume."""
         return derive_seed(self.seed, "training", values_key(values))
 
+    def seed_of(self, trial: Trial) -> int:
+        """The training seed of a running trial, by the values it was proposed with."""
+        claim = self._claims.get(trial.trial_id)
+        return self.training_seed(trial.hyperparameters.values if claim is None else claim.values)
+
     def enqueue(self, values: Values, name: str | None = None) -> None:
         """Let the next trial be the one with `values`; raises SpaceError when they are not in the space."""
-        self.study.enqueue_trial(
-            self.parameter_space.encode(values)[0], user_attrs={} if name is None else {"name": name}
-        )
+        parameters, _ = self.parameter_space.encode(values)
+        self.study.enqueue_trial(parameters, user_attrs={} if name is None else {NAME: name})
 
     def _measure_values(self, values: Values) -> Size | None:
         assert self.measure is not None
-        hyperparameters = self.hyperparameters.copy()
-        hyperparameters.values = dict(values)
-        return self.measure(hyperparameters)
+        return self.measure(self._at(values))
 
     # What becomes of a trial
 
@@ -261,7 +337,9 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Note the metrics of `epoch` (from 1) of a running trial; returns whether the pruner stops it here."""
-        claim = self._claims[trial_id]
+        claim = self._claims.get(trial_id)
+        if claim is None:  # made by hand: the study does not know it
+            return False
         storage = self.study._storage
         storage.set_trial_user_attr(claim.storage_id, LAST_SEEN, time.time())
         for observer in self.observers:
@@ -281,97 +359,121 @@ class OptunaOracle(keras_tuner.Oracle):
         """Keep `attributes` with a running trial, and the `reason` for which it is going to fail."""
         if reason is not None:
             self._reasons[trial_id] = reason
-        for key, value in attributes.items():
-            self.study._storage.set_trial_user_attr(self._claims[trial_id].storage_id, key, value)
+        if claim := self._claims.get(trial_id):
+            for key, value in attributes.items():
+                self.study._storage.set_trial_user_attr(claim.storage_id, key, value)
 
     def note_training(self, trial_id: str, history: Sequence[Mapping[str, float]]) -> None:
         """Keep the metrics of every epoch of a trial, and the seconds they took."""
         seconds = sum(epoch.get("seconds", 0.0) for epoch in history)
         self.note(trial_id, **{HISTORY: [finite_metrics(epoch) for epoch in history], SECONDS: round(seconds, 3)})
 
-    def score_trial(self, trial: kt_trial.Trial) -> None:
-        """The score is the objective at the last epoch: the best epoch would flatter."""
-        last = trial.metrics.get_history(self.objective.name)[-1]
-        trial.score, trial.best_step = last.mean(), last.step
+    @exclusive
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take the metrics of a trial, as in `keras_tuner.Oracle`."""
+        return super().update_trial(trial_id, metrics, step)
 
-    @keras_tuner.synchronized
-    def end_trial(self, trial: kt_trial.Trial) -> None:
+    def score_trial(self, trial: Trial) -> None:
+        """The score is the objective at the last step that was reported: the best would flatter."""
+        last = trial.metrics.get_history(self.objective.name)[-1]
+        trial.score, trial.best_step = float(last.mean()), last.step
+
+    @exclusive
+    def end_trial(self, trial: Trial) -> None:
         """End or retry a trial, as in `keras_tuner.Oracle`, and tell the study."""
         try:
             super().end_trial(trial)
         finally:
             # The check for failures in a row may raise, and the study has to learn of this trial all the same.
-            self._tell(self.trials[trial.trial_id])
+            if trial.trial_id in self.trials:
+                self._tell(self.trials[trial.trial_id])
+        self._share_space()
 
+    @exclusive
     def abandon(self, trial_id: str, reason: str) -> None:
         """Fail a running trial that was interrupted. Its hyperparameters are enqueued, and come first on resuming."""
-        claim = self._claims.pop(trial_id, None)
-        if claim is None:
-            return
-        self.study._storage.set_trial_user_attr(claim.storage_id, REASON, reason)
-        retry(self.study, self.study.tell(claim.number, state=TrialState.FAIL))
-        self.trials.pop(trial_id, None)
+        self._reasons.pop(trial_id, None)
+        self._forget(trial_id)
+        if claim := self._claims.pop(trial_id, None):
+            self.trials.pop(trial_id, None)
+            self.study._storage.set_trial_user_attr(claim.storage_id, REASON, reason)
+            retry(self.study, self.study.tell(claim.number, state=TrialState.FAIL))
+            self._announce("trial_ended", claim)
+
+    def abandon_all(self, reason: str) -> None:
+        """`abandon` every trial that is running here or waits to be tried again."""
+        for trial_id in [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]:
+            self.abandon(trial_id, reason)
+
+    def _forget(self, trial_id: str) -> None:
+        self._retry_queue = [waiting for waiting in self._retry_queue if waiting != trial_id]
         self.ongoing_trials = {key: trial for key, trial in self.ongoing_trials.items() if trial.trial_id != trial_id}
-        self._announce("trial_ended", claim.number)
 
-    def _tell(self, trial: kt_trial.Trial) -> None:
-        waits_for_retry = trial.trial_id in self._retry_queue
-        claim = None if waits_for_retry else self._claims.pop(trial.trial_id, None)
+    def _tell(self, trial: Trial) -> None:
+        reason = self._reasons.pop(trial.trial_id, None)
+        if trial.trial_id in self._retry_queue:
+            return
+        self._forget(trial.trial_id)
+        claim = self._claims.pop(trial.trial_id, None)
         if claim is None:
             return
-        reason = self._reasons.pop(trial.trial_id, None)
-        self.study._storage.set_trial_user_attr(claim.storage_id, HYPERPARAMETERS, dict(trial.hyperparameters.values))
-        if trial.status == kt_trial.TrialStatus.COMPLETED and reason != STOPPED_EARLY:
-            self.study.tell(claim.number, trial.score)
-        else:
-            failed = trial.status != kt_trial.TrialStatus.COMPLETED
-            self.study._storage.set_trial_user_attr(
-                claim.storage_id, REASON, (reason if reason != STOPPED_EARLY else None) or "error" if failed else reason
+        storage = self.study._storage
+        if storage.get_trial(claim.storage_id).state.is_finished():
+            message = (
+                f"trial {claim.number} was taken for dead by another process, and tried again: this result is left out"
             )
-            if failed and trial.message:
-                self.study._storage.set_trial_user_attr(claim.storage_id, "message", trial.message[-4000:])
-            told = self.study.tell(claim.number, state=TrialState.FAIL if failed else TrialState.PRUNED)
-            if failed and reason in RETRIED_REASONS:
-                retry(self.study, told)
-        self._announce("trial_ended", claim.number)
+            warnings.warn(message, stacklevel=2)
+            return
+        # A hyperparameter that is not tuned always has its default, and does not make two trials different.
+        tuned = {hp.name for hp in self.hyperparameters.space}
+        values = {name: value for name, value in trial.hyperparameters.values.items() if name in tuned}
+        storage.set_trial_user_attr(claim.storage_id, HYPERPARAMETERS, values)
+        completed = trial.status == TrialStatus.COMPLETED and trial.score is not None
+        if completed and reason != STOPPED_EARLY:
+            self.study.tell(claim.number, trial.score)
+        elif completed:
+            storage.set_trial_user_attr(claim.storage_id, REASON, STOPPED_EARLY)
+            self.study.tell(claim.number, state=TrialState.PRUNED)
+        else:
+            if reason in (None, STOPPED_EARLY):
+                reason = "error" if trial.score is None else "not_finite"
+            storage.set_trial_user_attr(claim.storage_id, REASON, reason)
+            if trial.message:
+                storage.set_trial_user_attr(claim.storage_id, "message", trial.message[-4000:])
+            failed = self.study.tell(claim.number, state=TrialState.FAIL)
+            if reason in RETRIED_REASONS:
+                retry(self.study, failed)
+        self._announce("trial_ended", claim)
 
-    def reload(self) -> None:
-        """Go on with a project that was saved. Trials of a process that is gone come back by the study's queue."""
-        super().reload()
-        ongoing, self._retry_queue = self._retry_queue, []
-        mine = {
-            _trial_id(trial.number): trial
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if trial.user_attrs.get(WORKER) == this_worker()
-        }
-        for trial_id in ongoing:
-            if trial_id in mine:  # saved and reloaded in one process: the trial goes on under its id
-                trial = mine[trial_id]
-                self._claims[trial_id] = Claim(trial.number, trial._trial_id, trial.user_attrs[HYPERPARAMETERS], None)
-                self._retry_queue.append(trial_id)
-            else:
-                self.trials.pop(trial_id, None)
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """The best complete trials of the study. Those that were stopped early or failed are never among them.
 
-    def get_best_trials(self, num_trials: int = 1) -> list[kt_trial.Trial]:
-        """The best complete trials of the study. Those that were stopped early or failed are never among them."""
-        stopped = {_trial_id(t.number) for t in self.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))}
+        Of equals the one with fewer parameters comes first, then the earlier one.
+        """
         self._restore()
-        completed = kt_trial.TrialStatus.COMPLETED
-        trials = [t for t in self.trials.values() if t.status == completed and t.trial_id not in stopped]
-        trials = [trial for trial in trials if trial.score is not None]
-        return sorted(trials, key=lambda t: t.score, reverse=self.objective.direction == "max")[:num_trials]
+        recorded = {_trial_id(trial.number): trial for trial in self._trials}
+        sign = -1 if self.objective.direction == "max" else 1
+
+        def is_complete(trial: Trial) -> bool:
+            stopped = trial.trial_id in recorded and recorded[trial.trial_id].state != TrialState.COMPLETE
+            scored = trial.score is not None and not math.isnan(trial.score)
+            return trial.status == TrialStatus.COMPLETED and scored and not stopped
+
+        def rank(trial: Any) -> tuple[float, float, str]:
+            attributes = recorded[trial.trial_id].user_attrs if trial.trial_id in recorded else {}
+            return sign * trial.score, attributes.get("params") or math.inf, trial.trial_id
+
+        return sorted(filter(is_complete, self.trials.values()), key=rank)[:num_trials]
 
     def remaining_trials(self) -> int | None:
         """Trials still to be trained, over all processes; None without `max_trials`."""
         if self.max_trials is None:
             return None
-        return max(0, self.max_trials - sum(is_trained(t) for t in self.study.get_trials(deepcopy=False)))
+        return max(0, self.max_trials - sum(map(is_trained, self._trials)))
 
-    def _announce(self, event: str, number: int) -> None:
-        if self.observers:
-            trial = self.study.get_trials(deepcopy=False)[number]
-            for observer in self.observers:
-                getattr(observer, event)(full_record(trial))
+    def _announce(self, event: str, claim: Claim) -> None:
+        for observer in self.observers:
+            getattr(observer, event)(full_record(self._trials[claim.number]))
 
     def _tell_of_refusal(self, trial: FrozenTrial) -> None:
         for observer in self.observers:

@@ -44,6 +44,7 @@ class Session:
         profile: as it was resolved.
         device: that trains.
         facts: what is recorded with every run: device, backend, versions, commit, data fingerprint.
+        tracking_uri: of MLflow, as it is used: it may hold a password.
         began: on the clock of `time.monotonic`.
     """
 
@@ -55,17 +56,13 @@ class Session:
     tracker: Tracker
     recorder: "TrackingObserver"
     facts: Mapping[str, str]
+    tracking_uri: str
     began: float
 
     @property
     def study(self) -> "optuna.Study":
         """Optuna's study, with every trial."""
         return self.tuner.oracle.study
-
-    @property
-    def tracking_uri(self) -> str:
-        """Of MLflow, as it is used: it may hold a password."""
-        return _tracking_uri(self.options)
 
     @property
     def seconds(self) -> float:
@@ -94,7 +91,8 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     space = load_space(options.space, dataset.input_shape, dataset.classes)
     slug = space_slug(options.space)
     facts = _facts(device, dataset)
-    tracker = _open_tracker(options, f"{dataset.name}-{slug}", progress)
+    tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+    tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{slug}", progress)
     recorder = TrackingObserver(tracker, facts)
     observers = [ProgressObserver(progress, profile.epochs), recorder]
     name = options.study_name(dataset.name, slug, profile.name)
@@ -103,7 +101,7 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
     recorder.start(tuner.oracle, _study_params(options, profile, dataset), OBJECTIVE)
-    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, began)
+    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began)
 
 
 def request_of(study: "optuna.Study") -> dict[str, Any]:
@@ -218,16 +216,10 @@ def _announce(session: Session, progress: Progress) -> None:
     )
 
 
-def _open_tracker(options: SearchOptions, experiment: str, progress: Progress) -> Tracker:
+def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: Progress) -> Tracker:
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return Tracker(
-        _tracking_uri(options), f"kerastuna-{experiment}", artifact_root=folder / "artifacts", warn=progress.message
-    )
-
-
-def _tracking_uri(options: SearchOptions) -> str:
-    return options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+    return Tracker(uri, f"kerastuna-{experiment}", artifact_root=folder / "artifacts", warn=progress.message)
 
 
 def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def _log_and_register(
         inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.input_shape[1:]), "images")]),
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.output_shape[1:]), "probabilities")]),
     )
-    before = mlflow.get_tracking_uri()
+    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     chatter = logging.getLogger("mlflow")
     level = chatter.level
     chatter.setLevel(logging.ERROR)
@@ -137,7 +138,9 @@ def _log_and_register(
             )
             mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # which sets the variable
+        if variable is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
         chatter.setLevel(level)
     assert logged.registered_model_version is not None
     return int(logged.registered_model_version)

@@ -1,6 +1,7 @@
-"""Training one model: its seed, its epochs, and why it may end before its time."""
+"""Training one model: its epochs, why it may end before its time, and what it scores."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, final
@@ -8,6 +9,7 @@ from typing import Any, final
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.src.engine import tuner_utils
 
 EpochMetrics = Mapping[str, float]
 """Metrics of one epoch by Keras's names, with "learning_rate" and "seconds" (training and validation together)."""
@@ -27,10 +29,17 @@ class OutOfTime(keras_tuner.errors.FailedTrialError):
 class EpochReporter(keras.callbacks.Callback):
     """Reports every epoch, and stops the training when it is told to or when the numbers have become useless.
 
+    A training loop of a `HyperModel`'s own may call `on_epoch_end` alone.
+
     Args:
         report: called with the epoch, from 1, and its metrics; returns whether to stop.
         watched: names of the metrics that must stay finite, besides the loss.
         deadline: on the clock of `time.monotonic`; None for no limit.
+
+    Attributes:
+        history: of every epoch.
+        stopped: whether `report` said so.
+        failure: to be raised once the training is over; None when nothing is wrong.
     """
 
     def __init__(
@@ -40,35 +49,32 @@ class EpochReporter(keras.callbacks.Callback):
         self._report = report
         self._watched = {"loss", *watched}
         self._deadline = deadline
-        self._began = 0.0
+        self._began = time.monotonic()
         self.failure: NotFinite | OutOfTime | None = None
         self.stopped = False
         self.history: list[EpochMetrics] = []
-
-    @property
-    def trained(self) -> keras.Model | None:
-        """The model, once it has been trained with this callback."""
-        return self.model
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.stopped or self.failure is not None:  # a training loop that does not heed `stop_training`
+            return
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         model: Any = self.model
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None and "learning_rate" not in metrics:
+        if "learning_rate" not in metrics and (optimizer := getattr(model, "optimizer", None)) is not None:
             metrics["learning_rate"] = float(np.asarray(keras.ops.convert_to_numpy(optimizer.learning_rate)))
         now = time.monotonic()
-        metrics["seconds"] = now - self._began
+        metrics["seconds"], self._began = now - self._began, now
         self.history.append(metrics)
-        broken = sorted(name for name in self._watched if not math.isfinite(metrics.get(name, 0.0)))
         self.stopped = self._report(epoch + 1, metrics)
+        broken = sorted(name for name in self._watched if not math.isfinite(metrics.get(name, 0.0)))
+        is_last = epoch + 1 >= (self.params or {}).get("epochs", math.inf)
         if broken:
             self.failure = NotFinite(f"{broken[0]} is {metrics[broken[0]]} after epoch {epoch + 1}")
-        elif self._deadline is not None and now > self._deadline and epoch + 1 < (self.params or {}).get("epochs", 0):
+        elif self._deadline is not None and now > self._deadline and not is_last:
             self.failure = OutOfTime(f"the time for the search ran out after epoch {epoch + 1}")
-        if self.stopped or self.failure is not None:
+        if model is not None and (self.stopped or self.failure is not None):
             model.stop_training = True
 
 
@@ -91,6 +97,20 @@ def failure_reason(error: BaseException) -> str:
     return "error"
 
 
-def last_epoch(history: keras.callbacks.History) -> dict[str, float]:
-    """The metrics of the last epoch: the best one would flatter."""
-    return {name: float(values[-1]) for name, values in history.history.items() if values}
+def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[str, Any], int]:
+    """The metrics at the end of training, and the index of the last epoch, from 0.
+
+    Args:
+        results: what `Tuner.run_trial` or `HyperModel.fit` may return: a `History`, a number, a dictionary of metrics,
+            or a list of these, of which the mean is taken. KerasTuner takes a `History` at its best epoch, which
+            flatters.
+    """
+    if isinstance(results, list):
+        metrics, steps = zip(*(final_metrics(result, objective) for result in results), strict=True)
+        return tuner_utils.average_metrics_dicts(metrics), round(statistics.mean(steps))
+    if not isinstance(results, keras.callbacks.History):
+        return dict(tuner_utils.convert_to_metrics_dict(results, objective) or {}), 0
+    metrics = {name: float(values[-1]) for name, values in results.history.items() if values}
+    if objective.name not in metrics and objective.has_value(metrics):  # several objectives, their signed sum
+        metrics[objective.name] = objective.get_value(metrics)
+    return metrics, max((len(values) for values in results.history.values()), default=1) - 1

@@ -1,28 +1,33 @@
 """`OptunaTuner`: KerasTuner's tuner with Optuna's samplers and pruners, and a hard budget."""
 
-import gc
+import importlib.util
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.engine.tuner import maybe_distribute
+from keras_tuner.errors import FatalError
+from keras_tuner.src import config as keras_tuner_config
+from keras_tuner.src.engine import tuner_utils
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 
 from ..spaces.space import SearchSpace
 from .budget import Budget, Size
-from .errors import OverBudget, SpaceError
+from .errors import InputError, KerastunaError, OverBudget, SpaceError, StudyError
 from .observer import SearchObserver
 from .oracle import OptunaOracle
 from .proposals import Infeasible
-from .training import EpochMetrics, EpochReporter, failure_reason, last_epoch
-
-_logger = logging.getLogger(__name__)
+from .training import EpochMetrics, EpochReporter, failure_reason, final_metrics
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
+
+_logger = logging.getLogger(__name__)
 
 
 class OptunaTuner(keras_tuner.Tuner):
@@ -32,6 +37,15 @@ class OptunaTuner(keras_tuner.Tuner):
     `HyperModel` or of the call of `search`. A `SearchSpace` is counted in closed form, before anything is built; any
     other `HyperModel` is built once to be counted.
 
+    Where it differs from KerasTuner's own tuners, besides what `OptunaOracle` lists, and why:
+
+    - The weights that are kept are those of the last epoch, as the score is; of several executions, those of the best.
+    - Of several executions the pruner sees the first; a trial that it stops has no further ones.
+    - Every trial's training is seeded from the study's seed and its hyperparameters.
+    - An InputError ends the search, where KerasTuner would let trial after trial fail of the same wrong input.
+    - A worker that KerasTuner's environment variables connect to a chief reports its results alone: the protocol has no
+      place for epochs, so nothing is stopped early there. Workers that share a `storage` have no such limit.
+
     Args:
         hypermodel: a `HyperModel`, a `SearchSpace`, or a function from hyperparameters to a compiled model.
         objective: the name of a metric, a `keras_tuner.Objective`, or a list of them (their signed sum).
@@ -39,11 +53,14 @@ class OptunaTuner(keras_tuner.Tuner):
         budget: the most parameters a network may have in all, or a `Budget`; None for no limit.
         sampler, pruner, storage, study_name, infeasible, seed, identity, observers: see `OptunaOracle`.
         hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial, max_consecutive_failed_trials,
-            directory, project_name, overwrite, executions_per_trial, optimizer, loss, metrics, distribution_strategy,
-            tuner_id: as in KerasTuner. `overwrite` deletes the project's folder, and the study when it is kept there.
+            directory, project_name: as in KerasTuner.
+        overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
+            `storage` that was given stays, and goes on.
+        kwargs: what else `keras_tuner.Tuner` takes: executions_per_trial, optimizer, loss, metrics, max_model_size,
+            distribution_strategy, tuner_id.
 
-    A trial's score is the objective at the last epoch, and its weights are those of the last epoch. Raises InputError
-    for an argument that is not allowed, at the start, and StudyError when the study has another identity.
+    Raises InputError for an argument that is not allowed, at the start, and StudyError when the study has another
+    identity.
     """
 
     oracle: OptunaOracle
@@ -71,12 +88,7 @@ class OptunaTuner(keras_tuner.Tuner):
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
-        executions_per_trial: int = 1,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        distribution_strategy: Any = None,
-        tuner_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         oracle = OptunaOracle(
             objective,
@@ -96,22 +108,20 @@ class OptunaTuner(keras_tuner.Tuner):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        self._input_shape: tuple[int | None, ...] | None = None
+        if hypermodel is not None and (oracle.budget is not None or isinstance(hypermodel, SearchSpace)):
+            oracle.measure = self.measure
+        self._budget = oracle.budget
+        self._batch: tuple[Sequence[int | None], str] | None = None
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
-            directory=None if directory is None else str(directory),
+            directory=directory,
             project_name=project_name,
             overwrite=overwrite,
-            executions_per_trial=executions_per_trial,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            distribution_strategy=distribution_strategy,
-            tuner_id=tuner_id,
+            **kwargs,
         )
-        if isinstance(self.hypermodel, SearchSpace) or oracle.budget is not None:
-            oracle.measure = self.measure
+
+    # The space
 
     def _populate_initial_space(self) -> None:
         if isinstance(self.hypermodel, SearchSpace):
@@ -123,11 +133,17 @@ class OptunaTuner(keras_tuner.Tuner):
             super()._populate_initial_space()
         self.oracle.declared = self.oracle.parameter_space.describe()
 
+    def reload(self) -> None:
+        """Go on with the project in the folder; raises StudyError when the space has changed."""
+        if isinstance(self.oracle, OptunaOracle) and self.oracle.declared is None:
+            self._populate_initial_space()  # KerasTuner leaves it out here, and would not notice another space
+        super().reload()
+
     def measure(self, hp: keras_tuner.HyperParameters) -> Size | None:
         """The size of the network at `hp`: in closed form if the space has one, else by building it.
 
-        Raises InfeasibleArchitecture where the layers do not fit the input, and SpaceError when the network has no
-        parameters to count before it sees data.
+        None where it cannot be built. Raises InfeasibleArchitecture where the layers do not fit the input, and
+        SpaceError when the network has no parameters to count before it sees data.
         """
         if isinstance(self.hypermodel, SearchSpace):
             architecture = self.hypermodel.architecture(hp)
@@ -136,97 +152,119 @@ class OptunaTuner(keras_tuner.Tuner):
         keras.backend.clear_session()
         try:
             model: Any = self._build_hypermodel(hp)
-        except keras_tuner.errors.FatalError:
+        except (FatalError, KerastunaError):
             raise
         except Exception as error:
             # Building it for training fails in the same way, and that is where the failure is recorded.
             _logger.info("a network could not be counted, as it cannot be built: %s", error)
             return None
-        return Size(self._count(model)) if isinstance(model, keras.Model) else None
+        if not isinstance(model, keras.Model):
+            return None
+        params = self._count(model)
+        if params is None:
+            raise SpaceError(
+                f"{model.name} has no input shape, so its parameters cannot be counted: begin it with keras.Input(...)"
+            )
+        return Size(params)
 
-    def _count(self, model: keras.Model) -> int:
-        if not model.built:
-            if self._input_shape is None:
+    def _count(self, model: keras.Model) -> int | None:
+        if _waits_for_data(model):
+            if self._batch is None:
+                return None
+            try:
+                _build(model, *self._batch)
+            except Exception as error:
                 raise SpaceError(
-                    f"{model.name} has no input shape, so its parameters cannot be counted: begin it with keras.Input"
-                )
-            model.build(self._input_shape)
+                    f"{model.name} cannot be built for inputs of shape {self._batch[0]}, so its parameters cannot be "
+                    "counted: begin it with keras.Input(...)"
+                ) from error
         return model.count_params()
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         model: Any = super()._try_build(hp)
-        budget = self.oracle.budget if isinstance(self.oracle, OptunaOracle) else None
-        if budget is not None and not budget.allows(size := Size(self._count(model))):
-            raise OverBudget(f"the model that was built has {size.params:,} parameters, {budget.params:,} are allowed")
+        params = None if self._budget is None else self._count(model)
+        if self._budget is not None and params is not None and not self._budget.allows(Size(params)):
+            raise OverBudget(
+                f"the model that was built has {params:,} parameters, {self._budget.params:,} are allowed: let "
+                "build(hp) depend on nothing but hp"
+            )
         return model
+
+    # The search
 
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
 
-        An interruption (Ctrl-C) fails the trial that is running, keeps everything else, and is raised again.
+        With `verbose=0` nothing is printed. An interruption (Ctrl-C) fails the trial that is running, keeps everything
+        else, and is raised again; so does every other error that ends the search.
         """
-        images: Any = kwargs.get("x", args[0] if args else None)
-        self._input_shape = (None, *images.shape[1:]) if hasattr(images, "shape") else None
-        if isinstance(self.oracle, OptunaOracle):
-            self.oracle.set_epochs(kwargs.get("epochs"))
+        self._batch = _batch_of(kwargs.get("x", args[0] if args else None))
+        if not isinstance(self.oracle, OptunaOracle):
+            super().search(*args, **kwargs)
+            return
+        self.oracle.set_epochs(kwargs.get("epochs"))
+        debug, reason = keras_tuner_config.DEBUG, "timeout"
+        keras_tuner_config.DEBUG = debug and kwargs.get("verbose") != 0  # it prints every traceback
         try:
             super().search(*args, **kwargs)
         except BaseException as error:
-            if isinstance(self.oracle, OptunaOracle):
-                for trial in list(self.oracle.ongoing_trials.values()):
-                    self.oracle.abandon(trial.trial_id, failure_reason(error))
+            reason = failure_reason(error)
+            if isinstance(error, FatalError) and isinstance(error.__cause__, InputError):
+                raise error.__cause__ from None
             raise
+        finally:
+            keras_tuner_config.DEBUG = debug
+            self.oracle.abandon_all(reason)
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        """Train the model at `trial.hyperparameters` `executions_per_trial` times; returns a result for each."""
+        """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""
         callbacks = kwargs.pop("callbacks", None) or []
+        seed = self._seed_of(trial)
         results: list[Any] = []
         best: float | None = None
         for execution in range(self.executions_per_trial):
             reporter = self._reporter(trial, execution)
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
-            own += [_Hooks(self, trial), reporter]
-            keras.utils.set_random_seed((self._training_seed(trial) + execution) % 2**32)
+            own += [tuner_utils.TunerCallback(self, trial), reporter]
+            keras.utils.set_random_seed((seed + execution) % 2**32)
             try:
-                result = self._build_and_fit_model(trial, *args, **kwargs, callbacks=own)
+                results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
                 if reporter.failure is not None:
                     raise reporter.failure
+            except InputError as error:
+                raise FatalError(str(error)) from error
             except Exception as error:
                 self._note(trial, reporter, execution, reason=failure_reason(error))
                 raise
             self._note(trial, reporter, execution)
-            result = self._last_epoch(result)
-            results.append(result)
-            score = result.get(self.oracle.objective.name) if isinstance(result, dict) else result
-            if best is None or self.oracle.objective.better_than(score, best):
+            objective = self.oracle.objective
+            score = final_metrics(results[-1], objective)[0].get(objective.name)
+            if reporter.model is not None and (best is None or score is None or objective.better_than(score, best)):
                 best = score
-                if reporter.trained is not None:
-                    reporter.trained.save_weights(self._get_checkpoint_fname(trial.trial_id))
+                reporter.model.save_weights(self._get_checkpoint_fname(trial.trial_id))
             if reporter.stopped:
                 break
-        gc.collect()
         return results
 
-    def _last_epoch(self, result: Any) -> Any:
-        if not isinstance(result, keras.callbacks.History):
-            return result
-        metrics = last_epoch(result)
+    def _run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
+        results = self.run_trial(trial, *fit_args, **fit_kwargs)
         objective = self.oracle.objective
-        if objective.name not in metrics and objective.has_value(metrics):
-            metrics[objective.name] = objective.get_value(metrics)
-        return metrics
+        if self.oracle.get_trial(trial.trial_id).metrics.exists(objective.name):
+            return  # `run_trial` has called `oracle.update_trial` itself, which KerasTuner allows
+        tuner_utils.validate_trial_results(results, objective, "Tuner.run_trial()")
+        metrics, step = final_metrics(results, objective)
+        self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
     def _reporter(self, trial: Any, execution: int) -> EpochReporter:
-        names = getattr(self.oracle.objective, "name_to_direction", {self.oracle.objective.name: None})
-        if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind: its oracle knows no pruning
-            return EpochReporter(lambda epoch, metrics: False, tuple(names))
+        names = tuple(getattr(self.oracle.objective, "name_to_direction", [self.oracle.objective.name]))
+        if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
+            return EpochReporter(lambda epoch, metrics: False, names)
 
         def report(epoch: int, metrics: EpochMetrics) -> bool:
-            return self.oracle.report(trial.trial_id, epoch, metrics)
+            return execution == 0 and self.oracle.report(trial.trial_id, epoch, metrics)
 
-        # Only the first of several executions is held against the others.
-        return EpochReporter(report if execution == 0 else lambda e, m: False, tuple(names), self.oracle.deadline)
+        return EpochReporter(report, names, self.oracle.deadline)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         if isinstance(self.oracle, OptunaOracle):
@@ -234,34 +272,53 @@ class OptunaTuner(keras_tuner.Tuner):
                 self.oracle.note_training(trial.trial_id, reporter.history)
             self.oracle.note(trial.trial_id, reason=reason)
 
-    def _training_seed(self, trial: Any) -> int:
-        if isinstance(self.oracle, OptunaOracle):
-            return self.oracle.training_seed(trial.hyperparameters.values)
-        return self.oracle._oracle.training_seed(trial.hyperparameters.values)
+    def _seed_of(self, trial: Any) -> int:
+        oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else self.oracle._oracle
+        return oracle.seed_of(trial)
+
+    def load_model(self, trial: Any) -> keras.Model:
+        """The model of `trial` with the weights of its last epoch; raises StudyError where they were not kept."""
+        path = Path(self._get_checkpoint_fname(trial.trial_id))
+        if not path.exists():
+            raise StudyError(
+                f"trial {trial.trial_id} has no weights in {str(path.parent)!r}: give the directory and project_name "
+                "that it was trained with, or train its hyperparameters again"
+            )
+        model: Any = self._try_build(trial.hyperparameters)
+        if _waits_for_data(model):
+            config = json.loads(Path(self._get_build_config_fname(trial.trial_id)).read_text())
+            if isinstance(config.get("input_shape"), list) and not isinstance(config["input_shape"][0], list):
+                _build(model, config["input_shape"])
+            else:  # several inputs
+                model.build_from_config(config)
+        with maybe_distribute(self.distribution_strategy):
+            model.load_weights(path, objects_to_skip=[model.optimizer])  # a new optimizer has no place for its state
+        return model
 
     def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Any, execution: int = 0) -> None:
-        # KerasTuner imports tensorboard here, which TensorFlow no longer brings: every trial would fail.
+        if importlib.util.find_spec("tensorboard") is not None:
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+            return
+        # KerasTuner would import tensorboard, which TensorFlow no longer brings, and every trial would fail.
         for callback in callbacks:
             if type(callback).__name__ == "TensorBoard":
                 callback.log_dir = self._get_tensorboard_dir(callback.log_dir, trial.trial_id, execution)
 
 
-@final
-class _Hooks(keras.callbacks.Callback):
-    """Calls the tuner's own hooks, which a subclass may override."""
+def _batch_of(x: Any) -> tuple[Sequence[int | None], str] | None:
+    """Shape and dtype of a batch of `x`, an array or a `tf.data.Dataset`; None where it is not one array."""
+    if (element := getattr(x, "element_spec", None)) is not None:
+        x = element[0] if isinstance(element, tuple) else element
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        return None
+    return (None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype)
 
-    def __init__(self, tuner: OptunaTuner, trial: Any) -> None:
-        super().__init__()
-        self._tuner, self._trial = tuner, trial
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._tuner.on_epoch_begin(self._trial, self.model, epoch, logs=logs)
+def _waits_for_data(model: keras.Model) -> bool:
+    """Whether layers of `model` have no parameters yet, which could neither be counted nor loaded."""
+    return not model.built or any(not layer.built for layer in model._flatten_layers())
 
-    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._tuner.on_batch_begin(self._trial, self.model, batch, logs)
 
-    def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._tuner.on_batch_end(self._trial, self.model, batch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._tuner.on_epoch_end(self._trial, self.model, epoch, logs=logs)
+def _build(model: keras.Model, shape: Sequence[int | None], dtype: str = "float32") -> None:
+    """Build all of `model` by a symbolic call: a `build` of its own may leave its layers to the first call."""
+    model(keras.Input(batch_shape=tuple(shape), dtype=dtype))

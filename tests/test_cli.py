@@ -30,8 +30,14 @@ def without_heavy_imports(folder: Path, *arguments: str) -> tuple[int, str, str]
         assert not heavy, f"imported {{heavy}}"
         sys.exit(status)
     """
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     return result.returncode, result.stdout, result.stderr
 

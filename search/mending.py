@@ -1,0 +1,45 @@
+"""What has to be mended in KerasTuner before an oracle can stand on it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, final
+
+import keras_tuner
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def exclusive(method: Method) -> Method:
+    """`keras_tuner.synchronized` without its fault: it never gives its lock back once the method raises."""
+
+    @keras_tuner.synchronized
+    @functools.wraps(method)
+    def attempt(*args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
+        try:
+            return method(*args, **kwargs), None
+        except BaseException as error:  # raised again below, once the lock is free
+            return None, error
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result, error = attempt(*args, **kwargs)
+        if error is not None:
+            raise error
+        return result
+
+    return call  # type: ignore[return-value]
+
+
+@final
+class DefaultingHyperParameters(keras_tuner.HyperParameters):
+    """Takes the default where KerasTuner draws a missing value at random, so that exploring a space is repeatable.
+
+    It also keeps a value whose name is shared by another hyperparameter that is inactive.
+    """
+
+    def ensure_active_values(self) -> None:
+        for hp in self.space:
+            if self.is_active(hp):
+                self.values.setdefault(hp.name, hp.default)
+            elif not self.is_active(hp.name):
+                self.values.pop(hp.name, None)
