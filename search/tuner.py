@@ -17,6 +17,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 
+from ..spaces.cost import cost
 from ..spaces.space import SearchSpace
 from .budget import Budget, Size
 from .errors import InputError, KerastunaError, OverBudget, SpaceError, StudyError
@@ -147,8 +148,8 @@ class OptunaTuner(keras_tuner.Tuner):
         """
         if isinstance(self.hypermodel, SearchSpace):
             architecture = self.hypermodel.architecture(hp)
-            cost = self.hypermodel.cost(hp)
-            return Size(cost.params, cost.macs, architecture.summary)
+            counted = cost(architecture)
+            return Size(counted.params, counted.macs, architecture.summary)
         keras.backend.clear_session()
         try:
             model: Any = self._build_hypermodel(hp)
