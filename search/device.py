@@ -49,6 +49,9 @@ def prepare_environment(choice: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: memory growth
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # TensorFlow: the same
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        # Keras imports TensorFlow wherever it is installed, if only to set its seed: seconds, and memory of the GPU.
+        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     if choice == "cpu" or not _gpu_is_conceivable():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -66,7 +69,7 @@ def use_device(choice: str) -> Device:
     if choice == "cpu":
         return Device("cpu", _cpu_name(), backend)
     problem = "Keras finds no GPU"
-    if keras.distribution.list_devices("gpu"):
+    if _lists_gpu():
         try:
             _convolve()
             return Device("gpu", _gpu_name(), backend)
@@ -106,6 +109,15 @@ def _held_back() -> Iterator[None]:
 
 def _gpu_is_conceivable() -> bool:
     return not sys.platform.startswith("linux") or any(map(os.path.exists, _GPU_NODES))
+
+
+def _lists_gpu() -> bool:
+    import keras
+
+    try:
+        return bool(keras.distribution.list_devices("gpu"))
+    except RuntimeError:  # JAX raises for a kind of device of which it has none
+        return False
 
 
 def _convolve() -> None:
