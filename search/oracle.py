@@ -371,7 +371,9 @@ class OptunaOracle(keras_tuner.Oracle):
     @exclusive
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
         """Take the metrics of a trial, as in `keras_tuner.Oracle`."""
-        return super().update_trial(trial_id, metrics, step)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="All-NaN axis encountered")  # `end_trial` fails such a trial
+            return super().update_trial(trial_id, metrics, step)
 
     def score_trial(self, trial: Trial) -> None:
         """The score is the objective at the last step that was reported: the best would flatter."""

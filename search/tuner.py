@@ -91,6 +91,8 @@ class OptunaTuner(keras_tuner.Tuner):
         overwrite: bool = False,
         **kwargs: Any,
     ) -> None:
+        if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
+            raise ValueError("Received `hypermodel=None`: give a hypermodel, or a subclass with a run_trial of its own")
         oracle = OptunaOracle(
             objective,
             max_trials,
