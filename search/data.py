@@ -1,8 +1,8 @@
 """Labelled images for a search: where they come from, what is refused, and the split into training and validation.
 
 A search sees a `Dataset`, which holds no test images. They are behind `load_test`, and nothing else reads them: an
-`.npz` is read member by member, and a user's callable for the test part is not called. (Keras's loaders return both
-parts at once; there the test part is dropped unseen.)
+`.npz` is read member by member, of a folder of images only the training part is opened, and a user's callable for the
+test part is not called. (Keras's loaders return both parts at once; there the test part is dropped unseen.)
 
 Images become float32 (n, height, width, channels): floating point as it is, integers (0 to 255, uint8 or wider) divided
 by 255. Labels become int32 (n,), classes counted from 0.
@@ -10,9 +10,7 @@ by 255. Labels become int32 (n,), classes counted from 0.
 
 import os
 import re
-import stat
 import sys
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -24,6 +22,8 @@ from typing import Any, final
 import numpy as np
 
 from .errors import DataError
+from .image_folder import open_image_folder
+from .npz import open_npz
 from .user_code import cause, find_module, guarded, import_attribute, is_reference, shown
 
 KERAS_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -37,16 +37,25 @@ _Readers = Mapping[str, Callable[[], np.ndarray]]  # one reader per array: what 
 @final
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and validation images, ready for a network. Never holds test images."""
+    """Training and validation images, ready for a network. Never holds test images.
 
-    name: str  # short slug: "mnist", the stem of an .npz, or the attribute's name
-    x_train: np.ndarray = field(repr=False)  # float32 (n, height, width, channels)
-    y_train: np.ndarray = field(repr=False)  # int32 (n,)
+    Attributes:
+        name: short slug: "mnist", the stem of an .npz, the name of a folder or of an attribute.
+        x_train, x_validation: images, float32 (n, height, width, channels).
+        y_train, y_validation: labels, int32 (n,), from 0 to `classes` - 1.
+        classes: their number, at least 2.
+        fingerprint: SHA-256 over dtype, shape and bytes of the training images and labels as given, before the split.
+        seed: of the split.
+    """
+
+    name: str
+    x_train: np.ndarray = field(repr=False)
+    y_train: np.ndarray = field(repr=False)
     x_validation: np.ndarray = field(repr=False)
     y_validation: np.ndarray = field(repr=False)
     classes: int
-    fingerprint: str  # SHA-256 over dtype, shape and bytes of x_train and y_train as given, before the split
-    seed: int  # of the split
+    fingerprint: str
+    seed: int
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -68,12 +77,16 @@ class Dataset:
 def load_dataset(spec: str, *, images: int | None = None, seed: int = 0) -> Dataset:
     """Loads the training part of a data set and splits it.
 
-    `spec` names a Keras data set (`KERAS_NAMES`), an `.npz` file with `x_train` and `y_train`, or, as
-    `module:attribute`, a callable that returns a mapping of them, each an array or a callable that returns one. For
-    such a callable the working folder joins `sys.path`.
+    Validation is a tenth of all images, stratified and drawn first, so it is the same for any `images`; those stay in
+    the order given.
 
-    Validation is a tenth of all images, stratified and drawn first, so it is the same for any `images`, which limits
-    the training images to a stratified choice of that many. `seed` fixes both choices; images stay in the order given.
+    Args:
+        spec: a Keras data set (`KERAS_NAMES`), an `.npz` file with `x_train` and `y_train`, a folder of images (see
+            `kerastuna.search.image_folder`), or, as `module:attribute`, a callable that returns a mapping of arrays,
+            each an array or a callable that returns one. For such a callable the working folder joins `sys.path`.
+        images: the most training images, a stratified choice; None for all.
+        seed: fixes both choices; at least 0.
+
     Raises DataError, in one line, for whatever cannot be used.
     """
     if seed < 0:
@@ -106,7 +119,11 @@ def load_test(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The test images, float32 (n, height, width, channels), and labels, int32 (n,); None where the set has none.
 
-    Give `classes` and `input_shape` of the training data to have them compared. Raises DataError.
+    Args:
+        spec: as in `load_dataset`.
+        classes, input_shape: of the training data, with which the test part has to agree; None leaves that unchecked.
+
+    Raises DataError for what cannot be used, or does not agree.
     """
     readers = _resolve(spec)()
     if "x_test" not in readers and "y_test" not in readers:
@@ -132,8 +149,8 @@ def has_test(spec: str) -> bool:
 def check_spec(spec: str) -> None:
     """Refuses, in well under a second and without Keras, a `spec` that is certain to fail; raises DataError.
 
-    An `.npz` must open and name its training arrays; the module of a callable must be found (which imports the
-    packages around it, not itself).
+    An `.npz` must open and name its training arrays; a folder of images must have class folders, and test classes that
+    are training classes; the module of a callable must be found (which imports the packages around it, not itself).
     """
     _resolve(spec)
 
@@ -145,16 +162,19 @@ def _resolve(spec: str) -> Callable[[], _Readers]:
     if spec in KERAS_NAMES:
         return partial(_open_keras, spec)
     if spec.lower().endswith(".npz"):
-        readers = _open_npz(spec)
+        readers = open_npz(spec)
         _require_part(readers, spec, "train")
         return lambda: readers
     if is_reference(spec):
         module, _, attribute = spec.partition(":")
         find_module(module, f"data set {shown(spec)}", DataError)
         return partial(_open_callable, spec, module, attribute)
+    if os.path.isdir(os.path.expanduser(spec)):
+        readers = open_image_folder(spec)
+        return lambda: readers
     raise DataError(
-        f"data set {shown(spec)} is unknown: give one of {', '.join(KERAS_NAMES)}, the path of an .npz file, "
-        "or module:attribute"
+        f"data set {shown(spec)} is unknown: give one of {', '.join(KERAS_NAMES)}, the path of an .npz file or of a "
+        "folder of images, or module:attribute"
     )
 
 
@@ -170,38 +190,6 @@ def _require_part(readers: _Readers, spec: str, part: str) -> None:
             f"{shown(spec)} lacks {' and '.join(missing)} (it has {list(readers)[:10]}): "
             "a data set holds x_train, y_train and, if it has a test part, x_test, y_test; rename or add them"
         )
-
-
-def _open_npz(spec: str) -> _Readers:
-    path = os.path.expanduser(spec)
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(f"{shown(spec)} is not a regular file: give the path of an .npz file")
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except OSError as error:
-        raise DataError(f"{shown(spec)} cannot be read ({error.strerror}): give the path of an .npz file") from error
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise DataError(
-            f"{shown(spec)} is not an .npz archive, or is cut short ({cause(error)}): "
-            "write it with numpy.savez_compressed(path, x_train=..., y_train=...)"
-        ) from error
-    return {member.removesuffix(".npy"): partial(_read_member, spec, path, member) for member in members}
-
-
-def _read_member(spec: str, path: str, member: str) -> np.ndarray:
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            # The checksum is compared only at the end of the member, which a damaged header may place elsewhere.
-            if file.read(1):
-                raise ValueError("bytes are left over after the array")
-            return array
-    except Exception as error:  # damage shows in as many ways as there are decoders: zip, zlib, lzma, struct, numpy
-        raise DataError(
-            f"{member.removesuffix('.npy')} of {shown(spec)} cannot be read ({cause(error)}): it must be an "
-            "undamaged array of numbers, not of Python objects, and fit in memory; write the file again"
-        ) from error
 
 
 def _open_keras(name: str) -> _Readers:
@@ -362,5 +350,10 @@ def _fingerprint(*arrays: np.ndarray) -> str:
 
 
 def _slug(spec: str) -> str:
-    name = Path(spec).stem if spec.lower().endswith(".npz") else re.split("[:.]", spec)[-1]
+    if spec.lower().endswith(".npz"):
+        name = Path(spec).stem
+    elif is_reference(spec):
+        name = re.split("[:.]", spec)[-1]
+    else:  # a name, or a folder
+        name = os.path.basename(os.path.abspath(os.path.expanduser(spec)))
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
