@@ -1,20 +1,22 @@
 """The Optuna study: where it is stored, what identifies it, what is noted about its trials, and who is alive."""
 
 import json
+import logging
 import os
-import re
 import socket
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -36,26 +38,20 @@ INTERRUPTED = "interrupted"
 SILENT_SECONDS = 3600.0
 """A worker of another machine that was not seen for so long is taken for dead; one of this machine is looked up."""
 
-_PASSWORD = re.compile(r"(//[^:/@]*):.*@")
-_SECRET_ARGUMENT = re.compile(r"((?:password|passwd|pwd|token|secret)=)[^&;]+", re.IGNORECASE)
-
 
 def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
     """An Optuna storage from a journal file's path, a database URL, or a storage.
 
-    Raises StudyError when it cannot be opened; a password in a URL is not shown.
+    Raises StudyError when it cannot be opened, naming the package that is missing if there is one; a password in a URL
+    is not shown.
     """
     if isinstance(storage, BaseStorage):
         return storage
     text = str(storage)
     if "://" in text and not text.startswith("journal://"):
-        try:
-            return RDBStorage(text)
-        except Exception as error:
-            raise StudyError(
-                f"storage {redact_url(text)!r} cannot be opened ({type(error).__name__}): give the URL of a database "
-                "that SQLAlchemy can reach, or the path of a journal file"
-            ) from error
+        from .database import open_database  # with SQLAlchemy, which takes a while
+
+        return open_database(text)
     path = Path(text.removeprefix("journal://"))
     try:
         return open_journal(path)
@@ -65,9 +61,16 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
         ) from error
 
 
-def redact_url(url: str) -> str:
-    """`url` with its password, and those among its arguments, replaced by `***`; rather too much than too little."""
-    return _SECRET_ARGUMENT.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep what Optuna says of studies that nobody has asked for to itself."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def open_study(
@@ -78,8 +81,9 @@ def open_study(
     identity: Mapping[str, Any],
     pruner: BasePruner,
     seed: int,
+    names: Sequence[str] | None = None,
 ) -> optuna.Study:
-    """The study `name`, made when it is not there yet.
+    """The study `name`, made when it is not there yet; `names` are those of its values, for Optuna's figures.
 
     Raises StudyError when it is there with another identity, naming what differs, or was made by another program.
     """
@@ -99,6 +103,10 @@ def open_study(
         if begun or study.directions != wanted:
             raise StudyError(f"study {name!r} exists and was not made by Kerastuna: give another name")
         study.set_user_attr(IDENTITY, identity)
+        if names is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(names))
     elif differences := _differences(known, identity):
         raise StudyError(
             f"study {name!r} exists with another identity ({'; '.join(differences)}): give the same arguments to go on "
@@ -203,48 +211,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def is_maximized(study: optuna.Study) -> bool:
-    """Whether the objective of `study` is to be large."""
-    return study.directions[0] == StudyDirection.MAXIMIZE
-
-
-def objective_name(study: optuna.Study) -> str:
-    """The name of the metric that `study` optimises."""
-    return str(study.user_attrs.get(IDENTITY, {}).get("objective", ["value"])[0])
-
-
 def latest_study(storage: BaseStorage) -> optuna.Study:
     """The study whose trial began last; raises StudyError when there is none."""
     names = optuna.get_all_study_names(storage)
     if not names:
         raise StudyError("there is no study yet: run kerastuna search first")
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
-    return max(studies, key=lambda study: _last_begun(study.get_trials(deepcopy=False)) or datetime.min)
+    return max(studies, key=lambda study: last_begun(study.get_trials(deepcopy=False)) or datetime.min)
 
 
-def study_rows(storage: BaseStorage) -> list[dict[str, Any]]:
-    """A row for every study, by name: trained, refused and failed trials, the best value, when the last trial began."""
-    rows: list[dict[str, Any]] = []
-    for name in sorted(optuna.get_all_study_names(storage)):
-        study = optuna.load_study(study_name=name, storage=storage)
-        trials = study.get_trials(deepcopy=False)
-        complete = [trial.values for trial in trials if trial.state == TrialState.COMPLETE and trial.values is not None]
-        values = [values[0] for values in complete if len(values) == 1]  # another program's may have several
-        last_begun = _last_begun(trials)
-        rows.append(
-            {
-                "name": name,
-                "trained": sum(map(is_trained, trials)),
-                "refused": sum(map(is_rejection, trials)),
-                "failed": sum(trial.state == TrialState.FAIL for trial in trials),
-                "best": (max if is_maximized(study) else min)(values, default=None),
-                "last_trial": None if last_begun is None else last_begun.isoformat(sep=" ", timespec="seconds"),
-            }
-        )
-    return rows
-
-
-def _last_begun(trials: Sequence[FrozenTrial]) -> datetime | None:
+def last_begun(trials: Sequence[FrozenTrial]) -> datetime | None:
+    """When the latest of `trials` began; None when none has."""
     return max((trial.datetime_start for trial in trials if trial.datetime_start is not None), default=None)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .redaction import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,21 +39,10 @@ ENVIRONMENT = {
 MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow's limits
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000
 
-_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.\-]*:/+)([^\s:/@]*)(:\S*)?@", re.IGNORECASE)
-_SECRET_ARGUMENTS = re.compile(
-    r"(\b(?:password|passwd|pwd|sslpassword|token|access_token|api_key|secret|odbc_connect)=)[^&;\s'\"]+", re.IGNORECASE
-)
-
 
 def default_tracking_uri(folder: Path) -> str:
     """The URI of the sqlite database `mlflow.db` in `folder`."""
     return f"sqlite:///{(folder.resolve() / 'mlflow.db').as_posix()}"
-
-
-def redact(text: str) -> str:
-    """`text` with the password (or the token) of every URL in it replaced by `***`; rather too much than too little."""
-    hidden = _CREDENTIALS.sub(lambda found: f"{found[1]}{found[2] + ':' if found[3] else ''}***@", text)
-    return _SECRET_ARGUMENTS.sub(r"\1***", hidden)
 
 
 def configure_environment() -> None:

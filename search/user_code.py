@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import operator
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -12,6 +11,8 @@ from functools import partial
 from typing import Any
 
 from .errors import InputError
+from .redaction import redact
+from .text import shortened
 
 
 def find_module(module: str, what: str, error: type[InputError]) -> None:
@@ -55,13 +56,27 @@ def is_reference(spec: str) -> bool:
 
 def shown(text: str) -> str:
     """`text` in quotes, without the password of a URL in it."""
-    return repr(_without_password(text))
+    return repr(redact(text))
 
 
 def cause(error: BaseException) -> str:
     """An error in one short line, without the password of a URL in it."""
-    return f"{type(error).__name__}: {_without_password(' '.join(str(error).split()))}"[:300]
+    return _line(": ".join(filter(None, [type(error).__name__, str(error)])))
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"//\S*@", "//***@", text)
+def cause_in(trace: str) -> str:
+    """The error at the end of a trace as Python prints it, in one short line like `cause`.
+
+    The trace may have lost its beginning.
+    """
+    _, heading, end = trace.rpartition("Traceback (most recent call last):\n")
+    if not heading:
+        *_, end = trace.rpartition('\n  File "')
+    lines = end.splitlines()
+    frames = 0 if heading else 1
+    first = next((number for number, line in enumerate(lines) if number >= frames and not line.startswith("  ")), 0)
+    return _line(" ".join(lines[first:]))
+
+
+def _line(text: str) -> str:
+    return shortened(redact(text), 300)

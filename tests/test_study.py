@@ -21,21 +21,19 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from kerastuna.search.errors import StudyError
+from kerastuna.search.goal import BestMetric, Quantity, goal_of
+from kerastuna.search.records import study_rows
 from kerastuna.search.study import (
     SILENT_SECONDS,
     bury_the_dead,
     delete_study,
     is_alive,
-    is_maximized,
     is_rejection,
     is_trained,
     latest_study,
     load_study,
-    objective_name,
     open_storage,
     open_study,
-    redact_url,
-    study_rows,
     this_worker,
 )
 
@@ -73,8 +71,7 @@ def test_a_study_is_found_again_wherever_it_is_kept(location: str | Path) -> Non
     again = opened(open_storage(location))
     assert [trial.values for trial in again.trials] == [[0.5]]
     assert isinstance(again.pruner, NopPruner)
-    assert is_maximized(again)
-    assert objective_name(again) == "val_accuracy"
+    assert goal_of(again) == BestMetric(Quantity("val_accuracy", "max"))
 
 
 def test_a_storage_and_a_journal_url_are_taken(tmp_path: Path) -> None:
@@ -96,24 +93,10 @@ def test_a_storage_and_a_journal_url_are_taken(tmp_path: Path) -> None:
     ],
 )
 def test_a_database_that_cannot_be_opened_is_told_without_its_password(url: str) -> None:
-    with pytest.raises(StudyError, match=r"cannot be opened \(\w+\): give the URL") as caught:
+    with pytest.raises(StudyError, match=r"cannot be opened \(\w+.*\): give|needs \w+, .*: pip install ") as caught:
         open_storage(url)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("mysql://host/db?password=secret&x=1", "mysql://host/db?password=***&x=1"),
-        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
-    ],
-)
-def test_redaction(url: str, shown: str) -> None:
-    assert redact_url(url) == shown
 
 
 def test_a_path_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -279,7 +262,7 @@ def add(study: optuna.Study, state: TrialState, began: int, **arguments: Any) ->
 
 def test_rows_of_studies(location: str | Path) -> None:
     storage = open_storage(location)
-    small = opened(storage, "small", direction="minimize")
+    small = opened(storage, "small", direction="minimize", objective=["val_loss", "min"])
     large = opened(storage, "large")
     opened(storage, "empty")
     optuna.create_study(storage=storage, study_name="two objectives", directions=["maximize", "maximize"]).add_trial(
