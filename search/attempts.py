@@ -1,11 +1,12 @@
 """What a study holds already: the values that were tried or refused, and the trials that are trained or under way."""
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from .budget import UNITS
 from .distributions import ParameterSpace, Values, values_key
 from .study import HYPERPARAMETERS, REASON, is_rejection, is_trained
 
@@ -17,16 +18,22 @@ FREED_REASONS = ("interrupted", "timeout")
 
 @final
 class Attempts:
-    """The trials of a study, all processes' together, as they were when `take_note` was last called."""
+    """The trials of a study, all processes' together, as they were when `take_note` was last called.
 
-    def __init__(self, study: optuna.Study) -> None:
+    Args:
+        fixed: parameters that the sampler never changes, in Optuna's terms: other points are not counted as left.
+    """
+
+    def __init__(self, study: optuna.Study, fixed: Mapping[str, Any] | None = None) -> None:
         self._study = study
+        self._fixed = fixed or {}
         self._trials: Sequence[FrozenTrial] = ()
         self._unfinished: list[int] = []
         self._trained = 0
         self._tried: dict[str, int] = {}  # key of the values -> number of the trial
         self._refused: set[str] = set()  # keys of the values that are over the budget or infeasible
         self._points: tuple[ParameterSpace, dict[str, Values] | None] | None = None
+        self._left: dict[str, Values] | None = None  # of them those neither tried nor refused; None: to be found
 
     def take_note(self) -> list[FrozenTrial]:
         """Look at the study. Returns the trials that are new or were unfinished, by number."""
@@ -41,12 +48,15 @@ class Attempts:
         return news
 
     def _enter(self, trial: FrozenTrial, key: str) -> None:
+        if self._left is not None:
+            self._left.pop(key, None)
         if is_rejection(trial):
             if trial.user_attrs[REASON] != "duplicate":
                 self._refused.add(key)
         elif trial.user_attrs.get(REASON) not in FREED_REASONS:
             self._tried.setdefault(key, trial.number)
         else:
+            self._left = None
             self._tried = {key: number for key, number in self._tried.items() if number != trial.number}
 
     def __len__(self) -> int:
@@ -77,17 +87,34 @@ class Attempts:
         """Whether any values were ever good enough to train."""
         return bool(self._tried)
 
-    def smallest_refused(self) -> int | None:
-        """The fewest parameters that were over the budget; None where nothing was."""
+    def least_refused(self) -> dict[str, int]:
+        """The least parameters, MACs and bytes that were over the budget, each by itself; empty where nothing was."""
         refused = [trial.user_attrs for trial in self._trials if trial.user_attrs.get(REASON) == "over_budget"]
-        return min((attributes["params"] for attributes in refused), default=None)
+        counted = {name: [attributes[name] for attributes in refused if attributes.get(name)] for name in UNITS}
+        return {name: min(amounts) for name, amounts in counted.items() if amounts}
 
-    def points_left(self, space: ParameterSpace) -> list[Values] | None:
+    def is_settled(self, values: Values) -> bool:
+        """Whether these values were tried or refused."""
+        return self._knows(values_key(values))
+
+    def points_left(self, space: ParameterSpace) -> Sequence[Values] | None:
         """The points of a small space that were neither tried nor refused; None for a space that is not small."""
         if self._points is None or self._points[0] is not space:
             points = space.points(SMALL_SPACE)
+            if points is not None and self._fixed:
+                points = [point for point in points if _keeps_to(self._fixed, space.encode(point)[0])]
             self._points = (space, None if points is None else {values_key(point): point for point in points})
+            self._left = None
         listed = self._points[1]
         if listed is None:
             return None
-        return [point for key, point in listed.items() if key not in self._tried and key not in self._refused]
+        if self._left is None:
+            self._left = {key: point for key, point in listed.items() if not self._knows(key)}
+        return list(self._left.values())
+
+    def _knows(self, key: str) -> bool:
+        return key in self._tried or key in self._refused
+
+
+def _keeps_to(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    return all(params[name] == value for name, value in fixed.items() if name in params)

@@ -2,18 +2,20 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, final
 
 import optuna
 from optuna import pruners, samplers
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
+from .distributions import Parameter
 from .errors import InputError
+from .grid import Grid
 
 AtNumber = Callable[[int], samplers.BaseSampler]
 """From the number of a proposal to the sampler that makes it."""
@@ -29,10 +31,16 @@ SAMPLERS: Mapping[str, Callable[[int], AtNumber]] = {
     ),
     "nsga2": lambda seed: _Nsga2.at(seed),
     "qmc": lambda seed: lambda number: _PointOfSequence(derive_seed(seed, "qmc"), number),
+    "grid": lambda seed: Grid(derive_seed(seed, "grid")),
 }
 """By name, from the seed of a study."""
 _PACKAGES = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
 """What Optuna imports only when a sampler is made, or when it makes its tenth proposal."""
+_PACKAGES_OF_KIND: Mapping[type[samplers.BaseSampler], tuple[str, ...]] = {
+    samplers.GPSampler: _PACKAGES["gp"],
+    samplers.CmaEsSampler: _PACKAGES["cmaes"],
+    samplers.QMCSampler: _PACKAGES["qmc"],
+}
 PRUNERS = ("halving", "hyperband", "median", "none")
 FIRST_RUNG = 2
 """Epochs before any trial may be stopped: the first one tells how fast a network starts, hardly where it ends."""
@@ -49,20 +57,76 @@ def sampler_for(sampler: str | samplers.BaseSampler, seed: int) -> AtNumber:
 
     A sampler that is named is made anew for each proposal, seeded by the study's `seed` and the proposal's number, so
     that a study that is resumed goes on and never repeats itself. An instance is used as it is, with whatever state it
-    has. Raises InputError for an unknown name, and for a sampler whose package is not installed.
+    has; in the place of a GridSampler or BruteForceSampler, which end Optuna's own loop, stands a `Grid` of the same
+    points. Raises InputError for an unknown name, and for a sampler whose package is not installed.
     """
     if isinstance(sampler, samplers.BaseSampler):
-        return lambda number: sampler
+        return _for_instance(sampler, seed)
     if sampler not in SAMPLERS:
         raise InputError(
             f"sampler {sampler!r} is unknown: choose one of {', '.join(SAMPLERS)}, or give an Optuna sampler"
         )
-    if missing := [package for package in _PACKAGES.get(sampler, ()) if find_spec(package) is None]:
+    _demand(_PACKAGES.get(sampler, ()), sampler)
+    return SAMPLERS[sampler](seed)
+
+
+def _for_instance(sampler: samplers.BaseSampler, seed: int) -> AtNumber:
+    kind = type(sampler)
+    if isinstance(sampler, samplers.GridSampler) and kind is samplers.GridSampler:
+        return Grid(derive_seed(seed, "grid"), sampler._search_space, kind.__name__)
+    if kind is samplers.BruteForceSampler:
+        return Grid(derive_seed(seed, "grid"), name=kind.__name__)
+    innermost = sampler
+    while isinstance(innermost, samplers.PartialFixedSampler):
+        innermost = innermost._base_sampler
+    if isinstance(innermost, samplers.GridSampler | samplers.BruteForceSampler):
+        raise InputError(
+            f"sampler {kind.__name__} would end a loop of Optuna's, which is not running here: give Optuna's "
+            'GridSampler or BruteForceSampler as it is, or "grid"'
+        )
+    for known, packages in _PACKAGES_OF_KIND.items():
+        if isinstance(innermost, known):
+            _demand(packages, kind.__name__)
+    return lambda number: sampler
+
+
+def _demand(packages: Sequence[str], sampler: str) -> None:
+    if missing := [package for package in packages if find_spec(package) is None]:
         raise InputError(
             f"sampler {sampler!r} needs {' and '.join(missing)}, which is not installed: "
             "pip install 'kerastuna[samplers]', or choose another sampler"
         )
-    return SAMPLERS[sampler](seed)
+
+
+def fixed_by(sampler: samplers.BaseSampler) -> dict[str, Any]:
+    """The parameters that `sampler` never changes, in Optuna's terms."""
+    if not isinstance(sampler, samplers.PartialFixedSampler):
+        return {}
+    return fixed_by(sampler._base_sampler) | sampler._fixed_params
+
+
+def random_sampler(seed: int, fixed: Mapping[str, Any]) -> samplers.BaseSampler:
+    """A random sampler that keeps to the parameters in `fixed`."""
+    sampler = samplers.RandomSampler(seed=seed)
+    if not fixed:
+        return sampler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return samplers.PartialFixedSampler(dict(fixed), sampler)
+
+
+def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
+    """What the sampler of `trial` chooses for `parameter`, in Optuna's terms."""
+    name = parameter.name
+    match parameter.distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case other:
+            raise AssertionError(f"no such distribution is ever made: {other}")
 
 
 @final
@@ -131,6 +195,11 @@ class _PointOfSequence(samplers.QMCSampler):
         return self._number
 
 
+def first_rung(epochs: int | None) -> int:
+    """The first epoch at which a trial of so many may be stopped."""
+    return max(FIRST_RUNG, (epochs or 1) // 5)
+
+
 def pruner_for(pruner: str | pruners.BasePruner, epochs: int | None) -> pruners.BasePruner:
     """The pruner by name; `epochs` is the length of a full trial, None where it is not known.
 
@@ -140,14 +209,13 @@ def pruner_for(pruner: str | pruners.BasePruner, epochs: int | None) -> pruners.
     """
     if isinstance(pruner, pruners.BasePruner):
         return pruner
-    first_rung = max(FIRST_RUNG, (epochs or 1) // 5)
     match pruner:
         case "halving":
-            return pruners.SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=2)
+            return pruners.SuccessiveHalvingPruner(min_resource=first_rung(epochs), reduction_factor=2)
         case "hyperband":
-            return pruners.HyperbandPruner(min_resource=first_rung, max_resource=epochs or "auto")
+            return pruners.HyperbandPruner(min_resource=first_rung(epochs), max_resource=epochs or "auto")
         case "median":
-            return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=first_rung)
+            return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=first_rung(epochs))
         case "none":
             return pruners.NopPruner()
         case _:
