@@ -12,7 +12,9 @@ READY := .venv/.ready
 # $(call option,--trials,TRIALS) is --trials '5' when TRIALS=5 is given, nothing otherwise.
 option = $(if $($(2)),$(1) '$(subst ','\'',$($(2)))')
 SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call option,--images,IMAGES) \
-	$(call option,--budget,BUDGET) $(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
+	$(call option,--budget,BUDGET) $(call option,--max-macs,MAX_MACS) $(call option,--max-ram,MAX_RAM) \
+	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
+	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
 	$(call option,--seed,SEED) $(call option,--study,STUDY)
 
@@ -24,7 +26,8 @@ help:
 	@echo 'make check    check format, lint, types and layering'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
-	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES=;'
+	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES='
+	@echo 'MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)
@@ -37,7 +40,7 @@ export: $(READY)
 	@.venv/bin/kerastuna export $(call option,--study,STUDY) $(ARGS)
 
 test: $(READY)
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY)
 	.venv/bin/ruff format --check

@@ -54,7 +54,9 @@ class Networks:
         """As `OptunaTuner` does it."""
         hyperparameters = self.at(values)
         cost = self.space.cost(hyperparameters)
-        return Size(cost.params, cost.macs, self.space.architecture(hyperparameters).summary)
+        return Size(
+            cost.params, cost.macs, cost.peak_activation_bytes, self.space.architecture(hyperparameters).summary
+        )
 
     def feasible(self, count: int) -> list[keras_tuner.HyperParameters]:
         """Random points that fit the input."""

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from .budget import COSTS, UNITS
+from .goal import Goal, ParetoFront, SmallestNetwork, score_of
 from .observer import SearchObserver
 from .progress import Progress
 from .progress_state import about
-from .records import counts, full_record, leaderboard
-from .study import REJECTIONS
+from .records import counts, full_record
+from .study import REJECTIONS, is_trained
 from .tracking import Tracker
 from .training import EpochMetrics
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 class ProgressObserver(SearchObserver):
     """Shows a search on a display; `epochs` is the length of a full trial."""
 
-    def __init__(self, progress: Progress, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
+    def __init__(self, progress: Progress, epochs: int, goal: Goal) -> None:
+        self._progress, self._epochs, self._goal = progress, epochs, goal
         self._began = 0.0
 
     def proposal_refused(self, record: Mapping[str, Any]) -> None:
@@ -45,7 +47,18 @@ class ProgressObserver(SearchObserver):
             reason=record["reason"],
             value=record["value"],
             seconds=time.monotonic() - self._began,
+            rank=None if record["value"] is None else self._goal.rank(record["value"], record),
+            note=self._note(record),
         )
+
+    def _note(self, record: Mapping[str, Any]) -> str:
+        """How far the trial came where there is a target."""
+        goal = self._goal
+        if not isinstance(goal, SmallestNetwork) or record["value"] is None:
+            return ""
+        if goal.is_met(record["value"]):
+            return f"reaches {goal.target:g} with {record[goal.cost]:,} {UNITS[goal.cost]}"
+        return f"{goal.distance(record['value']):.4f} short of {goal.target:g}"
 
 
 @final
@@ -70,7 +83,19 @@ class TrackingObserver(SearchObserver):
         """Open the study's run, and bring what is recorded in line with the study."""
         self._oracle = oracle
         direction: Literal["maximize", "minimize"] = "maximize" if oracle.objective.direction == "max" else "minimize"
-        self._tracker.start_study(oracle.study.study_name, params, self._tags, objective=objective, direction=direction)
+        best_by = "value"
+        if isinstance(oracle.goal, SmallestNetwork):
+            direction, best_by = "minimize", _if_reached(oracle.goal)
+        self._tracker.start_study(
+            oracle.study.study_name,
+            params,
+            self._tags,
+            objective=objective,
+            direction=direction,
+            best_by=best_by,
+            costs=[name for name in COSTS if name != "ram" or name in oracle.counted],
+            mark=oracle.goal.mark,
+        )
         self._tracker.reconcile(self._records())
 
     def trial_started(self, record: Mapping[str, Any]) -> None:
@@ -78,7 +103,7 @@ class TrackingObserver(SearchObserver):
             self._run_id = self._tracker.start_trial(
                 record["number"],
                 params=record["hyperparameters"],
-                metrics={"params": record["params"], "macs": record["macs"]},
+                metrics={name: record[name] for name in COSTS},
                 tags=self._tags_of(record),
             )
         if self._run_id is not None and self._oracle is not None:
@@ -89,13 +114,15 @@ class TrackingObserver(SearchObserver):
             self._tracker.log_epochs(self._run_id, [_of_epoch(metrics)], first_step=epoch)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
+        metrics, tags = self._reached(record)
         with self._timed():
             self._tracker.end_trial(
                 self._run_id,
                 state=record["state"],
                 reason=record["reason"],
-                metrics={"value": record["value"], "seconds": record["seconds"]},
+                metrics={"value": record["value"], "seconds": record["seconds"], **metrics},
                 message=record["message"],
+                tags=tags,
             )
 
     def finish(self, status: Literal["FINISHED", "KILLED", "FAILED"]) -> None:
@@ -104,17 +131,22 @@ class TrackingObserver(SearchObserver):
             return
         trials = self._oracle.study.get_trials(deepcopy=False)
         records = self._records()
-        columns = ("number", "reason", "params", "macs", "summary", "message", "hyperparameters")
+        columns = ("number", "reason", *COSTS, "summary", "message", "hyperparameters")
         refused = [{key: record[key] for key in columns} for record in records if record["reason"] in REJECTIONS]
         self._tracker.log_rejections(refused)
         self._tracker.reconcile(records)
         metrics: dict[str, float | None] = {f"trials_{key}": value for key, value in counts(trials).items()}
         metrics["recording_seconds"] = self.seconds
         tags: dict[str, Any] = {}
-        board = leaderboard(trials, maximize=self._oracle.objective.direction == "max")
-        if board:
-            metrics |= {"best_value": board[0].value, "best_params": board[0].user_attrs.get("params")}
-            tags["kerastuna.best_trial"] = board[0].number
+        results = self._oracle.goal.results(trials)
+        if results:
+            metrics |= {"best_value": score_of(results[0]), "best_params": results[0].user_attrs.get("params")}
+            tags["kerastuna.best_trial"] = results[0].number
+        if isinstance(self._oracle.goal, ParetoFront):
+            front = {trial.number for trial in results}
+            tags["kerastuna.front"] = ", ".join(str(trial.number) for trial in results)
+            told = {trial.number: "yes" if trial.number in front else "no" for trial in trials if is_trained(trial)}
+            self._tracker.mark_trials(self._oracle.goal.mark, told)
         self._tracker.finish_study(status, metrics, tags)
 
     def _records(self) -> list[dict[str, Any]]:
@@ -123,13 +155,24 @@ class TrackingObserver(SearchObserver):
             record
             | {
                 "epochs": [_of_epoch(metrics) for metrics in record["history"]],
-                "tags": self._tags_of(record),
+                "metrics": reached,
+                "tags": self._tags_of(record) | tags,
                 "run_id": trial.user_attrs.get("mlflow_run_id"),
                 "started": trial.datetime_start or datetime.now(UTC),
             }
             for trial in self._oracle.study.get_trials(deepcopy=False)
             for record in [full_record(trial)]
+            for reached, tags in [self._reached(record)]
         ]
+
+    def _reached(self, record: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+        """Of a trained trial, where there is a target: whether it is reached as a tag, if so the cost as a metric."""
+        goal = self._oracle and self._oracle.goal
+        if not isinstance(goal, SmallestNetwork) or record["value"] is None:
+            return {}, {}
+        if record["state"] != "COMPLETE" or not goal.is_met(record["value"]):
+            return {}, {goal.mark: "no"}
+        return {_if_reached(goal): record[goal.cost]}, {goal.mark: "yes"}
 
     def _tags_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
         own = {"architecture": record["summary"], "seed": record["seed"], "reference": record["name"]}
@@ -142,6 +185,11 @@ class TrackingObserver(SearchObserver):
             yield
         finally:
             self.seconds += time.monotonic() - began
+
+
+def _if_reached(goal: SmallestNetwork) -> str:
+    """The metric of a trial that orders those that reach the target; the others do not have it."""
+    return f"{goal.cost}_if_reached"
 
 
 def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:

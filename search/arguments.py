@@ -1,6 +1,7 @@
 """The arguments of the command `kerastuna`, and what it says of a wrong one."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -78,8 +79,22 @@ def _command(commands: Any, name: str, functions: Mapping[str, Command], text: s
 def _add_search(search: argparse.ArgumentParser) -> None:
     add = search.add_argument
     add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
-    add("--data", default="mnist", help="mnist, another Keras image set, a path.npz, or module:attribute (%(default)s)")
+    add(
+        "--data",
+        default="mnist",
+        help="mnist, another Keras image set, a path.npz, a folder of images, or module:attribute (%(default)s)",
+    )
     add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
+    add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
+    add(
+        "--max-ram",
+        type=_amount(1024),
+        metavar="BYTES",
+        help="most bytes of activations at the peak (float32, an image), such as 64K, which is 65,536",
+    )
+    add("--pareto", type=_names, metavar="A,B", help="look for a front: val_accuracy and some of params, macs, ram")
+    add("--minimize", metavar="COST", help="look for the smallest network by params, macs or ram; with --reach")
+    add("--reach", type=_target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
     add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
@@ -93,7 +108,7 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         default="tpe",
         help="Optuna's; gp and cmaes need the extra samplers (%(default)s)",
     )
-    add("--pruner", choices=PRUNERS, default="halving", help="Optuna's: what stops a trial early (%(default)s)")
+    add("--pruner", choices=PRUNERS, help="Optuna's: what stops a trial early (halving; with --reach, its distance)")
     add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
     add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
     add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")
@@ -115,6 +130,37 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
     return value
+
+
+def _amount(kilo: int) -> Callable[[str], int]:
+    """Reads a number with K, M or G behind it, of which K is `kilo`."""
+
+    def amount(text: str) -> int:
+        power = " KMG".find(text[-1:].upper()) if text[-1:].isalpha() else 0
+        try:
+            value = float(text[:-1] if power else text) * kilo**power
+        except ValueError:
+            value = math.nan
+        if power < 0 or not value >= 1 or value != int(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, such as 3000000 or 3M")
+        return int(value)
+
+    return amount
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _target(text: str) -> dict[str, float]:
+    metric, _, value = text.partition("=")
+    try:
+        target = float(value)
+    except ValueError:
+        target = math.nan
+    if not math.isfinite(target):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form METRIC=VALUE, such as val_accuracy=0.99")
+    return {metric.strip(): target}
 
 
 def _add_study(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..spaces.space import SearchSpace
 from .adapters import ConfirmationProgress
+from .budget import COSTS
 from .confirm import (
     CHAMPION,
     Candidate,
@@ -27,14 +28,16 @@ from .confirm import (
 )
 from .data import has_test, load_test
 from .describe import description
+from .goal import SmallestNetwork
 from .ledger import open_test_set, openings, refuse_second_opening
 from .model_card import model_card
 from .progress import Progress
 from .records import counts
-from .report import champion_figures, leaderboard_csv, study_figures
+from .report import champion_figures
 from .session import OBJECTIVE, SEARCH_SECONDS, Session
+from .study import IDENTITY
 from .tracking import redact
-from .tracking_models import ALIAS, log_artifacts, register_champion
+from .tracking_models import ALIAS, register_champion
 
 CANDIDATES = {"quick": 2, "full": 3}
 SEEDS = {"quick": 2, "full": 5}
@@ -145,10 +148,7 @@ def _publish(
     folder = Path(record["model_path"]).parent
     card = folder / "MODEL_CARD.md"
     with tempfile.TemporaryDirectory() as scratch:
-        overview, figures = Path(scratch, "study"), Path(scratch, "champion")
-        study_figures(study, session.options.budget, OBJECTIVE).save(overview)
-        (overview / "leaderboard.csv").write_text(leaderboard_csv(study.get_trials(deepcopy=False), maximize=True))
-        log_artifacts(session.tracking_uri, tracker.run_id, overview, "report")
+        figures = Path(scratch)
         drawn = champion_figures(
             record,
             architecture=architecture,
@@ -165,7 +165,7 @@ def _publish(
             tracker.run_id,
             name=name,
             model=model,
-            direction="max",
+            rank=session.tuner.oracle.goal.rank(record["validation"]["mean"], record),
             confirmed=record["validation"]["mean"],
             params=record["hyperparameters"],
             metrics=_metrics(record),
@@ -181,7 +181,7 @@ def _publish(
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
     """The champion's figures for MLflow."""
     metrics: dict[str, float] = {f"validation_{key}": float(record["validation"][key]) for key in ("mean", "std", "n")}
-    metrics |= {key: float(record[key]) for key in ("params", "macs") if record[key] is not None}
+    metrics |= {key: float(record[key]) for key in COSTS if record[key] is not None}
     metrics |= {"search_value": record["search_value"], "winners_curse": record["winners_curse"]}
     test = record["test"] or {}
     keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")
@@ -196,7 +196,7 @@ def _record(
 ) -> dict[str, Any]:
     """The champion's record but for the test and MLflow, JSON-able: what the card and the manifest are written from."""
     study, options, profile, dataset = session.study, session.options, session.profile, session.dataset
-    winner = candidates[0]
+    winner, goal = candidates[0], session.tuner.oracle.goal
     trials = study.get_trials(deepcopy=False)
     return {
         "study": study.study_name,
@@ -208,18 +208,20 @@ def _record(
             "input_shape": list(dataset.input_shape),
             "classes": dataset.classes,
         },
-        "budget": options.budget,
+        "budget": study.user_attrs[IDENTITY]["budget"],
         "trial": winner.trial,
         "summary": winner.summary,
         **_size(session, winner, hyperparameters),
         "hyperparameters": dict(hyperparameters.values),
         "epochs": profile.epochs,
         "objective": OBJECTIVE,
+        "goal": goal.description(),
+        "reached": goal.is_met(winner.mean) if isinstance(goal, SmallestNetwork) else None,
         "search_value": winner.search_value,
         "candidates": [
             {
                 "trial": candidate.trial,
-                "params": candidate.params,
+                **candidate.costs,
                 "summary": candidate.summary,
                 "search_value": candidate.search_value,
                 "values": list(candidate.values),
@@ -249,12 +251,12 @@ def _record(
 def _size(session: Session, winner: Candidate, hyperparameters: keras_tuner.HyperParameters) -> dict[str, Any]:
     hypermodel = session.tuner.hypermodel
     if not isinstance(hypermodel, SearchSpace):
-        return {"params": winner.params, "trainable": None, "non_trainable": None, "macs": None, "recipe": None}
+        return {**winner.costs, "trainable": None, "non_trainable": None, "recipe": None}
     cost = hypermodel.cost(hyperparameters)
     described = description(winner.summary, cost)
     return {
         "layers": described["layers"],
-        "peak_activation_bytes": described["peak_activation_bytes"],
+        "ram": cost.peak_activation_bytes,
         "params": cost.params,
         "trainable": cost.trainable,
         "non_trainable": cost.non_trainable,

@@ -7,12 +7,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .arguments import make_parser
 from .errors import InputError, KerastunaError
-from .options import PROFILES, SearchOptions
+from .options import OBJECTIVE, PROFILES, SearchOptions
 
 INTERRUPTED = 130
 
@@ -53,18 +54,23 @@ def _program() -> str:
 
 def _search(options: argparse.Namespace) -> int:
     wanted = _search_options(options)
-    from .session import OBJECTIVE, check_options
+    from .session import check_options
 
     check_options(wanted)
     from .progress import make_progress
 
-    with make_progress(objective=OBJECTIVE, direction="max") as progress:
+    # What the user's own code prints does not belong among the results.
+    with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
         progress.message("loading Keras and the data")
         from .session import open_session, run_search
 
         session = open_session(wanted, progress)
         run_search(session, progress)
-        champion = _crown(session, progress, options) if options.confirm else None
+        from .report import log_report
+
+        log_report(session.study, session.tracker)
+        # Of a front it is for the user to choose.
+        champion = _crown(session, progress, options) if options.confirm and wanted.pareto is None else None
     from .summary import print_summary, search_json
 
     result = search_json(session, champion)
@@ -72,7 +78,7 @@ def _search(options: argparse.Namespace) -> int:
         _print_json(result)
     else:
         print_summary(session, champion, _program(), sys.stdout)
-    return 0 if result["best"] is not None else _nothing_complete()
+    return 0 if result["best"] is not None else _no_result(session)
 
 
 def _search_options(options: argparse.Namespace, **given: Any) -> SearchOptions:
@@ -81,34 +87,46 @@ def _search_options(options: argparse.Namespace, **given: Any) -> SearchOptions:
 
 
 def _crown(session: Any, progress: Any, options: argparse.Namespace) -> Any:
-    from .records import leaderboard
-
-    if not leaderboard(session.study.get_trials(deepcopy=False), maximize=True):
+    if not session.tuner.oracle.goal.results(session.study.get_trials(deepcopy=False)):
         return None
     from .champion import crown
 
     return crown(session, progress, top=options.top, seeds=options.seeds, again=options.again)
 
 
-def _nothing_complete() -> int:
-    print("kerastuna: no trial is complete yet; give more --trials or a longer --timeout", file=sys.stderr)
+def _no_result(session: Any) -> int:
+    from .goal import score_of
+    from .summary import failures
+
+    goal, trials = session.tuner.oracle.goal, session.study.get_trials(deepcopy=False)
+    board = goal.leaderboard(trials)
+    if board:
+        told = (
+            f"{goal.unmet()}; the closest, trial {board[0].number}, came to {score_of(board[0]):.4f}; give more "
+            "--trials or --epochs, a larger --budget, or a lower target"
+        )
+    else:
+        told = failures(trials) or "no trial is complete yet; give more --trials or a longer --timeout"
+    print(f"kerastuna: {told}", file=sys.stderr)
     return 1
 
 
 def _confirm(options: argparse.Namespace) -> int:
     study = _open(options)
-    from .session import OBJECTIVE, open_session, request_of
+    from .session import open_session, request_of
 
     wanted = _search_options(options, study=study.study_name, **request_of(study))
     _import_keras()
     from .champion import crown
     from .progress import make_progress
+    from .report import log_report
     from .summary import champion_json, champion_lines
 
-    with make_progress(objective=OBJECTIVE, direction="max") as progress:
+    with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
         progress.message("loading Keras and the data")
         session = open_session(wanted, progress)
         champion = crown(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+        log_report(session.study, session.tracker)
     if options.json:
         _print_json(champion_json(champion))
     else:
@@ -145,10 +163,11 @@ def _export(options: argparse.Namespace) -> int:
 
         name = study.study_name if options.trial is None else f"{study.study_name}-trial-{options.trial:04d}"
         out = options.out or Path("export") / name
-        if options.trial is None:
-            manifest = export_champion(study, wanted, out, formats, options.test, _say)
-        else:
-            manifest = export_trial(study, options.trial, wanted, out, formats, options.test, _say)
+        with redirect_stdout(sys.stderr):
+            if options.trial is None:
+                manifest = export_champion(study, wanted, out, formats, options.test, _say)
+            else:
+                manifest = export_trial(study, options.trial, wanted, out, formats, options.test, _say)
     if options.json:
         _print_json(manifest)
     else:
@@ -173,11 +192,12 @@ def _say(text: str) -> None:
 
 def _trials(options: argparse.Namespace) -> int:
     study = _open(options)
-    from .records import leaderboard, trial_records
-    from .study import is_maximized, is_rejection, objective_name
+    from .goal import budget_of, goal_of
+    from .records import trial_records
+    from .study import is_rejection
     from .table import console, leaderboard_table, trials_table
 
-    trials = study.get_trials(deepcopy=False)
+    goal, budget, trials = goal_of(study), budget_of(study), study.get_trials(deepcopy=False)
     if options.trained:
         trials = [trial for trial in trials if not is_rejection(trial)]
     records = trial_records(trials)
@@ -186,11 +206,11 @@ def _trials(options: argparse.Namespace) -> int:
         return 0
     out = console(sys.stdout)
     if options.all:
-        out.print(trials_table(records, [str(t.user_attrs.get("summary", "")) for t in trials], objective_name(study)))
+        summaries = [str(trial.user_attrs.get("summary", "")) for trial in trials]
+        out.print(trials_table(records, summaries, goal))
     else:
         out.print(f"study {study.study_name}", markup=False)
-        board = leaderboard(trials, maximize=is_maximized(study))
-        out.print(leaderboard_table(board, objective_name(study), options.top))
+        out.print(leaderboard_table(trials, goal, options.top, budget=budget))
         from .summary import counts_line
 
         out.print(counts_line(trials), markup=False)
@@ -199,7 +219,8 @@ def _trials(options: argparse.Namespace) -> int:
 
 def _studies(options: argparse.Namespace) -> int:
     storage = _open_storage(options)
-    from .study import delete_study, study_rows
+    from .records import study_rows
+    from .study import delete_study
 
     if options.delete is not None:
         delete_study(storage, options.delete)

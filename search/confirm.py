@@ -13,12 +13,14 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
+from .budget import COSTS
 from .data import Dataset
 from .errors import SearchFailed
+from .goal import Goal, Rank, goal_of, score_of
 from .ledger import Opening
-from .records import finite_metrics, leaderboard
+from .records import finite_metrics
 from .samplers import derive_seed
-from .study import HYPERPARAMETERS, is_maximized
+from .study import HYPERPARAMETERS
 from .training import EpochMetrics, EpochReporter
 
 CONFIRMATIONS = "confirmations"
@@ -49,17 +51,22 @@ class Candidate:
     """A trial that was trained again on fresh seeds.
 
     Attributes:
-        trial: its number; `params` and `summary` of its network.
+        trial: its number; `params`, `costs` (by name) and `summary` of its network.
         search_value: its objective in the search.
         values: the objective at the last epoch, seed by seed; `histories`: the metrics of every epoch.
     """
 
     trial: int
     params: int | None
+    costs: Mapping[str, Any]
     summary: str
     search_value: float
     values: tuple[float, ...]
     histories: tuple[tuple[EpochMetrics, ...], ...]
+
+    def rank(self, goal: Goal) -> Rank:
+        """Where it stands among others by its mean; the smaller the better."""
+        return goal.rank(self.mean, self.costs)
 
     @property
     def mean(self) -> float:
@@ -93,20 +100,21 @@ def confirm_candidates(
     seeds: Sequence[int],
     observer: ConfirmationObserver,
 ) -> list[Candidate]:
-    """The `top` best complete trials, each trained on every seed; the best mean first, of equals the smaller network.
+    """The `top` best results, each trained on every seed; the best by its mean first, of equals the smaller network.
 
     Each result is kept in the study as soon as it is there: an interrupted confirmation goes on where it was. Raises
     SearchFailed when the study has no complete trial.
     """
-    maximize = is_maximized(study)
-    trials = leaderboard(study.get_trials(deepcopy=False), maximize=maximize)[:top]
+    goal = goal_of(study)
+    trials = goal.results(study.get_trials(deepcopy=False))[:top]
     if not trials:
-        raise SearchFailed(f"study {study.study_name!r} has no complete trial to confirm: search with more trials")
+        raise SearchFailed(
+            f"study {study.study_name!r} has no trial to confirm: {goal.unmet()}; search with more trials"
+        )
     candidates = [
         _confirm(study, trial, hypermodel, space, dataset, objective, epochs, seeds, observer) for trial in trials
     ]
-    sign = -1 if maximize else 1
-    return sorted(candidates, key=lambda c: (sign * c.mean, math.inf if c.params is None else c.params, c.trial))
+    return sorted(candidates, key=lambda c: (c.rank(goal), math.inf if c.params is None else c.params, c.trial))
 
 
 def _confirm(
@@ -149,8 +157,9 @@ def _confirm(
     return Candidate(
         trial=trial.number,
         params=trial.user_attrs.get("params"),
+        costs={name: trial.user_attrs.get(name) for name in COSTS},
         summary=summary,
-        search_value=float(trial.value or 0.0),
+        search_value=score_of(trial),
         values=tuple(result["value"] for result in kept),
         histories=tuple(tuple(result["history"]) for result in kept),
     )

@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, final, get_args
 
 from .errors import DeviceError
 
 DeviceChoice = Literal["auto", "gpu", "cpu"]
+_PACKAGES = ("kerastuna", "keras", "keras-tuner", "optuna", "mlflow", "numpy")
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
@@ -63,9 +65,8 @@ def use_device(choice: str) -> Device:
     Raises DeviceError when a GPU was asked for and there is none, or it fails.
     """
     import_keras()
-    import keras
 
-    backend = f"{keras.backend.backend()} {_backend_version()}"
+    backend = software()["backend"]
     if choice == "cpu":
         return Device("cpu", _cpu_name(), backend)
     problem = "Keras finds no GPU"
@@ -128,6 +129,16 @@ def _convolve() -> None:
     result = np.asarray(ops.convert_to_numpy(ops.conv(images, kernel)))
     if result.shape != (2, 6, 6, 4) or not (result == 27).all():
         raise ArithmeticError("a convolution of ones did not give 27")
+
+
+def software() -> dict[str, str]:
+    """What trains, for the record: Keras's backend and its version, and the versions of the packages."""
+    import keras
+
+    return {
+        "backend": f"{keras.backend.backend()} {_backend_version()}",
+        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+    }
 
 
 def _backend_version() -> str:

@@ -1,6 +1,6 @@
 """The in-memory twin of a study, on which the sampler works."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, final
 
 import optuna
@@ -8,6 +8,8 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from .study import quiet_optuna
 
 SAMPLER_STATE = "sampler_state"
 """User attribute of a trial: what its sampler noted about it (CMA-ES and NSGA-II keep their generations there)."""
@@ -26,6 +28,7 @@ class Mirror:
         sampler: from a proposal's number to the sampler that makes it.
         learn_rejections: show refused proposals to the sampler as infeasible ones, with their constraint values.
         is_rejection: whether a pruned trial of the storage is a refused proposal.
+        demands: names of the constraints that belong to the objective, which the sampler sees in every trial.
     """
 
     def __init__(
@@ -35,12 +38,15 @@ class Mirror:
         *,
         learn_rejections: bool,
         is_rejection: Callable[[FrozenTrial], bool],
+        demands: Collection[str] = (),
     ) -> None:
         self._storage = InMemoryStorage()
-        self._study = optuna.create_study(storage=self._storage, directions=list(directions))
+        with quiet_optuna():
+            self._study = optuna.create_study(storage=self._storage, directions=list(directions))
         self._sampler = sampler
         self._learn_rejections = learn_rejections
         self._is_rejection = is_rejection
+        self._demands = demands
         self._twins: dict[int, int] = {}  # number in the storage -> number here, of trials that are not finished here
         self._settled: set[int] = set()  # numbers in the storage that need no more attention
 
@@ -109,6 +115,10 @@ class Mirror:
             return
         for step, value in trial.intermediate_values.items():
             self._storage.set_trial_intermediate_value(twin._trial_id, step, value)
+        if demanded := self._shown_constraints(trial).items() - twin.constraints.items():
+            proposal = optuna.Trial(self._study, twin._trial_id)
+            for name, value in demanded:
+                proposal.set_constraint(name, value)
         self._study.tell(twin.number, trial.values if trial.state == TrialState.COMPLETE else None, state=trial.state)
 
     def _add(self, trial: FrozenTrial) -> int:
@@ -129,5 +139,9 @@ class Mirror:
             distributions=trial.distributions,
             intermediate_values=trial.intermediate_values,
             system_attrs=dict(trial.user_attrs.get(SAMPLER_STATE, {})),
-            constraints=trial.constraints if self._learn_rejections else None,
+            constraints=self._shown_constraints(trial),
         )
+
+    def _shown_constraints(self, trial: FrozenTrial) -> dict[str, float]:
+        shown = trial.constraints.items()
+        return {name: value for name, value in shown if self._learn_rejections or name in self._demands}

@@ -1,14 +1,17 @@
 """What a search is asked to do: the options of the command, checked, and the profiles that fill in the rest."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from .budget import COST_NAMES, COSTS, Budget
 from .errors import InputError, StudyError
 
+OBJECTIVE = "val_accuracy"
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
-SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsga2", "qmc")
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsga2", "qmc", "grid")
 PRUNERS = ("halving", "hyperband", "median", "none")
 
 
@@ -42,7 +45,10 @@ class SearchOptions:
 
     Args:
         space, data: see the README; `device`: "auto", "gpu" or "cpu".
-        budget: the most parameters, at least 1.
+        budget: the most parameters, at least 1; `max_macs`: the most multiply-accumulates for one image; `max_ram`: the
+            most bytes of activations at the peak.
+        pareto: what a Pareto front is made of; `minimize`, `reach`: what is to be small, and the target to be reached.
+            None: the best validation accuracy.
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
@@ -56,6 +62,11 @@ class SearchOptions:
     space: str = DEFAULT_SPACE
     data: str = "mnist"
     budget: int = 15000
+    max_macs: int | None = None
+    max_ram: int | None = None
+    pareto: Sequence[str] | None = None
+    minimize: str | None = None
+    reach: Mapping[str, float] | None = None
     profile: str = "auto"
     images: int | None = None
     trials: int | None = None
@@ -64,7 +75,7 @@ class SearchOptions:
     device: str = "auto"
     seed: int = 0
     sampler: str = "tpe"
-    pruner: str = "halving"
+    pruner: str | None = None
     study: str | None = None
     storage: str | None = None
     tracking_uri: str | None = None
@@ -72,17 +83,41 @@ class SearchOptions:
     folder: Path = RUNS_FOLDER
 
     def __post_init__(self) -> None:
-        for name in ("budget", "images", "trials", "epochs", "timeout"):
+        for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise InputError(f"--{name} {value}: give a number above 0")
+                raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
-        for name, allowed in (("profile", ("auto", *PROFILES)), ("sampler", SAMPLERS), ("pruner", PRUNERS)):
+        allowed_values = {"profile": ("auto", *PROFILES), "sampler": SAMPLERS, "pruner": (None, *PRUNERS)}
+        for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
-                raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(allowed)}")
+                raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
         if self.study is not None and not self.study.strip():
             raise StudyError("--study is empty: give a name, or leave it out")
+        self._check_goal()
+
+    def _check_goal(self) -> None:
+        if self.pareto is not None and (self.minimize is not None or self.reach is not None):
+            raise InputError("--pareto and --minimize exclude each other: give one of them")
+        if (self.minimize is None) != (self.reach is None):
+            raise InputError(f"--minimize and --reach belong together: --minimize params --reach {OBJECTIVE}=0.99")
+        if self.minimize is not None and self.minimize not in COST_NAMES:
+            raise InputError(f"--minimize {self.minimize}: choose one of {', '.join(COSTS)}")
+        if self.reach is not None and list(self.reach) != [OBJECTIVE]:
+            raise InputError(f"--reach {', '.join(self.reach)}: give {OBJECTIVE} and its target, such as 0.99")
+        if self.pareto is not None:
+            known = [COST_NAMES.get(part, part) for part in self.pareto]
+            if OBJECTIVE not in known or len(known) < 2 or len(set(known) & {OBJECTIVE, *COSTS}) < len(known):
+                raise InputError(
+                    f"--pareto {','.join(self.pareto)}: give {OBJECTIVE} and one or more of {', '.join(COSTS)}, each "
+                    "once"
+                )
+
+    @property
+    def limits(self) -> Budget:
+        """Every limit on a network."""
+        return Budget(self.budget, self.max_macs, self.max_ram)
 
     def resolved(self, on_gpu: bool) -> Profile:
         """The profile, with "auto" decided by the device, and with what was given in place of its numbers."""
@@ -92,7 +127,8 @@ class SearchOptions:
 
     def request(self, profile: Profile) -> dict[str, Any]:
         """The options that make the same study again, with what `profile` decided; JSON-able."""
-        names = ("space", "data", "budget", "seed", "sampler", "pruner")
+        goal = ("max_macs", "max_ram", "pareto", "minimize", "reach")
+        names = ("space", "data", "budget", "seed", "sampler", "pruner", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -101,8 +137,13 @@ class SearchOptions:
         }
 
     def study_name(self, data: str, space: str, profile: str) -> str:
-        """The name given, or data-space-budget-profile."""
-        return self.study or f"{data}-{space}-{self.budget}-{profile}"
+        """The name given, or data-space-budget-profile, with the goal where it is not the accuracy alone."""
+        limits = [
+            str(self.budget),
+            *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
+        ]
+        goal = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
+        return self.study or "-".join([data, space, *limits, profile, *goal])
 
     @property
     def storage_location(self) -> str | Path:

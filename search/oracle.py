@@ -5,6 +5,7 @@ import numbers
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +13,38 @@ import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from . import outcomes
 from .budget import Budget, Size
 from .distributions import ParameterSpace, Values, values_key
-from .errors import InputError
+from .errors import InfeasibleArchitecture, InputError
+from .goal import BestMetric, Quantity, SmallestNetwork
 from .mending import DefaultingHyperParameters, exclusive
+from .objectives import goal_for, metric_for, pruner_of
 from .observer import SearchObserver
 from .proposals import Claim, Infeasible, Proposer
 from .records import HISTORY, SECONDS, finite_metrics, full_record, trial_record
-from .samplers import derive_seed, pruner_for, sampler_for
+from .sampler_checks import check_pruner, check_sampler
+from .samplers import derive_seed, sampler_for
 from .study import (
     HYPERPARAMETERS,
     LAST_SEEN,
     NAME,
-    REASON,
     STOPPED_EARLY,
     WORKER,
     bury_the_dead,
     is_trained,
     open_storage,
     open_study,
-    retry,
     this_worker,
 )
 
 JOURNAL = "optuna.journal"
 SPACE = "space"
 """User attribute of a study: every hyperparameter met so far, those included that only showed up within a trial."""
-RETRIED_REASONS = ("interrupted", "timeout")
 
 
 class OptunaOracle(keras_tuner.Oracle):
@@ -69,7 +71,12 @@ class OptunaOracle(keras_tuner.Oracle):
         seed: of the proposals and the training; drawn once and kept in the study when it is None.
         budget: the limits, a number of parameters, or None. It takes an `OptunaTuner`, which counts the networks.
         sampler: a name (`kerastuna.search.samplers.SAMPLERS`) or an Optuna sampler.
-        pruner: "halving", "hyperband", "median", "none", or an Optuna pruner.
+        pruner: "halving", "hyperband", "median", "none", or an Optuna pruner. None for what suits the goal: halving
+            for one metric, nothing for a front, the distance to the target where there is one.
+        pareto: in place of `objective`, two or more metrics, or costs of the network ("params", "macs", "ram"): the
+            study looks for the Pareto front. The first metric among them is what KerasTuner calls the score.
+        minimize, reach: in place of `objective`, a cost, and a metric with its target, such as "params" and
+            {"val_accuracy": 0.994}: the study looks for the smallest network that reaches the target.
         storage: an Optuna storage, a database URL, or a journal file's path. None: a journal in the project's folder.
         study_name: None for the project's name.
         infeasible: "hide" refused proposals from the sampler, or let it "learn" from them.
@@ -87,7 +94,10 @@ class OptunaOracle(keras_tuner.Oracle):
         seed: int | None = None,
         budget: Budget | int | None = None,
         sampler: str | BaseSampler = "tpe",
-        pruner: str | BasePruner = "halving",
+        pruner: str | BasePruner | None = None,
+        pareto: Sequence[str | keras_tuner.Objective] | None = None,
+        minimize: str | None = None,
+        reach: Mapping[str, float] | None = None,
         storage: str | Path | BaseStorage | None = None,
         study_name: str | None = None,
         infeasible: Infeasible = "hide",
@@ -100,7 +110,7 @@ class OptunaOracle(keras_tuner.Oracle):
         max_consecutive_failed_trials: int = 3,
     ) -> None:
         super().__init__(
-            objective=objective,
+            objective=metric_for(objective, pareto, reach),
             max_trials=max_trials,
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
@@ -113,8 +123,10 @@ class OptunaOracle(keras_tuner.Oracle):
             raise InputError(f'infeasible={infeasible!r}: give "hide" or "learn"')
         if not (budget is None or isinstance(budget, Budget | numbers.Integral)):
             raise InputError(f"budget={budget!r}: give a whole number of parameters, a Budget, or None")
+        self.goal = goal_for(self.objective, pareto, minimize, reach)
         sampler_for(sampler, 0)  # an unknown name is told at once
-        pruner_for(pruner, None)
+        self._pruner = pruner
+        pruner_of(self.goal, pruner, None)
         self.budget = Budget(int(budget)) if isinstance(budget, numbers.Integral) else budget
         self.measure: Callable[[keras_tuner.HyperParameters], Size | None] | None = None
         self.deadline: float | None = None
@@ -124,7 +136,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self._given_seed = seed
         if seed is not None:
             self.seed = seed  # KerasTuner draws one for 0 as well
-        self._sampler, self._pruner = sampler, pruner
+        self._sampler = sampler
         self._infeasible: Infeasible = infeasible
         self._storage, self._study_name = storage, study_name
         self._study: optuna.Study | None = None
@@ -145,27 +157,37 @@ class OptunaOracle(keras_tuner.Oracle):
         return self._study
 
     def _open(self) -> None:
-        if self.budget is not None and self.measure is None:
+        if self.counted and self.measure is None:
             raise InputError(
-                f"a budget of {self.budget.params:,} parameters, but nothing to count them: give it to an OptunaTuner "
-                "with a hypermodel"
+                f"{', '.join(sorted(self.counted))} are limited or optimised, but there is nothing to count them: give "
+                "the budget or the goal to an OptunaTuner with a hypermodel"
             )
         if self._storage is None:
             placed = getattr(self, "_directory", None) is not None
             self._storage = Path(self._project_dir) / JOURNAL if placed else InMemoryStorage()
+        if isinstance(self.goal, SmallestNetwork) and (
+            self._sampler == "cmaes" or isinstance(self._sampler, CmaEsSampler)
+        ):
+            raise InputError("sampler CMA-ES knows no target, and would only shrink the networks: choose another")
+        check_sampler(sampler_for(self._sampler, self.seed), self.goal.directions, self.parameter_space)
+        pruner = pruner_of(self.goal, self._pruner, self._epochs)
+        check_pruner(pruner, self.goal.directions)
         components = getattr(self.objective, "name_to_direction", None)
+        limits = {} if self.budget is None else self.budget.limits
         study = open_study(
             open_storage(self._storage),
             self._study_name or getattr(self, "_project_name", None) or "untitled_project",
-            directions=["maximize" if self.objective.direction == "max" else "minimize"],
+            directions=self.goal.directions,
+            names=None if isinstance(self.goal, BestMetric) else [part.name for part in self.goal.quantities],
             identity={
                 "objective": [self.objective.name, self.objective.direction, *([components] if components else [])],
-                "budget": None if self.budget is None else self.budget.params,
+                "goal": self.goal.description(),
+                "budget": limits["params"] if limits.keys() == {"params"} else limits or None,
                 "seed": self._given_seed,
                 **({} if self.declared is None else {"hyperparameters": self.declared}),
                 **self.identity,
             },
-            pruner=pruner_for(self._pruner, self._epochs),
+            pruner=pruner,
             seed=self.seed,
         )
         if self._given_seed is None:
@@ -180,10 +202,16 @@ class OptunaOracle(keras_tuner.Oracle):
             measure=None if self.measure is None else self._measure_values,
             infeasible=self._infeasible,
             refused=self._tell_of_refusal,
+            demands=self.goal.constraints(0.0).keys(),
         )
         self._study = study
         self._share_space()
         self._restore()
+
+    @property
+    def counted(self) -> set[str]:
+        """The costs that have to be known of every network, by name: those that are limited or optimised."""
+        return {*(self.budget.limits if self.budget else ()), *self.goal.costs}
 
     def _share_space(self) -> None:
         """Exchange the hyperparameters that showed up late with whoever works on the study or goes on with it."""
@@ -290,11 +318,10 @@ class OptunaOracle(keras_tuner.Oracle):
         return trial
 
     def _enter(self, values: Values) -> Claim:
-        study = self.study
-        attributes = {HYPERPARAMETERS: dict(values), WORKER: this_worker(), LAST_SEEN: time.time()}
-        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-        storage_id = study._storage.create_new_trial(study._study_id, template_trial=trial)
-        return Claim(study._storage.get_trial_number_from_id(storage_id), storage_id, values, None)
+        size = None
+        with suppress(InfeasibleArchitecture):  # which building it will find too, and fail the trial
+            size = None if self.measure is None else self._measure_values(values)
+        return outcomes.enter(self.study, values, size)
 
     def _is_full(self) -> bool:
         taken = sum(is_trained(trial) or trial.state == TrialState.RUNNING for trial in self._trials)
@@ -333,7 +360,7 @@ class OptunaOracle(keras_tuner.Oracle):
     def set_epochs(self, epochs: int | None) -> None:
         """How many epochs a full trial has, by which a pruner that was chosen by name places its rungs."""
         self._epochs = epochs
-        self.study.pruner = pruner_for(self._pruner, epochs)
+        self.study.pruner = pruner_of(self.goal, self._pruner, epochs)
 
     def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Note the metrics of `epoch` (from 1) of a running trial; returns whether the pruner stops it here."""
@@ -348,8 +375,10 @@ class OptunaOracle(keras_tuner.Oracle):
             return False
         value = float(self.objective.get_value(metrics))
         storage.set_trial_intermediate_value(claim.storage_id, epoch, value)
-        # Past its half a trial is left to finish: a complete one is worth more than the epochs it would save.
-        may_stop = self._epochs is None or 2 * epoch <= self._epochs
+        # Past its half a trial is left to finish: a complete one is worth more than the epochs it would save. But one
+        # that cannot reach the target is worth nothing, and a user's own pruner decides by itself.
+        decides = isinstance(self._pruner, BasePruner) or isinstance(self.goal, SmallestNetwork)
+        may_stop = decides or self._epochs is None or 2 * epoch <= self._epochs
         if not (may_stop and self.study.pruner.prune(self.study, storage.get_trial(claim.storage_id))):
             return False
         self._reasons[trial_id] = STOPPED_EARLY
@@ -383,6 +412,12 @@ class OptunaOracle(keras_tuner.Oracle):
     @exclusive
     def end_trial(self, trial: Trial) -> None:
         """End or retry a trial, as in `keras_tuner.Oracle`, and tell the study."""
+        known = self.trials.get(trial.trial_id)
+        if known is not None and trial.status == TrialStatus.COMPLETED:
+            parts = [part for part in self.goal.quantities if part != self.goal.metric]
+            if unknown := [part.name for part in parts if math.isnan(self._value(part, known))]:
+                trial.status = TrialStatus.FAILED
+                trial.message = f"{unknown[0]}, which the study optimises, is not known of this trial"
         try:
             super().end_trial(trial)
         finally:
@@ -398,8 +433,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self._forget(trial_id)
         if claim := self._claims.pop(trial_id, None):
             self.trials.pop(trial_id, None)
-            self.study._storage.set_trial_user_attr(claim.storage_id, REASON, reason)
-            retry(self.study, self.study.tell(claim.number, state=TrialState.FAIL))
+            outcomes.fail(self.study, claim, reason)
             self._announce("trial_ended", claim)
 
     def abandon_all(self, reason: str) -> None:
@@ -416,6 +450,7 @@ class OptunaOracle(keras_tuner.Oracle):
         if trial.trial_id in self._retry_queue:
             return
         self._forget(trial.trial_id)
+        found = [self._value(part, trial) for part in self.goal.quantities]
         claim = self._claims.pop(trial.trial_id, None)
         if claim is None:
             return
@@ -430,48 +465,54 @@ class OptunaOracle(keras_tuner.Oracle):
         tuned = {hp.name for hp in self.hyperparameters.space}
         values = {name: value for name, value in trial.hyperparameters.values.items() if name in tuned}
         storage.set_trial_user_attr(claim.storage_id, HYPERPARAMETERS, values)
-        completed = trial.status == TrialStatus.COMPLETED and trial.score is not None
-        if completed and reason != STOPPED_EARLY:
-            self.study.tell(claim.number, trial.score)
-        elif completed:
-            storage.set_trial_user_attr(claim.storage_id, REASON, STOPPED_EARLY)
-            self.study.tell(claim.number, state=TrialState.PRUNED)
+        score = trial.score if trial.status == TrialStatus.COMPLETED else None
+        if score is not None:
+            constraints = self.goal.constraints(score)
+            if reason == STOPPED_EARLY:
+                outcomes.stop_early(self.study, claim, constraints)
+            else:
+                outcomes.complete(self.study, claim, score, found, constraints)
         else:
             if reason in (None, STOPPED_EARLY):
                 reason = "error" if trial.score is None else "not_finite"
-            storage.set_trial_user_attr(claim.storage_id, REASON, reason)
-            if trial.message:
-                storage.set_trial_user_attr(claim.storage_id, "message", trial.message[-4000:])
-            failed = self.study.tell(claim.number, state=TrialState.FAIL)
-            if reason in RETRIED_REASONS:
-                retry(self.study, failed)
+            outcomes.fail(self.study, claim, reason, trial.message)
         self._announce("trial_ended", claim)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The best complete trials of the study. Those that were stopped early or failed are never among them.
 
-        Of equals the one with fewer parameters comes first, then the earlier one.
+        Of equals the one with fewer parameters comes first, then the earlier one. Of a study of a Pareto front these
+        are the front, in the order of its metric.
         """
         self._restore()
-        recorded = {_trial_id(trial.number): trial for trial in self._trials}
-        sign = -1 if self.objective.direction == "max" else 1
-
-        def is_complete(trial: Trial) -> bool:
-            stopped = trial.trial_id in recorded and recorded[trial.trial_id].state != TrialState.COMPLETE
-            scored = trial.score is not None and not math.isnan(trial.score)
-            return trial.status == TrialStatus.COMPLETED and scored and not stopped
-
-        def rank(trial: Any) -> tuple[float, float, str]:
-            attributes = recorded[trial.trial_id].user_attrs if trial.trial_id in recorded else {}
-            return sign * trial.score, attributes.get("params") or math.inf, trial.trial_id
-
-        return sorted(filter(is_complete, self.trials.values()), key=rank)[:num_trials]
+        states = {_trial_id(trial.number): trial.state for trial in self._trials}
+        board = [_trial_id(trial.number) for trial in self.goal.leaderboard(self._trials)]
+        best = [self.trials[trial_id] for trial_id in board if trial_id in self.trials]
+        if isinstance(self.goal, BestMetric):  # those made by hand and infinite ones have a place too
+            complete = {key: trial for key, trial in self.trials.items() if _is_complete(trial) and key not in board}
+            # KerasTuner's display asks before the study is told.
+            ending = {key for key in self._claims if self._reasons.get(key) != STOPPED_EARLY}
+            here = {key for key in complete if states.get(key) in (None, TrialState.COMPLETE)} | ending
+            best += [trial for key, trial in complete.items() if key in here]
+            best.sort(key=lambda trial: self.goal.rank(trial.score or 0.0, {}))
+        return best[:num_trials]
 
     def remaining_trials(self) -> int | None:
         """Trials still to be trained, over all processes; None without `max_trials`."""
         if self.max_trials is None:
             return None
         return max(0, self.max_trials - sum(map(is_trained, self._trials)))
+
+    def _value(self, part: Quantity, trial: Trial) -> float:
+        """One of the study's values for a complete trial; NaN when it is not known."""
+        if part == self.goal.metric:
+            return math.nan if trial.score is None else float(trial.score)
+        if part.is_cost:
+            claim = self._claims.get(trial.trial_id)
+            counted = None if claim is None else self._trials[claim.number].user_attrs.get(part.name)
+            return math.nan if counted is None else float(counted)
+        reported = trial.metrics.get_history(part.name) if trial.metrics.exists(part.name) else []
+        return float(reported[-1].mean()) if reported else math.nan
 
     def _announce(self, event: str, claim: Claim) -> None:
         for observer in self.observers:
@@ -480,6 +521,10 @@ class OptunaOracle(keras_tuner.Oracle):
     def _tell_of_refusal(self, trial: FrozenTrial) -> None:
         for observer in self.observers:
             observer.proposal_refused(full_record(trial))
+
+
+def _is_complete(trial: Trial) -> bool:
+    return trial.status == TrialStatus.COMPLETED and trial.score is not None and not math.isnan(trial.score)
 
 
 def _trial_id(number: int) -> str:

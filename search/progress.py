@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -85,6 +85,7 @@ class Progress(ABC):
         trials_total: int,
         epochs: int,
         best: float | None = None,
+        best_rank: Sequence[float] | None = None,
         deadline: float | None = None,
     ) -> None:
         """A study starts or goes on, `trials_done` of `trials_total` trained; `deadline` is in seconds from now."""
@@ -97,6 +98,7 @@ class Progress(ABC):
             trials_total=trials_total,
             epochs=epochs,
             best=best,
+            best_rank=best_rank,
             paced=now,
             started=now,
             deadline=math.inf if deadline is None else now + deadline,
@@ -135,9 +137,20 @@ class Progress(ABC):
             self.message(estimate_line(self._state, seconds, now))
 
     def trial_ended(
-        self, *, number: int, state: str, reason: str | None = None, value: float | None = None, seconds: float
+        self,
+        *,
+        number: int,
+        state: str,
+        reason: str | None = None,
+        value: float | None = None,
+        seconds: float,
+        rank: Sequence[float] | None = None,
+        note: str = "",
     ) -> None:
-        """A trial ended COMPLETE, PRUNED (stopped early) or FAIL, which is not done, `seconds` after its start."""
+        """A trial ended COMPLETE, PRUNED (stopped early) or FAIL, which is not done, `seconds` after its start.
+
+        `rank` tells how good it is, the smaller the better, where that is not its value alone; `note` is shown with it.
+        """
         now = self._clock()
         trial = self._state.running or RunningTrial(number)
         after = replace(self._state, running=None, paced=now)
@@ -147,12 +160,12 @@ class Progress(ABC):
         else:
             pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
             after = replace(after, trials_done=after.trials_done + 1, pace=pace)
-            outcome = f"{after.objective} {score(value)}"
+            outcome = ", ".join(filter(None, (f"{after.objective} {score(value)}", note)))
             if state == "PRUNED":
                 after = replace(after, stopped_early=after.stopped_early + 1)
                 outcome = f"stopped early, {outcome}"
-            elif value is not None and self._improves(value):
-                after = replace(after, best=value, best_trial=number)
+            elif value is not None and self._improves(value, rank):
+                after = replace(after, best=value, best_trial=number, best_rank=rank, best_note=note)
         self._state = after
         self._log(trial_line(after, trial, outcome, seconds, now))
 
@@ -163,8 +176,10 @@ class Progress(ABC):
         self._state = replace(self._state, running=None, ended=now)
         self._log(ended_line(self._state, now))
 
-    def _improves(self, value: float) -> bool:
-        best = self._state.best
+    def _improves(self, value: float, rank: Sequence[float] | None) -> bool:
+        best, best_rank = self._state.best, self._state.best_rank
+        if rank is not None and best_rank is not None:
+            return tuple(rank) < tuple(best_rank)
         if math.isnan(value) or best is None:
             return not math.isnan(value)
         return value > best if self._direction == "max" else value < best

@@ -1,7 +1,7 @@
 """What is known of a running search, how long it will still take, and how that reads in words: pure, no display."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -84,6 +84,8 @@ class State:
     epochs: int = 0
     best: float | None = None
     best_trial: int | None = None
+    best_rank: Sequence[float] | None = None
+    best_note: str = ""
     stopped_early: int = 0
     failed: int = 0
     rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
@@ -157,8 +159,9 @@ def ended_line(state: State, now: float) -> str:
 
 
 def best_so_far(state: State) -> str:
-    trial = "" if state.best_trial is None else f" (trial {state.best_trial})"
-    return f"{score(state.best)}{trial}"
+    trial = "" if state.best_trial is None else f"trial {state.best_trial}"
+    told = ", ".join(filter(None, (trial, state.best_note)))
+    return f"{score(state.best)} ({told})" if told else score(state.best)
 
 
 def rejection_counts(rejections: Mapping[str, int]) -> str:

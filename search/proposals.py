@@ -2,23 +2,25 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, final
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from .attempts import Attempts
 from .budget import Budget, Size
-from .distributions import Parameter, ParameterSpace, Values
+from .distributions import ParameterSpace, Values
 from .errors import InfeasibleArchitecture, SearchFailed
+from .grid import Grid
 from .mirror import SAMPLER_STATE, Mirror
-from .samplers import derive_seed
+from .records import LIMITS
+from .samplers import derive_seed, fixed_by, random_sampler, suggest
 from .study import HYPERPARAMETERS, LAST_SEEN, REASON, WORKER, is_rejection, this_worker
 
 REFUSALS_IN_A_ROW = 1000
@@ -62,6 +64,7 @@ class _Verdict:
     message: str = ""
     excess: Mapping[str, float] = field(default_factory=dict)
     repeated: bool = False
+    limits: Sequence[str] = ()
 
     def attributes(self, values: Values) -> dict[str, Any]:
         attributes: dict[str, Any] = {HYPERPARAMETERS: dict(values)}
@@ -69,8 +72,10 @@ class _Verdict:
             attributes[REASON] = self.reason
         if self.message:
             attributes["message"] = self.message
+        if self.limits:
+            attributes[LIMITS] = list(self.limits)
         if self.size is not None:
-            attributes |= {"params": self.size.params, "macs": self.size.macs, "summary": self.size.summary}
+            attributes |= vars(self.size)
         return attributes
 
 
@@ -90,6 +95,7 @@ class Proposer:
             InfeasibleArchitecture. None where it cannot be told.
         infeasible: "hide" refused proposals from the sampler, or let it "learn" from them.
         refused: called with every proposal that was refused, as it stands in the study.
+        demands: names of the constraints that belong to the objective.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class Proposer:
         measure: Callable[[Values], Size | None] | None,
         infeasible: Infeasible = "hide",
         refused: Callable[[FrozenTrial], None] = lambda trial: None,
+        demands: Collection[str] = (),
     ) -> None:
         self._study = study
         self._storage = study._storage
@@ -110,9 +117,15 @@ class Proposer:
         self._measure = measure
         self._tell_of_refusal = refused
         self._mirror = Mirror(
-            study.directions, sampler, learn_rejections=infeasible == "learn", is_rejection=is_rejection
+            study.directions,
+            sampler,
+            learn_rejections=infeasible == "learn",
+            is_rejection=is_rejection,
+            demands=demands,
         )
-        self._attempts = Attempts(study)
+        self._grid = sampler if isinstance(sampler, Grid) else None
+        self._fixed = fixed_by(sampler(0))
+        self._attempts = Attempts(study, self._fixed)
 
     def next(self, space: ParameterSpace, max_trials: int | None) -> Claim | None:
         """Claim the next trial to train; None when the study has `max_trials` or the space is exhausted.
@@ -125,9 +138,14 @@ class Proposer:
             self._take_note()
             if self._attempts.is_full(max_trials):
                 return None
-            left = self._attempts.points_left(space)
+            left = None if self._grid else self._attempts.points_left(space)
             if self._attempts.is_waiting():
                 outcome = self._take_enqueued(space, max_trials)
+            elif self._grid is not None:
+                if (point := self._grid.next(space, self._attempts.is_settled)) is None:
+                    return self._end_exhausted()
+                outcome = self._settle(point, *space.encode(point), None, max_trials)
+                refusals = repeats_in_a_row = 0  # the grid has an end
             elif left is not None and not left:
                 return self._end_exhausted()
             elif left is not None and repeats >= REPEATS_BEFORE_RANDOM:
@@ -155,7 +173,7 @@ class Proposer:
     def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | _Verdict | None:
         number = len(self._attempts)
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
-        values = space.fill(partial(_suggest, proposal))
+        values = space.fill(partial(suggest, proposal))
         return self._settle(values, proposal.params, proposal.distributions, proposal, max_trials)
 
     def _take_one_of(
@@ -222,7 +240,7 @@ class Proposer:
         trial = optuna.Trial(self._study, storage_id)
         values: Values = {}
         try:
-            values = space.fill(partial(_suggest, trial))
+            values = space.fill(partial(suggest, trial))
             space.encode(values)
         except ValueError as error:
             verdict = _Verdict("infeasible", message=f"enqueued with values that are not in the space: {error}")
@@ -271,41 +289,29 @@ class Proposer:
         verdict = _Verdict(size=size, excess=self._budget.excess(size))
         if self._budget.allows(size):
             return verdict
-        message = f"{size.params:,} parameters, {self._budget.params:,} allowed"
-        return replace(verdict, reason="over_budget", message=message, repeated=repeated)
+        message, limits = self._budget.complaint(size), self._budget.broken(size)
+        return replace(verdict, reason="over_budget", message=message, repeated=repeated, limits=limits)
 
     def _duplicate(self, values: Values, size: Size | None = None) -> _Verdict:
         message = f"same hyperparameters as trial {self._attempts.trial_of(values)}"
         return _Verdict("duplicate", size, message, repeated=True)
 
-    def _random_sampler(self, number: int) -> RandomSampler:
-        return RandomSampler(seed=derive_seed(self._seed, "random", number))
+    def _random_sampler(self, number: int) -> BaseSampler:
+        return random_sampler(derive_seed(self._seed, "random", number), self._fixed)
 
     def _end_exhausted(self) -> None:
         if not self._attempts.any_tried():
             raise SearchFailed(self._nothing_fits("all networks of the space"))
 
     def _nothing_fits(self, proposals: str) -> str:
-        smallest = self._attempts.smallest_refused()
-        if smallest is None or self._budget is None:
+        refused = self._attempts.least_refused()
+        if not refused or self._budget is None:
             return (
                 f"{proposals} were infeasible: the layers do not fit the input; make the space shallower or the images "
                 "larger"
             )
+        least = "the smallest had" if len(self._budget.limits) == 1 else "the least of each was"
         return (
-            f"{proposals} did not fit {self._budget.params:,} parameters; the smallest had {smallest:,}: raise the "
+            f"{proposals} did not fit {self._budget}; {least} {self._budget.amounts(refused)}: raise the "
             "budget to at least that, or let the space reach smaller networks"
         )
-
-
-def _suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
-    name = parameter.name
-    match parameter.distribution:
-        case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(name, choices)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(name, low, high, step=step, log=log)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(name, low, high, step=step, log=log)
-        case other:
-            raise AssertionError(f"no such distribution is ever made: {other}")

@@ -5,22 +5,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from .study import HYPERPARAMETERS, REASON, is_rejection, is_trained
+from .goal import goal_of, score_of
+from .study import HYPERPARAMETERS, REASON, is_rejection, is_trained, last_begun
 
 HISTORY = "history"
 """User attribute of a trial: its metrics, epoch by epoch."""
 SECONDS = "seconds"
+LIMITS = "limits"
+"""User attribute of a proposal that was refused as over budget: the limits it broke, by name."""
 
 
 def trial_record(trial: FrozenTrial) -> dict[str, Any]:
     """One trial by the contract of `kerastuna trials --json`.
 
-    `value` is the objective at the last epoch, `epochs` those trained, `seconds` of training; None where not known.
+    `value` is the metric at the last epoch, `epochs` those trained, `seconds` of training, `limits` those that the
+    network breaks; None where not known.
     """
     attributes = trial.user_attrs
-    value = trial.value if trial.state == TrialState.COMPLETE else None
+    value = score_of(trial) if trial.state == TrialState.COMPLETE else None
     if value is None and trial.intermediate_values and not is_rejection(trial):
         value = trial.intermediate_values[max(trial.intermediate_values)]
     return {
@@ -30,6 +36,8 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "value": finite(value),
         "params": attributes.get("params"),
         "macs": attributes.get("macs"),
+        "ram": attributes.get("ram"),
+        "limits": attributes.get(LIMITS),
         "epochs": len(attributes.get(HISTORY, ())) or len(trial.intermediate_values),
         "seconds": attributes.get(SECONDS),
         "hyperparameters": attributes.get(HYPERPARAMETERS, trial.params),
@@ -53,11 +61,28 @@ def trial_records(trials: Iterable[FrozenTrial], *, trained: bool = False) -> li
     return [trial_record(trial) for trial in trials if not (trained and is_rejection(trial))]
 
 
-def leaderboard(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
-    """The complete trials, best first; of equals the one with fewer parameters, then the earlier one."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and finite(trial.value) is not None]
-    sign = -1 if maximize else 1
-    return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.user_attrs.get("params") or math.inf, t.number))
+def study_rows(storage: BaseStorage) -> list[dict[str, Any]]:
+    """A row for every study, by name: trained, refused and failed trials, the best value, when the last trial began.
+
+    There is no best value where there are several objectives.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in sorted(optuna.get_all_study_names(storage)):
+        study = optuna.load_study(study_name=name, storage=storage)
+        trials = study.get_trials(deepcopy=False)
+        goal, begun = goal_of(study), last_begun(trials)
+        best = None if len(goal.quantities) > 1 else next((trial.value for trial in goal.results(trials)), None)
+        rows.append(
+            {
+                "name": name,
+                "trained": sum(map(is_trained, trials)),
+                "refused": sum(map(is_rejection, trials)),
+                "failed": sum(trial.state == TrialState.FAIL for trial in trials),
+                "best": int(best) if best is not None and goal.costs else best,
+                "last_trial": None if begun is None else begun.isoformat(sep=" ", timespec="seconds"),
+            }
+        )
+    return rows
 
 
 def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:

@@ -2,23 +2,24 @@
 
 import contextlib
 import io
+import json
 import logging
 import os
 import subprocess
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, final
 
 from .data import Dataset, check_spec, load_dataset
-from .device import Device, check_device, prepare_environment, use_device
-from .errors import InputError, KerastunaError, SearchFailed
+from .device import Device, check_device, prepare_environment, software, use_device
+from .errors import InputError, KerastunaError, SearchFailed, SpaceError
 from .loading import check_space, load_space, space_slug
-from .options import Profile, SearchOptions
+from .options import OBJECTIVE, Profile, SearchOptions
 from .progress import Progress
 from .tracking import Tracker, default_tracking_uri
+from .user_code import cause, cause_in, shown
 
 if TYPE_CHECKING:
     import optuna
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
     from .adapters import TrackingObserver
     from .tuner import OptunaTuner
 
-OBJECTIVE = "val_accuracy"
 MAX_FAILURES_IN_A_ROW = 10
 REQUEST = "request"
 """User attribute of a study: the options it was made with, by which it can be opened again."""
 SEARCH_SECONDS = "search_seconds"
 """User attribute of a study: the seconds that all its searches took together."""
-_PACKAGES = ("kerastuna", "keras", "keras-tuner", "optuna", "mlflow", "numpy")
 
 
 @final
@@ -94,9 +93,10 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{slug}", progress)
     recorder = TrackingObserver(tracker, facts)
-    observers = [ProgressObserver(progress, profile.epochs), recorder]
     name = options.study_name(dataset.name, slug, profile.name)
-    tuner = _make_tuner(options, profile, dataset, space, name, observers)
+    with _in_one_line(options.space, Exception, SystemExit):
+        tuner = _make_tuner(options, profile, dataset, space, name)
+    tuner.oracle.observers = (ProgressObserver(progress, profile.epochs, tuner.oracle.goal), recorder)
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
@@ -139,9 +139,18 @@ def run_search(session: Session, progress: Progress) -> None:
         session.recorder.finish(status)
 
 
-def _make_tuner(
-    options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, name: str, observers: list[Any]
-) -> "OptunaTuner":
+@contextlib.contextmanager
+def _in_one_line(space: str, *kinds: type[BaseException]) -> Iterator[None]:
+    """What the code of the user's `space` raises of these `kinds`, as a SpaceError."""
+    try:
+        yield
+    except KerastunaError:
+        raise
+    except kinds as error:
+        raise SpaceError(f"space {shown(space)} cannot be used ({cause(error)}): correct it") from error
+
+
+def _make_tuner(options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, name: str) -> "OptunaTuner":
     import keras_tuner
 
     from .tuner import OptunaTuner
@@ -149,20 +158,23 @@ def _make_tuner(
     with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints that it reloads
         return OptunaTuner(
             space,
-            objective=keras_tuner.Objective(OBJECTIVE, "max"),
+            objective=None if options.pareto or options.reach else keras_tuner.Objective(OBJECTIVE, "max"),
+            pareto=options.pareto,
+            minimize=options.minimize,
+            reach=options.reach,
             max_trials=profile.trials,
-            budget=options.budget,
+            budget=options.limits,
             sampler=options.sampler,
             pruner=options.pruner,
             storage=options.storage_location,
             study_name=name,
             seed=options.seed,
+            tracking_uri="",  # the session keeps its own records
             identity={
                 "data": dataset.identity() | {"input_shape": dataset.input_shape, "classes": dataset.classes},
                 "epochs": profile.epochs,
                 "space": options.space,
             },
-            observers=observers,
             max_consecutive_failed_trials=MAX_FAILURES_IN_A_ROW,
             directory=options.folder / "trials",
             project_name=name,
@@ -179,39 +191,44 @@ def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
 
 
 def _train(session: Session) -> None:
+    from keras_tuner.errors import FatalError
+
     dataset = session.dataset
     try:
-        session.tuner.search(
-            dataset.x_train,
-            dataset.y_train,
-            validation_data=(dataset.x_validation, dataset.y_validation),
-            epochs=session.profile.epochs,
-            verbose=0,
-        )
+        with _in_one_line(session.options.space, FatalError, SystemExit):
+            session.tuner.search(
+                dataset.x_train,
+                dataset.y_train,
+                validation_data=(dataset.x_validation, dataset.y_validation),
+                epochs=session.profile.epochs,
+                verbose=0,
+            )
     except KerastunaError:
         raise
     except RuntimeError as error:
         if "consecutive failures" not in str(error):
             raise
-        last = str(error).strip().splitlines()[-1]
         raise SearchFailed(
-            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {last}; see kerastuna trials --all"
+            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {cause_in(str(error))}; see kerastuna "
+            "trials --all"
         ) from error
 
 
 def _announce(session: Session, progress: Progress) -> None:
-    from .records import leaderboard
+    from .goal import score_of
     from .study import is_trained
 
     trials = session.study.get_trials(deepcopy=False)
-    board = leaderboard(trials, maximize=True)
+    goal = session.tuner.oracle.goal
+    results = goal.results(trials)
     progress.search_started(
         study=session.study.study_name,
         profile=session.profile.name,
         trials_done=sum(map(is_trained, trials)),
         trials_total=session.profile.trials,
         epochs=session.profile.epochs,
-        best=board[0].value if board else None,
+        best=score_of(results[0]) if results else None,
+        best_rank=goal.rank(score_of(results[0]), results[0].user_attrs) if results else None,
         deadline=session.options.timeout,
     )
 
@@ -227,12 +244,16 @@ def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) ->
         "space": options.space,
         "data": dataset.name,
         "budget": options.budget,
+        **{name: limit for name in ("max_macs", "max_ram") if (limit := getattr(options, name)) is not None},
+        **({} if options.pareto is None else {"pareto": ", ".join(options.pareto)}),
+        **({} if options.minimize is None else {"minimize": options.minimize}),
+        **({} if options.reach is None else {"reach": json.dumps(dict(options.reach))}),
         "profile": profile.name,
         "epochs": profile.epochs,
         "images": len(dataset.x_train),
         "validation_images": len(dataset.x_validation),
         "sampler": options.sampler,
-        "pruner": options.pruner,
+        "pruner": options.pruner or "by the goal",
         "seed": options.seed,
     }
 
@@ -240,8 +261,7 @@ def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) ->
 def _facts(device: Device, dataset: Dataset) -> dict[str, str]:
     return {
         "device": device.name,
-        "backend": device.backend,
-        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        **software(),
         "git_commit": git_commit() or "none",
         "data_fingerprint": dataset.fingerprint,
     }
@@ -258,7 +278,8 @@ def git_commit() -> str | None:
 
 def _hush_libraries() -> None:
     """Keep the libraries' chatter off the terminal; what Kerastuna does not expect still warns."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):  # TensorFlow warns of each model's first epoch as of retracing
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
     hush_optuna()
 

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from .goal import BestMetric, ParetoFront
+from .options import RUNS_FOLDER
 from .progress_state import about
-from .records import counts, leaderboard, trial_record
-from .session import OBJECTIVE, Session
+from .records import counts, trial_record
+from .session import Session
+from .study import is_trained
 from .table import console, leaderboard_table
 from .tracking import redact, ui_path
+from .user_code import cause_in
 
 Champion = Mapping[str, Any]
 
@@ -17,8 +21,9 @@ Champion = Mapping[str, Any]
 def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
     """By the contract of `kerastuna search --json`."""
     trials = session.study.get_trials(deepcopy=False)
-    board = leaderboard(trials, maximize=True)
-    best = trial_record(board[0]) if board else None
+    goal = session.tuner.oracle.goal
+    results = goal.results(trials)
+    best = trial_record(results[0]) if results else None
     return {
         "study": session.study.study_name,
         "profile": session.profile.name,
@@ -30,6 +35,7 @@ def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
             "params": best["params"],
             "hyperparameters": best["hyperparameters"],
         },
+        **({"front": [trial.number for trial in results]} if isinstance(goal, ParetoFront) else {}),
         "champion": champion and champion_json(champion),
         "mlflow": {"tracking_uri": redact(session.tracker.tracking_uri), "run_id": session.tracker.run_id},
         "seconds": session.seconds,
@@ -46,6 +52,15 @@ def champion_json(champion: Champion) -> dict[str, Any]:
         "test": test and {key: test[key] for key in ("mean", "std", "min", "max", "n", "opening")},
         "model": champion["mlflow"]["model"],
     }
+
+
+def failures(trials: Sequence[FrozenTrial]) -> str:
+    """Where trials failed and none was trained: how many, and of what the last one; otherwise nothing."""
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL and trial.user_attrs.get("message")]
+    if not failed or any(map(is_trained, trials)):
+        return ""
+    told = f"trial {failed[-1].number} failed" if len(failed) == 1 else f"{len(failed)} trials failed, none was trained"
+    return f"{told}; the last error: {cause_in(failed[-1].user_attrs['message'])}"
 
 
 def counts_line(trials: Sequence[FrozenTrial]) -> str:
@@ -87,31 +102,38 @@ def print_summary(session: Session, champion: Champion | None, program: str, fil
     """The end of a search, for people."""
     out = console(file)
     trials = session.study.get_trials(deepcopy=False)
-    profile, study = session.profile, session.study.study_name
+    profile, study, goal = session.profile, session.study.study_name, session.tuner.oracle.goal
     out.print()
-    out.print(leaderboard_table(leaderboard(trials, maximize=True), OBJECTIVE))
+    out.print(leaderboard_table(trials, goal, budget=session.options.limits))
     out.print()
     out.print(f"{counts_line(trials)}; this call took {about(session.seconds)}", markup=False, soft_wrap=True)
     for line in champion_lines(champion) if champion else ():
         out.print(line, markup=False, soft_wrap=True)
-    images = "all training images" if profile.images is None else f"{profile.images:,} training images"
+    images = f"{len(session.dataset.x_train):,} training images"
     out.print(
         f"every figure: profile {profile.name}, {images}, {profile.epochs} epochs; the table shows one seed, on the "
         "validation images, at the last epoch",
         markup=False,
         soft_wrap=True,
     )
+    options = session.options
+    if options.storage is not None:
+        study += f" --storage {redact(str(options.storage))}"
+    elif options.folder != RUNS_FOLDER:
+        study += f" --folder {options.folder}"
     path = ui_path(session.tracker.study_run)
     more = [
         ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{path}"),
         (f"{program} trials --study {study}", "this table again, also while a search runs"),
         (f"{program} describe --study {study} --trial N", "the layers of a trial"),
     ]
-    if champion is None:
+    if isinstance(goal, ParetoFront):
+        more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
+    elif champion is None and goal.results(trials):
         more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
-    else:
+    elif champion is not None:
         more.append(("make export", "the champion in every format, each proven to give the same answers"))
-    if profile.name == "quick":
+    if profile.name == "quick" and isinstance(goal, BestMetric):
         more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
     out.print("\nnext:", markup=False)
     width = max(len(command) for command, _ in more)

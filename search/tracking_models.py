@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 from .tracking_store import as_tags, log_batch, open_client, redact, refused
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 ALIAS = "champion"
 CONFIRMED = "confirmed_validation"
-"""Tag of a model version: the mean by which the alias passes to a later one."""
+"""Tag of a model version: its mean on validation."""
+RANK = "rank"
+"""Tag of a model version: where it stands by that mean; the alias passes to a later one with a smaller rank."""
 
 
 @final
@@ -47,7 +50,7 @@ def register_champion(
     *,
     name: str,
     model: keras.Model,
-    direction: Literal["max", "min"],
+    rank: Sequence[float],
     confirmed: float,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
@@ -58,7 +61,9 @@ def register_champion(
 
     Args:
         name: of the registered model.
-        confirmed: the mean of the objective on validation over fresh seeds: the only figure that decides on the alias.
+        rank: where the model stands by its confirmed figures, compared from the first on; the smaller the better. That
+            alone decides on the alias.
+        confirmed: the mean of the objective on validation over fresh seeds.
         artifacts: a folder of figures and cards, logged with the run.
 
     Raises InputError when the store cannot be used.
@@ -75,7 +80,8 @@ def register_champion(
             client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
             for key, value in as_tags(tags).items():
                 client.set_model_version_tag(name, str(number), key, value)
-            champion = _passes(client, name, number, confirmed, direction)
+            client.set_model_version_tag(name, str(number), RANK, json.dumps(list(rank)))
+            champion = _passes(client, name, number, rank)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
@@ -83,12 +89,6 @@ def register_champion(
     return RegisteredModel(
         f"models:/{name}@{ALIAS}" if champion else f"models:/{name}/{number}", number, champion, run_id
     )
-
-
-def log_artifacts(tracking_uri: str, run_id: str, folder: Path, to: str) -> None:
-    """Put the files of `folder` under the artifact path `to` of a run; raises InputError when the store fails."""
-    with refused(tracking_uri):
-        open_client(tracking_uri).log_artifacts(run_id, str(folder), to)
 
 
 def load_champion(tracking_uri: str, name: str) -> keras.Model:
@@ -153,16 +153,15 @@ def _requirements() -> Sequence[str]:
     return [f"{package}=={version(package)}" for package in ("keras", backend, "numpy")]
 
 
-def _passes(client: MlflowClient, name: str, number: int, confirmed: float, direction: Literal["max", "min"]) -> bool:
-    """Give the alias to version `number` if no other holds it or this one's confirmed mean is better."""
+def _passes(client: MlflowClient, name: str, number: int, rank: Sequence[float]) -> bool:
+    """Give the alias to version `number` if no other holds it or this one's rank is smaller."""
     aliases = client.get_registered_model(name).aliases
     if ALIAS in aliases:
         holder = client.get_model_version(name, str(aliases[ALIAS]))
-        held = float(holder.tags.get(CONFIRMED, "nan"))
-        if (confirmed <= held) if direction == "max" else (confirmed >= held):
+        if list(rank) >= json.loads(holder.tags[RANK]):
             return False
     client.set_registered_model_alias(name, ALIAS, str(number))
     return True
 
 
-__all__ = ["ALIAS", "RegisteredModel", "load_champion", "log_artifacts", "redact", "register_champion"]
+__all__ = ["ALIAS", "RegisteredModel", "load_champion", "redact", "register_champion"]

@@ -84,7 +84,8 @@ def failure_reason(error: BaseException) -> str:
         return "not_finite"
     if isinstance(error, OutOfTime):
         return "timeout"
-    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+    # A fatal error is not the trial's own: it ends the search, and the trial is tried again once it is corrected.
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | keras_tuner.errors.FatalError):
         return "interrupted"
     text = f"{type(error).__name__} {error}".lower()
     if (

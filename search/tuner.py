@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from optuna.storages import BaseStorage
 
 from ..spaces.cost import cost
 from ..spaces.space import SearchSpace
+from .adapters import TrackingObserver
 from .budget import Budget, Size
+from .device import software
 from .errors import InputError, KerastunaError, OverBudget, SpaceError, StudyError
+from .model_cost import model_size
 from .observer import SearchObserver
 from .oracle import OptunaOracle
 from .proposals import Infeasible
+from .tracking import Tracker
 from .training import EpochMetrics, EpochReporter, failure_reason, final_metrics
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
@@ -52,7 +57,11 @@ class OptunaTuner(keras_tuner.Tuner):
         objective: the name of a metric, a `keras_tuner.Objective`, or a list of them (their signed sum).
         max_trials: trained trials of the study in all; see `OptunaOracle`.
         budget: the most parameters a network may have in all, or a `Budget`; None for no limit.
+        pareto, minimize, reach: other goals than one objective; see `OptunaOracle`.
         sampler, pruner, storage, study_name, infeasible, seed, identity, observers: see `OptunaOracle`.
+        tracking_uri: of MLflow, where every trial is recorded, such as "sqlite:///mlruns/mlflow.db". None: the variable
+            MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
+            by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
         hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial, max_consecutive_failed_trials,
             directory, project_name: as in KerasTuner.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
@@ -74,11 +83,15 @@ class OptunaTuner(keras_tuner.Tuner):
         *,
         budget: Budget | int | None = None,
         sampler: str | BaseSampler = "tpe",
-        pruner: str | BasePruner = "halving",
+        pruner: str | BasePruner | None = None,
+        pareto: Sequence[str | keras_tuner.Objective] | None = None,
+        minimize: str | None = None,
+        reach: Mapping[str, float] | None = None,
         storage: str | Path | BaseStorage | None = None,
         study_name: str | None = None,
         infeasible: Infeasible = "hide",
         seed: int | None = None,
+        tracking_uri: str | None = None,
         identity: Mapping[str, Any] | None = None,
         observers: Sequence[SearchObserver] = (),
         hyperparameters: keras_tuner.HyperParameters | None = None,
@@ -100,6 +113,9 @@ class OptunaTuner(keras_tuner.Tuner):
             budget=budget,
             sampler=sampler,
             pruner=pruner,
+            pareto=pareto,
+            minimize=minimize,
+            reach=reach,
             storage=storage,
             study_name=study_name,
             infeasible=infeasible,
@@ -111,9 +127,11 @@ class OptunaTuner(keras_tuner.Tuner):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        if hypermodel is not None and (oracle.budget is not None or isinstance(hypermodel, SearchSpace)):
+        if hypermodel is not None and (oracle.counted or isinstance(hypermodel, SearchSpace)):
             oracle.measure = self.measure
-        self._budget = oracle.budget
+        self._budget, self._counted = oracle.budget, oracle.counted
+        self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
+        self._recorder: TrackingObserver | None = None
         self._batch: tuple[Sequence[int | None], str] | None = None
         super().__init__(
             oracle=oracle,
@@ -146,13 +164,13 @@ class OptunaTuner(keras_tuner.Tuner):
         """The size of the network at `hp`: in closed form if the space has one, else by building it.
 
         None where it cannot be built. Raises InfeasibleArchitecture where the layers do not fit the input, and
-        SpaceError when the network has no parameters to count before it sees data.
+        SpaceError when the network has no parameters to count before it sees data, or cannot be counted otherwise.
         """
         if isinstance(self.hypermodel, SearchSpace):
             architecture = self.hypermodel.architecture(hp)
             counted = cost(architecture)
-            return Size(counted.params, counted.macs, architecture.summary)
-        keras.backend.clear_session()
+            return Size(counted.params, counted.macs, counted.peak_activation_bytes, architecture.summary)
+        keras.utils.clear_session(free_memory=False)  # a full collection takes longer than building
         try:
             model: Any = self._build_hypermodel(hp)
         except (FatalError, KerastunaError):
@@ -163,14 +181,14 @@ class OptunaTuner(keras_tuner.Tuner):
             return None
         if not isinstance(model, keras.Model):
             return None
-        params = self._count(model)
-        if params is None:
+        size = self._count(model)
+        if size is None:
             raise SpaceError(
                 f"{model.name} has no input shape, so its parameters cannot be counted: begin it with keras.Input(...)"
             )
-        return Size(params)
+        return size
 
-    def _count(self, model: keras.Model) -> int | None:
+    def _count(self, model: keras.Model) -> Size | None:
         if _waits_for_data(model):
             if self._batch is None:
                 return None
@@ -181,19 +199,38 @@ class OptunaTuner(keras_tuner.Tuner):
                     f"{model.name} cannot be built for inputs of shape {self._batch[0]}, so its parameters cannot be "
                     "counted: begin it with keras.Input(...)"
                 ) from error
-        return model.count_params()
+        return model_size(model, limits=self._counted)
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         model: Any = super()._try_build(hp)
-        params = None if self._budget is None else self._count(model)
-        if self._budget is not None and params is not None and not self._budget.allows(Size(params)):
+        size = None if self._budget is None else self._count(model)
+        if self._budget is not None and size is not None and not self._budget.allows(size):
             raise OverBudget(
-                f"the model that was built has {params:,} parameters, {self._budget.params:,} are allowed: let "
-                "build(hp) depend on nothing but hp"
+                f"the model that was built has {self._budget.complaint(size)}: let build(hp) depend on nothing but hp"
             )
         return model
 
     # The search
+
+    def enqueue(self, values: Mapping[str, Any] | keras_tuner.HyperParameters, name: str | None = None) -> None:
+        """Try these hyperparameters next; several are tried in the order in which they were enqueued.
+
+        They are held to the budget like any other proposal, and refused when they were tried before.
+
+        Args:
+            values: of every active hyperparameter, by name, or as `keras_tuner.HyperParameters`.
+            name: of the network, for the leaderboard and the records.
+
+        Raises SpaceError for a value that is missing, outside the space, or of no hyperparameter in it.
+        """
+        given = values.values if isinstance(values, keras_tuner.HyperParameters) else values
+        known = {hp.name for hp in self.oracle.hyperparameters.space}
+        if unknown := sorted(given.keys() - known):
+            raise SpaceError(
+                f"{', '.join(map(repr, unknown))} is no hyperparameter of the space, which has "
+                f"{', '.join(sorted(known)) or 'none yet'}: correct the name"
+            )
+        self.oracle.enqueue(given, name)
 
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
@@ -206,18 +243,39 @@ class OptunaTuner(keras_tuner.Tuner):
             super().search(*args, **kwargs)
             return
         self.oracle.set_epochs(kwargs.get("epochs"))
-        debug, reason = keras_tuner_config.DEBUG, "timeout"
+        recorder = self._start_recording(kwargs.get("epochs"))
+        debug, reason, status = keras_tuner_config.DEBUG, "timeout", "FINISHED"
         keras_tuner_config.DEBUG = debug and kwargs.get("verbose") != 0  # it prints every traceback
         try:
             super().search(*args, **kwargs)
         except BaseException as error:
             reason = failure_reason(error)
+            status = "KILLED" if reason == "interrupted" else "FAILED"
             if isinstance(error, FatalError) and isinstance(error.__cause__, InputError):
                 raise error.__cause__ from None
             raise
         finally:
             keras_tuner_config.DEBUG = debug
             self.oracle.abandon_all(reason)
+            if recorder is not None:
+                recorder.finish(status)
+
+    def _start_recording(self, epochs: int | None) -> TrackingObserver | None:
+        """Open the study's run in MLflow, where that was asked for; raises InputError when the store cannot be used."""
+        if not self._tracking_uri:
+            return None
+        oracle, study = self.oracle, self.oracle.study
+        if self._recorder is None:
+            experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.study_name
+            artifacts = Path(self.project_dir) / "artifacts"
+            tracker = Tracker(self._tracking_uri, experiment, artifact_root=artifacts, warn=_logger.warning)
+            self._recorder = TrackingObserver(tracker, software())
+            oracle.observers = (*oracle.observers, self._recorder)
+        params = {"max_trials": oracle.max_trials, "epochs": epochs, "seed": oracle.seed}
+        if oracle.budget is not None:
+            params["budget"] = str(oracle.budget)
+        self._recorder.start(oracle, params | (oracle.goal.description() or {}), oracle.objective.name)
+        return self._recorder
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""

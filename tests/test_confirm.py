@@ -21,6 +21,7 @@ from kerastuna.search.confirm import (
 )
 from kerastuna.search.data import load_dataset, load_test
 from kerastuna.search.errors import InputError, SearchFailed
+from kerastuna.search.goal import Quantity, SmallestNetwork
 from kerastuna.search.ledger import open_test_set, openings, refuse_second_opening
 
 
@@ -146,9 +147,23 @@ def test_of_equal_means_the_smaller_network_wins(study, dataset, space):
     assert [candidate.trial for candidate in _confirm(study, dataset, space, [11], top=3)] == [2, 0, 1]
 
 
+def test_with_a_target_the_smallest_network_that_is_confirmed_to_reach_it_wins(dataset, space):
+    goal = SmallestNetwork(Quantity("val_accuracy", "max"), "params", 0.8)
+    study = optuna.create_study(direction="minimize", study_name="smallest")
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "goal": goal.description()})
+    for units, score in ((4, 0.81), (8, 0.82), (16, 0.99), (2, 0.7)):
+        trial = _trial(units, 795.0 * units + 10)
+        trial.user_attrs["score"] = score
+        study.add_trial(trial)
+    _known(study, {0: [0.79, 0.8], 1: [0.79, 0.82], 2: [0.99, 0.99], 3: [0.9, 0.9]}, [11, 12])
+    candidates = _confirm(study, dataset, space, [11, 12], top=4)
+    assert [candidate.trial for candidate in candidates] == [1, 2, 0]  # number 3 fell short in the search
+    assert [candidate.search_value for candidate in candidates] == [0.82, 0.99, 0.81]
+
+
 def test_without_a_complete_trial_there_is_nothing_to_confirm(dataset, space):
     empty = optuna.create_study(study_name="empty")
-    with pytest.raises(SearchFailed, match="'empty' has no complete trial"):
+    with pytest.raises(SearchFailed, match="'empty' has no trial to confirm: none is complete"):
         _confirm(empty, dataset, space, [1])
 
 

@@ -106,6 +106,26 @@ def test_refusals_are_learnt_with_their_constraints() -> None:
     assert [trial.constraints for trial in seen] == [{"params": 5.0}, {}, {"params": -3.0}]
 
 
+def test_the_constraints_of_the_goal_are_always_seen_and_the_budgets_only_where_they_are_learnt() -> None:
+    both = {"val_accuracy": 0.1, "params": -5.0}
+    for learn, expected in ((False, {"val_accuracy": 0.1}), (True, both)):
+        study, witness = make_study(), Witness()
+        mirror = Mirror(
+            [StudyDirection.MAXIMIZE],
+            witness.at,
+            learn_rejections=learn,
+            is_rejection=is_rejection,
+            demands={"val_accuracy"},
+        )
+        add(study, TrialState.COMPLETE, value=0.5, constraints=both)  # met when it was over
+        running = study.ask({"n": IntDistribution(0, 9)})
+        view(mirror, witness, study)
+        for name, value in both.items():  # and met while it ran
+            running.set_constraint(name, value)
+        study.tell(running, 0.7)
+        assert [trial.constraints for trial in view(mirror, witness, study) if trial.values] == [expected] * 2
+
+
 def test_a_running_trial_of_another_process_is_followed_to_its_end() -> None:
     study, witness = make_study(), Witness()
     mirror = mirror_of(witness)

@@ -695,8 +695,17 @@ def test_observers_hear_of_every_step_and_refusals_take_no_place(tmp_path: Path)
     assert set(oracle.trials) == {"0001"}
 
 
+def test_the_display_tells_of_the_best_trial_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    oracle = make(tmp_path)
+    oracle.verbose = 1
+    for score in (0.3, 0.1, 0.5):
+        complete(oracle, begin(oracle), score)
+    told = [line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("Best score So Far")]
+    assert told == ["0.3", "0.3", "0.5"]
+
+
 def test_a_budget_that_nothing_counts_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="a budget of 15,000 parameters, but nothing to count them"):
+    with pytest.raises(InputError, match="params are limited or optimised, but there is nothing to count them"):
         make(tmp_path, budget=15_000).create_trial("tuner0")
 
 

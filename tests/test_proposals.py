@@ -54,7 +54,7 @@ def size_of(values: Values) -> Size:
     if values["width"] == 2:
         raise InfeasibleArchitecture("the window would shrink the map below one pixel")
     params = 900 * int(values["width"]) + 100 * int(values.get("units", 0))
-    return Size(params, 7, f"{values['width']} | {values['head']}")
+    return Size(params, 7, 8, f"{values['width']} | {values['head']}")
 
 
 def accuracy(values: Values) -> float:
@@ -276,7 +276,9 @@ def test_a_small_space_in_which_nothing_fits_fails_the_search_with_its_smallest_
 def test_a_thousand_points_are_all_looked_at_before_the_search_fails() -> None:
     space = space_of(lambda hp: [hp.Int(name, 0, 9) for name in ("a", "b", "c")])
     study = opened(InMemoryStorage())
-    with pytest.raises(SearchFailed, match="all networks of the space did not fit 1 parameters; the smallest had 2:"):
+    with pytest.raises(
+        SearchFailed, match="all networks of the space did not fit 1 parameters; the smallest had 2 parameters:"
+    ):
         proposer_of(study, budget=Budget(1), measure=lambda values: Size(sum(map(int, values.values())) + 2)).next(
             space, None
         )
@@ -329,7 +331,7 @@ def test_enqueued_trials_come_first_and_what_they_leave_open_is_sampled() -> Non
     study.enqueue_trial(NETWORKS.encode(full)[0], user_attrs={"name": "reference"})
     study.enqueue_trial({"width": 1})
     first, second, third = search(study, proposer_of(study), 3)
-    assert (first.values, first.size) == (full, Size(3300, 7, "3 | dense"))
+    assert (first.values, first.size) == (full, Size(3300, 7, 8, "3 | dense"))
     assert study.trials[0].user_attrs["name"] == "reference"
     assert study.trials[0].user_attrs["worker"] == this_worker()
     assert second.values["width"] == 1

@@ -5,7 +5,6 @@ import math
 from typing import Any
 
 import optuna
-import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
@@ -14,7 +13,6 @@ from kerastuna.search.records import (
     finite,
     finite_metrics,
     full_record,
-    leaderboard,
     trial_record,
     trial_records,
 )
@@ -38,6 +36,7 @@ COMPLETE: dict[str, Any] = {
         "hyperparameters": {"n": 16, "fixed": "f"},
         "params": 1234,
         "macs": 99,
+        "ram": 77,
         "summary": "16 | gap",
         "history": [{"val_accuracy": 0.5}, {"val_accuracy": 0.9}],
         "seconds": 1.5,
@@ -72,6 +71,8 @@ def test_a_complete_trial() -> None:
         "value": 0.9,
         "params": 1234,
         "macs": 99,
+        "ram": 77,
+        "limits": None,
         "epochs": 2,
         "seconds": 1.5,
         "hyperparameters": {"n": 16, "fixed": "f"},
@@ -120,28 +121,6 @@ def test_refusals_can_be_left_out() -> None:
     trials = trials_of(COMPLETE, OVER_BUDGET, STOPPED, FAILED)
     assert [record["number"] for record in trial_records(trials)] == [0, 1, 2, 3]
     assert [record["number"] for record in trial_records(trials, trained=True)] == [0, 2, 3]
-
-
-@pytest.mark.parametrize(("maximize", "expected"), [(True, [1, 3, 4, 2, 0]), (False, [0, 3, 4, 2, 1])])
-def test_the_leaderboard_prefers_the_smaller_and_then_the_earlier_of_equals(
-    maximize: bool, expected: list[int]
-) -> None:
-    def complete(value: float, params: int | None) -> dict[str, Any]:
-        attributes = {} if params is None else {"params": params}
-        return {"state": TrialState.COMPLETE, "value": value, "user_attrs": attributes}
-
-    trials = trials_of(
-        complete(-0.1, 1),
-        complete(0.9, 900),
-        complete(0.5, None),
-        complete(0.5, 10),
-        complete(0.5, 20),
-        complete(math.inf, 1),
-        STOPPED | {"value": 0.99},
-        FAILED,
-        OVER_BUDGET,
-    )
-    assert [trial.number for trial in leaderboard(trials, maximize=maximize)] == expected
 
 
 def test_counts() -> None:

@@ -21,7 +21,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return tracker
 
 
-def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, direction="max"):
+def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: tuple[float, ...] | None = None):
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(weight))]
     )
@@ -30,9 +30,9 @@ def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, d
         tracker.tracking_uri,
         tracker.experiment_id,
         tracker.run_id,
-        name=f"digits-{direction}",
+        name="digits-max" if rank is None else "digits-ranked",
         model=model,
-        direction=direction,
+        rank=(-confirmed,) if rank is None else rank,
         confirmed=confirmed,
         params={"units": 1},
         metrics={"test_mean": 1 - confirmed},  # the worse on validation the better on test
@@ -64,10 +64,11 @@ def test_the_alias_passes_by_validation_only(tracker: Tracker, tmp_path: Path):
     assert [file.path for file in client.list_artifacts(better.run_id)] == ["MODEL_CARD.md"]
 
 
-def test_a_small_objective_wins_when_it_is_minimised(tracker: Tracker, tmp_path: Path):
-    _register(tracker, tmp_path, 0.5, weight=1.0, direction="min")
-    assert not _register(tracker, tmp_path, 0.6, weight=2.0, direction="min").is_champion
-    assert _register(tracker, tmp_path, 0.4, weight=3.0, direction="min").is_champion
+def test_the_smallest_rank_holds_the_alias_whatever_the_mean(tracker: Tracker, tmp_path: Path):
+    _register(tracker, tmp_path, 0.95, weight=1.0, rank=(0.0, 10_000.0))
+    assert not _register(tracker, tmp_path, 0.99, weight=2.0, rank=(1.0, 0.01)).is_champion
+    assert not _register(tracker, tmp_path, 0.99, weight=2.0, rank=(0.0, 10_000.0)).is_champion
+    assert _register(tracker, tmp_path, 0.94, weight=3.0, rank=(0.0, 9_000.0)).is_champion
 
 
 def test_no_champion_is_one_line(tracker: Tracker):
