@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 DPI = 120
 WIDTH = 9.0
@@ -28,6 +30,10 @@ GREY, PALE = "#555555", "#DDDDDD"
 COLOURS = "cividis_r"
 """The colour map for values, the high ones dark, made for the same readers (Nunez, Anderton and Renslow, 2018)."""
 
+COST_LABELS = {"params": "parameters", "macs": "MACs for one image", "ram": "activations at the peak"}
+"""Of the axes of costs."""
+COST_TITLES = {"params": "parameters", "macs": "MACs", "ram": "RAM"}
+"""The costs as a heading names them."""
 
 TICKS = (
     *(1, 0.9995, 0.999, 0.998, 0.997, 0.995, 0.993, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.93, 0.9),
@@ -53,8 +59,9 @@ class Figures:
     drawn: Mapping[str, Figure]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Write every figure as `NAME.png` into `folder`, which is made when it is not there; returns the paths."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths: list[Path] = []
         for name, figure in self.drawn.items():
@@ -66,7 +73,10 @@ class Figures:
 def png(figure: Figure) -> bytes:
     """`figure` as a PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        # Of a name in a script that the font does not have: drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -112,6 +122,26 @@ def widen_towards_one(axes: Axes, values: Iterable[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
 
 
+def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) -> None:
+    """Label and at most some `ticks` of an axis of a cost between `ends`: 12,000 parameters, 1.2 M MACs, 64 KiB."""
+    axis.set_label_text(COST_LABELS[name])
+    binary = name == "ram"
+    if axis.get_scale() == "log":
+        fine = 3 * math.log10(ends[1] / ends[0]) <= ticks
+        axis.set_major_locator(LogLocator(base=2) if binary else LogLocator(subs=(1, 2, 5) if fine else (1,)))
+        axis.set_minor_locator(NullLocator())
+    elif binary:
+        axis.set_major_locator(MultipleLocator(2 ** math.ceil(math.log2(ends[1] / ticks))))
+    else:
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    if name == "macs":
+        axis.set_major_formatter(EngFormatter(sep=" "))
+    elif binary:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1024:g} KiB"))
+    else:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+
+
 def heading(figure: Figure, title: str, note: str = "") -> None:
     """A title at the left, and below it, smaller, what the figure rests on."""
     # The title is one empty line too long: the layout leaves that room, and the note, smaller than the title, takes it.
@@ -124,13 +154,14 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     """The legend of `axes` below them, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
     columns = next(count for count in (4, 3, 2, 1) if count == 1 or _letters(labels, count) <= LETTERS)
-    figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=NOTE_SIZE)
+    box = figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=NOTE_SIZE)
+    for text in box.get_texts():
+        text.set_parse_math(False)
 
 
 def _letters(labels: Sequence[str], columns: int) -> int:
     """How wide a legend gets: the longest label of each column, with room for its sign."""
-    rows = max(1, -(-len(labels) // columns))
-    return sum(8 + max(map(len, labels[at : at + rows])) for at in range(0, len(labels), rows))
+    return sum(8 + max(map(len, column)) for column in np.array_split(np.array(labels), columns) if len(column))
 
 
 def outer_fence(values: Sequence[float] | np.ndarray, *, maximize: bool) -> float:

@@ -17,8 +17,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 
 from .figures import BLUE, COLOURS, GREY, CannotDraw, heading, legend_below, new_axes, outer_fence
-from .records import finite, leaderboard
-from .study import HYPERPARAMETERS, is_maximized
+from .goal import Goal, ParetoFront, SmallestNetwork, goal_of, score_of
+from .records import finite
+from .study import HYPERPARAMETERS
+from .text import shortened
+from .trial_figures import StudyView
 
 FEWEST_TRIALS = 4
 ENOUGH_TRIALS = 50
@@ -27,6 +30,8 @@ RARE = 0.1
 """The share of the trials below which a hyperparameter is active too rarely for its importance to mean anything."""
 MOST_BARS = 15
 MOST_AXES = 8
+MOST_LETTERS = 24
+"""Of a value beside an axis."""
 TICK_DISTANCE = 0.09
 """Of an axis, below which two labels would touch."""
 INACTIVE = -0.13
@@ -46,13 +51,19 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
         raise CannotDraw(f"importances need {FEWEST_TRIALS} complete trials, there are {len(trials)}")
     frequency = Counter(name for trial in trials for name in trial.params)
     names = sorted(name for name, count in frequency.items() if count >= max(2, RARE * len(trials)))
+    goal = goal_of(study)
+    # Optuna takes the smallest for the best. A study's own values do, except where they are costs alone.
+    places = {trial.number: place for place, trial in enumerate(goal.ranked(trials))}
+    target = (lambda trial: places[trial.number]) if isinstance(goal, SmallestNetwork) else None
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(0.1, 5 / len(trials))))
     with warnings.catch_warnings():
         # A condition that fewer than two trials met does not enter the sum: with few trials that is common.
         warnings.filterwarnings("ignore", message="Some regimes for parameter", category=UserWarning)
+        # A low place is a good one: that is what is meant.
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes", category=UserWarning)
         # All are equally good: said below.
         warnings.filterwarnings("ignore", message="Target and region quantiles select the same", category=UserWarning)
-        shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names, target=target)
     if len(set(shares.values())) < 2:  # what Optuna makes of importances that are all 0
         raise CannotDraw("no hyperparameter tells the best trials from the others")
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
@@ -65,7 +76,7 @@ def draw_importances(study: optuna.Study, note: str) -> Figure:
     figure, axes = new_axes(1.6 + 0.26 * len(names))
     bars = axes.barh(range(len(names)), shares, color=BLUE)
     axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=9)
-    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_yticks(range(len(names)), [shortened(name) for name in names], parse_math=False)
     axes.set_xlim(0, 1.12 * shares[-1])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0%}"))
     axes.grid(visible=False, axis="y")
@@ -74,18 +85,19 @@ def draw_importances(study: optuna.Study, note: str) -> Figure:
         remarks.append(f"{rest} smaller ones not shown")
     if (trials := len(_complete(study))) < ENOUGH_TRIALS:
         remarks.append(f"from {trials} complete trials: a rough guide")
-    axes.set_xlabel("; ".join(["share of the importance (PED-ANOVA)", *remarks]))
+    label = f"share of the importance for {_asked(goal_of(study))} (PED-ANOVA)"
+    axes.set_xlabel("\n".join([label, "; ".join(remarks)]), parse_math=False)
     heading(figure, "Hyperparameter importances", note)
     return figure
 
 
-def draw_parallel_coordinates(study: optuna.Study, objective: str, note: str) -> Figure:
-    """The most important hyperparameters of every complete trial, one axis each, and the objective as the last axis.
+def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
+    """The most important hyperparameters of every complete trial, one axis each, and the metric as the last axis.
 
     Where there are no importances, it shows those that most trials have. Raises CannotDraw for fewer than two trials.
     """
-    maximize = is_maximized(study)
-    board = leaderboard(study.get_trials(deepcopy=False), maximize=maximize)
+    maximize = view.maximize
+    board = view.goal.ranked(view.trials)
     if len(board) < 2:
         raise CannotDraw(f"parallel coordinates need 2 complete trials, there are {len(board)}")
     names = _most_telling(study, board)
@@ -99,33 +111,44 @@ def draw_parallel_coordinates(study: optuna.Study, objective: str, note: str) ->
     for place, name in enumerate(names):
         positions, ticks = _scale(name, board)
         columns.append(positions)
-        _draw_axis(axes, place, _folded(name), ticks)
-    values = np.array([trial.value for trial in board])
+        _draw_axis(axes, place, _folded(shortened(name)), ticks)
+    values = np.array([score_of(trial) for trial in board])
     fence = outer_fence(values, maximize=maximize)
     usual = values[values >= fence] if maximize else values[values <= fence]
     low, high = usual.min(), usual.max()
     heights = np.clip((values - low) / (high - low), 0, 1) if high > low else np.ones(len(values))
     columns.append(list(heights))
-    _draw_objective(axes, len(names), objective, (low, high), maximize, cut=len(usual) < len(values))
+    _draw_objective(axes, len(names), view.objective, (low, high), maximize, cut=len(usual) < len(values))
 
     lines = np.column_stack(columns)
     shades = colormaps[COLOURS](heights if maximize else 1 - heights)
     for rank in reversed(range(len(board))):
         width = 3.0 if rank == 0 else 1.2
-        label = f"best (trial {board[0].number}: {board[0].value:.4f})" if rank == 0 else None
+        label = f"{view.best_is} ({view.best_label})" if rank == 0 else None
         axes.plot(lines[rank], color=shades[rank], linewidth=width, alpha=0.85, label=label, gid="trial")
     without = any(position == INACTIVE for column in columns for position in column)
     axes.set_ylim(INACTIVE - 0.05 if without else -0.05, 1.2)
     axes.set_yticks([INACTIVE] if without else [], ["inactive"] if without else [], color=GREY, fontsize=9)
     axes.tick_params(length=0)
-    heading(figure, "Parallel coordinates of the complete trials", note)
+    heading(figure, "Parallel coordinates of the complete trials", view.note)
     legend_below(figure, axes)
     return figure
 
 
+def _asked(goal: Goal) -> str:
+    """What the importances are about."""
+    match goal:
+        case ParetoFront():
+            return "coming close to the front"
+        case SmallestNetwork(metric=metric, cost=cost, target=target):
+            return f"{metric.name} {target:g} with least {cost}"
+        case _:
+            return goal.metric.name
+
+
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [trial for trial in trials if finite(trial.value) is not None]
+    return [trial for trial in trials if finite(score_of(trial)) is not None]
 
 
 def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[str]:
@@ -172,7 +195,7 @@ def _sampled(trial: FrozenTrial, name: str) -> float:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
+    return f"{value:.2g}" if isinstance(value, float) else shortened(str(value), MOST_LETTERS)
 
 
 def _folded(name: str) -> str:

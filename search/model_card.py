@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .budget import UNITS
+from .goal import as_budget
 from .markdown import code, facts, section, table, text
 from .model_card_loading import loading
 from .tracking_store import redact
@@ -17,7 +19,7 @@ Record = Mapping[str, Any]
 def model_card(record: Record) -> str:
     """The card of a champion, from the record that its confirmation made.
 
-    Where the record has `layers` and `peak_activation_bytes`, by the contract of `kerastuna describe --json`, the card
+    Where the record has `layers`, by the contract of `kerastuna describe --json`, the card
     has the table of the architecture. What the record does not know is shown as unknown.
     """
     sections = (
@@ -40,14 +42,13 @@ def model_card(record: Record) -> str:
 
 
 def _introduction(record: Record) -> str:
-    data, search = record["data"], record["search"]
+    data, search, limits = record["data"], record["search"], as_budget(record["budget"])
     size = "" if record["params"] is None else f" with {record['params']:,} parameters"
     title = f"# Model card: {text(record['study'])}"
     found = (
         f"A network{size} that sorts images of {text(data['name'])} into {data['classes']} classes. Kerastuna trained "
-        f"{search['complete'] + search['pruned']:,} networks of at most {record['budget']:,} parameters, the best "
-        f"{len(record['candidates'])} of them again on {_seeds(record)} that the search had not used, and chose by the "
-        "mean."
+        f"{search['complete'] + search['pruned']:,} networks{f' of at most {limits}' if limits else ''}, "
+        f"{_candidates(record)} again on {_seeds(record)} that the search had not used, and chose {_choice(record)}."
     )
     if record["profile"] != "quick":
         return f"{title}\n\n{found}"
@@ -57,8 +58,34 @@ def _introduction(record: Record) -> str:
     )
 
 
+def _candidates(record: Record) -> str:
+    """Which trials were trained again."""
+    n, metric = len(record["candidates"]), text(record["objective"])
+    some = "the one" if n == 1 else f"the {n}"
+    match record.get("goal"):
+        case {"minimize": cost, "reach": [_, target]}:
+            return f"{some} with the fewest {UNITS[cost]} among those that reached {metric} {target:g}"
+        case {"pareto": parts}:
+            names = [UNITS.get(name, text(name)) for name, _ in parts]
+            return f"{some} with the best {metric} on the front of {', '.join(names[:-1])} and {names[-1]}"
+        case _:
+            return f"the best {n} of them"
+
+
+def _choice(record: Record) -> str:
+    """By what one of them was chosen."""
+    match record.get("goal"):
+        case {"minimize": cost, "reach": [_, target]} if record["reached"]:
+            return f"the one with the fewest {UNITS[cost]} whose mean reaches {target:g}"
+        case {"reach": [_, target]}:
+            return f"the one whose mean comes closest to {target:g}: **none reaches it**"
+        case _:
+            return "by the mean"
+
+
 def _details(record: Record) -> str:
-    params, data = record["params"], record["data"]
+    params, data, budget = record["params"], record["data"], as_budget(record["budget"])
+    limits = {} if budget is None else budget.limits
     rows = [
         ("network", record["summary"] or None),
         ("input", f"float32 (n, {', '.join(map(str, data['input_shape']))})"),
@@ -66,11 +93,11 @@ def _details(record: Record) -> str:
         ("parameters", _count(params)),
         ("of them trainable", _count(record["trainable"])),
         ("of them not trainable", _count(record["non_trainable"])),
-        ("budget of parameters", _count(record["budget"])),
         ("bytes of the weights, float32", _count(params and 4 * params)),
         ("MACs per image", _count(record["macs"])),
         ("receptive field, pixels along one side", _receptive_field(record)),
-        ("bytes of the largest input plus output of a layer, float32", _count(record.get("peak_activation_bytes"))),
+        ("bytes of the largest input plus output of a layer, float32", _count(record.get("ram"))),
+        *((f"limit: {UNITS[name]}", _count(limit)) for name, limit in limits.items()),
     ]
     return section("Model details", facts(rows))
 
@@ -142,21 +169,34 @@ def _data(record: Record) -> str:
 
 
 def _metrics(record: Record) -> str:
+    metric = text(record["objective"])
+    match record.get("goal"):
+        case {"minimize": cost, "reach": [_, target]}:
+            chosen = f"by the fewest {UNITS[cost]}, of those that reach {metric} {target:g}"
+        case {"pareto": _}:
+            chosen = f"from a front, by {metric}"
+        case _:
+            chosen = f"by {metric}"
     return section(
         "Metrics",
-        f"Chosen by {text(record['objective'])} at the last epoch, never the best epoch. Means and standard deviations "
+        f"Chosen {chosen} at the last epoch, never the best epoch. Means and standard deviations "
         "(of the sample) are over seeds, which change the first weights and the order of the images. The standard "
         "error tells how far the number of test images lets an accuracy be known.",
     )
 
 
 def _validation(record: Record) -> str:
+    costs, told = ["params"], ""
+    match record.get("goal"):
+        case {"minimize": cost, "reach": [_, target]}:
+            costs = list(dict.fromkeys(("params", cost)))
+            told = f" The target is {target:g}: the mean {'reaches it' if record['reached'] else 'does not reach it'}."
     rows = [
         (
             candidate["trial"],
             candidate["summary"],
             "yes" if candidate["trial"] == record["trial"] else "",
-            _count(candidate["params"]),
+            *(_count(candidate[cost]) for cost in costs),
             _share(candidate["search_value"]),
             _share(candidate["mean"]),
             _deviation(candidate),
@@ -164,15 +204,16 @@ def _validation(record: Record) -> str:
         )
         for candidate in record["candidates"]
     ]
-    columns = ("trial", "network", "chosen", "parameters", "in the search", "mean", "std", f"over {_seeds(record)}")
+    words = [UNITS[cost] for cost in costs]
+    columns = ("trial", "network", "chosen", *words, "in the search", "mean", "std", f"over {_seeds(record)}")
     return section(
         "Accuracy on validation images",
-        f"The best trials of the search, trained again on the same fresh seeds (profile {record['profile']}: "
-        f"{_basis(record)}).",
+        f"{'Trials' if record.get('goal') else 'The best trials'} of the search, trained again on the same fresh seeds "
+        f"(profile {record['profile']}: {_basis(record)}).",
         table(columns, rows, left=3),
         f"The search scored trial {record['trial']} at {_share(record['search_value'])}; on fresh seeds its "
         f"mean is {_share(record['validation']['mean'])}. Search minus mean, the winner's curse: "
-        f"{record['winners_curse']:+.4f}.",
+        f"{record['winners_curse']:+.4f}.{told}",
     )
 
 
@@ -244,6 +285,8 @@ def _limits(record: Record) -> str:
         f"The figures rest on {_seeds(record)}: {spread}.",
         f"The {record['data']['validation']:,} validation images chose the network: its accuracy on them flatters.",
     ]
+    if record.get("reached") is False:
+        limits.append("It was to reach a target, and on fresh seeds does not.")
     if record["profile"] == "quick":
         limits.append(f"Profile quick ({_basis(record)}): more of either changes every figure.")
     if test is None:

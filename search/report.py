@@ -2,50 +2,66 @@
 
 import csv
 import io
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import optuna
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
+from .budget import COSTS, Budget
 from .champion_figures import champion_figures
 from .figures import CannotDraw, Figures
+from .front_figures import draw_pareto_front
+from .goal import Goal, ParetoFront, SmallestNetwork, goal_of
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates, hyperparameter_importances
-from .records import full_record, leaderboard
-from .study import is_trained, objective_name
+from .records import full_record
+from .study import is_trained
+from .target_figures import draw_cost_history, draw_smallest_over_time
+from .tracking import Tracker
 from .trial_figures import (
+    StudyView,
+    draw_cost_vs_metric,
     draw_incumbent_over_time,
     draw_intermediate_values,
     draw_optimization_history,
-    draw_params_vs_accuracy,
     view_of,
 )
 
-__all__ = ["Figures", "champion_figures", "hyperparameter_importances", "leaderboard_csv", "study_figures"]
+__all__ = [
+    "Figures",
+    "champion_figures",
+    "hyperparameter_importances",
+    "leaderboard_csv",
+    "log_report",
+    "study_figures",
+]
 
 
-def study_figures(study: optuna.Study, budget: int | None = None, objective: str | None = None) -> Figures:
-    """The figures of a study with one objective.
+def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Figures:
+    """The figures of a study.
 
     Args:
-        budget: the most parameters, drawn where it is given.
-        objective: the metric's name; None for the one that the study was made with.
+        budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was made with.
 
     Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`,
-    `intermediate_values` and `incumbent_over_time`, as far as there are trials enough for each.
+    `intermediate_values` and `incumbent_over_time`, as far as there are trials enough for each. Of a study that
+    minimises another cost than the parameters, that cost is in the place of `params`. A study of a Pareto front also
+    has `pareto_front`, and no `params_vs_accuracy` where that would show the same.
     """
-    view = view_of(study, objective or objective_name(study))
+    view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
     figures: dict[str, Callable[[], Figure]] = {
         "optimization_history": lambda: draw_optimization_history(view),
         "hyperparameter_importances": lambda: draw_importances(study, view.note),
-        "parallel_coordinates": lambda: draw_parallel_coordinates(study, view.objective, view.note),
-        "params_vs_accuracy": lambda: draw_params_vs_accuracy(view, budget),
+        "parallel_coordinates": lambda: draw_parallel_coordinates(study, view),
+        "params_vs_accuracy": lambda: draw_cost_vs_metric(view),
         "intermediate_values": lambda: draw_intermediate_values(view),
         "incumbent_over_time": lambda: draw_incumbent_over_time(view),
     }
     drawn: dict[str, Figure] = {}
     left_out: dict[str, str] = {}
-    for name, draw in figures.items():
+    for name, draw in _for_goal(figures, view).items():
         try:
             drawn[name] = draw()
         except CannotDraw as reason:
@@ -53,24 +69,57 @@ def study_figures(study: optuna.Study, budget: int | None = None, objective: str
     return Figures(drawn, left_out)
 
 
-def leaderboard_csv(trials: Iterable[FrozenTrial], *, maximize: bool = True) -> str:
-    """The trained trials as CSV: the complete ones ranked, best first, then those stopped early, by number, unranked.
+def _for_goal(figures: dict[str, Callable[[], Figure]], view: StudyView) -> dict[str, Callable[[], Figure]]:
+    """`figures` with those in place of others that a study's goal asks for."""
+    match view.goal:
+        case SmallestNetwork(cost=cost) as goal:
+            other = {
+                "optimization_history": lambda: draw_cost_history(view, goal),
+                "incumbent_over_time": lambda: draw_smallest_over_time(view, goal),
+                "params_vs_accuracy": lambda: draw_cost_vs_metric(view, cost),
+            }
+            names = {"params_vs_accuracy": f"{cost}_vs_accuracy"}
+            return {names.get(name, name): other.get(name, draw) for name, draw in figures.items()}
+        case ParetoFront() as goal:
+            shown = {"params_vs_accuracy"} if "params" in goal.costs else set()
+            rest = {name: draw for name, draw in figures.items() if name not in shown}
+            return {"pareto_front": lambda: draw_pareto_front(view, goal), **rest}
+        case _:
+            return figures
 
-    Columns: rank, trial, state, reason, value (at the last epoch), params, macs, epochs, seconds, reference, summary,
-    and one for each hyperparameter, empty where it was inactive.
+
+def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
+    """The trained trials as CSV: those of the leaderboard ranked, best first, then the others by number, unranked.
+
+    Columns: rank, trial, state, reason, value (of the metric at the last epoch), params, macs, ram, epochs, seconds,
+    reference, summary, and one for each hyperparameter, empty where it was inactive. After the rank stands `front`
+    (yes or no) where the study is after a Pareto front, which alone is ranked then, and `reached` (yes or no) where it
+    has a target.
     """
     trials = list(trials)
-    board = leaderboard(trials, maximize=maximize)
+    board = goal.leaderboard(trials)
     ranked = {trial.number for trial in board}
     rest = [trial for trial in trials if is_trained(trial) and trial.number not in ranked]
     records = [full_record(trial) for trial in (*board, *rest)]
     names = list(dict.fromkeys(name for record in records for name in record["hyperparameters"]))
-    columns = ("state", "reason", "value", "params", "macs", "epochs", "seconds")
+    columns = ("state", "reason", "value", *COSTS, "epochs", "seconds")
+    marks = [] if goal.mark is None else [goal.mark]
+    marked = {trial.number for trial in goal.results(trials)}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["rank", "trial", *columns, "reference", "summary", *names])
+    writer.writerow(["rank", *marks, "trial", *columns, "reference", "summary", *names])
     for place, record in enumerate(records, start=1):
         rank = place if place <= len(board) else None
         own = [record[column] for column in ("number", *columns, "name", "summary")]
-        writer.writerow([rank, *own, *(record["hyperparameters"].get(name) for name in names)])
+        told = ["yes" if record["number"] in marked else "no"] * len(marks)
+        writer.writerow([rank, *told, *own, *(record["hyperparameters"].get(name) for name in names)])
     return buffer.getvalue()
+
+
+def log_report(study: optuna.Study, tracker: Tracker) -> None:
+    """Put the figures and `leaderboard.csv` of `study` under `report` at its run in MLflow, in place of older ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        study_figures(study).save(Path(folder))
+        board = leaderboard_csv(study.get_trials(deepcopy=False), goal_of(study))
+        Path(folder, "leaderboard.csv").write_text(board)
+        tracker.log_files(Path(folder), "report")

@@ -134,11 +134,16 @@ class Tracker:
         *,
         objective: str = "val_accuracy",
         direction: Literal["maximize", "minimize"] = "maximize",
+        best_by: str = "value",
+        costs: Sequence[str] = ("params", "macs"),
+        mark: str | None = None,
     ) -> str:
         """Starts the parent run of `study`, or takes it up again, and returns its id. Raises InputError.
 
         A param cannot change in MLflow: on resume, one that has changed is kept as a tag of the same name.
-        `objective`, the metric of an epoch that becomes a trial's `value`, and `direction` shape the view of `ui_path`.
+        The others shape the view of `ui_path`: `objective` is the metric of an epoch that becomes a trial's `value`,
+        `best_by` the metric that orders the trials, `direction` in which way, `costs` the metrics and `mark` the tag of
+        a trial that it has columns for.
         """
         with refused(self._uri):
             client = self._connect()
@@ -153,7 +158,7 @@ class Tracker:
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
-            view = _view(own[STUDY_TAG], objective, direction)
+            view = _view(own[STUDY_TAG], objective, best_by, direction, costs, mark)
             client.set_experiment_tag(self._experiment_id, f"mlflow.sharedViewState.{run.info.run_id}", view)
             self._study_run = StudyRun(self._experiment_id, run.info.run_id, study)
         return run.info.run_id
@@ -183,10 +188,22 @@ class Tracker:
         reason: str | None = None,
         metrics: Metrics,
         message: str | None = None,
+        tags: Mapping[str, Any] | None = None,
     ) -> None:
         """Ends the nested run of a trial: FINISHED when complete, KILLED when pruned, FAILED when it failed."""
         if run_id is not None:
-            self._attempt(lambda client: _end_trial(client, run_id, state, reason, metrics, message))
+            self._attempt(lambda client: _end_trial(client, run_id, state, reason, metrics, message, tags=tags))
+
+    def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
+        """Gives the run of each trial, by number, its value of `tag`; what already has it is left alone."""
+
+        def mark(client: MlflowClient) -> None:
+            for number, runs in self._trial_runs(client).items():
+                for run in runs:
+                    if number in values and run.data.tags.get(tag) != values[number]:
+                        client.set_tag(run.info.run_id, tag, values[number])
+
+        self._attempt(mark)
 
     def log_rejections(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Records all the proposals that were never trained: their number by `reason`, and the table `rejections.csv`.
@@ -202,6 +219,14 @@ class Tracker:
                 client.log_text(self.run_id, _csv(rows), "rejections.csv")
 
         self._attempt(log)
+
+    def log_files(self, folder: Path, to: str) -> None:
+        """Puts the files of `folder` under the artifact path `to` of the parent run, in place of those of their names.
+
+        Says so, and raises nothing, when the store fails.
+        """
+        self._blocked = False
+        self._attempt(lambda client: client.log_artifacts(self.run_id, str(folder), to))
 
     def finish_study(
         self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
@@ -221,8 +246,9 @@ class Tracker:
         Runs that a kill or an outage left RUNNING are completed and closed, trained trials without a run are recorded
         in full. Trials that still run, and proposals that were rejected, are left alone.
 
-        Each trial has `number`, `state` and `reason`, and may have `value`, `params` and `macs` (counts), `seconds`,
-        `epochs` (metrics of each), `hyperparameters`, `tags`, `message`, `run_id` and `started` (a datetime).
+        Each trial has `number`, `state` and `reason`, and may have `value`, `params`, `macs` and `ram` (counts),
+        `seconds`, `metrics` (others of its end), `epochs` (metrics of each), `hyperparameters`, `tags`, `message`,
+        `run_id` and `started` (a datetime).
         """
         self._blocked = self._warned = False
         children = self._attempt(lambda client: self._trial_runs(client))
@@ -246,8 +272,8 @@ class Tracker:
             run_id, known = self._create_trial(client, trial["number"], {}, {}, tags, start), {}
         else:
             run_id, known = run.info.run_id, run.data.metrics
-        first = {key: trial.get(key) for key in ("params", "macs") if key not in known}
-        last = {key: trial.get(key) for key in ("value", "seconds") if key not in known}
+        first = {key: trial.get(key) for key in ("params", "macs", "ram") if key not in known}
+        last = {key: trial.get(key) for key in ("value", "seconds") if key not in known} | trial.get("metrics", {})
         epochs = list(enumerate(trial.get("epochs") or (), start=1))
         done = _logged_steps(client, run_id, epochs) if known else set()
         metrics = [(0, first), *(epoch for epoch in epochs if epoch[0] not in done)]
@@ -335,10 +361,11 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in t
 _SOURCE = {"mlflow.source.name": "kerastuna", "mlflow.source.type": "LOCAL"}
 
 
-def _view(study: str, objective: str, direction: str) -> str:
+def _view(study: str, objective: str, best_by: str, direction: str, costs: Sequence[str], mark: str | None) -> str:
     """A view of the trials in MLflow's UI, in the form in which its "Share" button keeps one."""
-    metrics = [f"metrics.`{name}`" for name in ("value", "params", "macs", "seconds", safe_name(objective))]
-    columns = [*metrics, "tags.`trial.state`", "tags.`trial.reason`"]
+    names = dict.fromkeys((best_by, "value", *costs, "seconds", safe_name(objective)))
+    metrics = [f"metrics.`{name}`" for name in names]
+    columns = [*metrics, *([f"tags.`{mark}`"] if mark else []), "tags.`trial.state`", "tags.`trial.reason`"]
     quote = '"' if "'" in study else "'"
     view = {
         "searchFilter": f"tags.`{STUDY_TAG}` = {quote}{study}{quote}",
@@ -358,10 +385,11 @@ def _end_trial(
     metrics: Metrics,
     message: str | None,
     end: int | None = None,
+    tags: Mapping[str, Any] | None = None,
 ) -> None:
-    told = {"trial.state": state, "trial.reason": reason, "trial.message": message}
-    tags = {key: value for key, value in told.items() if value is not None}
-    log_batch(client, run_id, metrics=[(0, metrics)], tags=tags)
+    told = {"trial.state": state, "trial.reason": reason, "trial.message": message, **(tags or {})}
+    own = {key: value for key, value in told.items() if value is not None}
+    log_batch(client, run_id, metrics=[(0, metrics)], tags=own)
     client.set_terminated(run_id, RUN_STATUS[state], end)
 
 

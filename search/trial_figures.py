@@ -5,7 +5,7 @@ Optuna's own plots are not used: they change matplotlib's style for the whole pr
 stopped early.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, final
@@ -14,13 +14,15 @@ import numpy as np
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from optuna.trial import FrozenTrial, TrialState
 
+from .budget import UNITS, Budget
 from .figures import (
     BLACK,
     BLUE,
+    COST_TITLES,
     GREEN,
     ORANGE,
     CannotDraw,
@@ -28,10 +30,12 @@ from .figures import (
     legend_below,
     new_axes,
     outer_fence,
+    show_cost,
     widen_towards_one,
 )
-from .records import counts, leaderboard, trial_record
-from .study import IDENTITY, INTERRUPTED, LAST_SEEN, REASON, is_maximized, is_trained
+from .goal import Goal, ParetoFront, SmallestNetwork, budget_of, goal_of, score_of
+from .records import counts, trial_record
+from .study import IDENTITY, INTERRUPTED, LAST_SEEN, REASON, is_trained
 
 PAUSE = timedelta(minutes=1)
 """A longer time without any trial lies between two searches on one study."""
@@ -52,9 +56,8 @@ class Point:
     def complete(self) -> bool:
         return self.trial.state == TrialState.COMPLETE
 
-    @property
-    def params(self) -> int:
-        return self.trial.user_attrs["params"]
+    def cost(self, name: str) -> int:
+        return self.trial.user_attrs[name]
 
 
 @final
@@ -63,19 +66,29 @@ class StudyView:
     """A study as its figures see it, read once.
 
     Attributes:
-        objective: the metric's name.
+        goal: of the study.
         trials: every one, refused and failed ones too.
         points: the trained ones, by number.
-        best: the complete trial with the best value; None when none is complete.
+        best: the first of the leaderboard; None when it is empty.
+        limits: on the networks, by name.
         note: what the figures rest on.
     """
 
-    objective: str
-    maximize: bool
+    goal: Goal
     trials: Sequence[FrozenTrial]
     points: Sequence[Point]
     best: FrozenTrial | None
+    limits: Mapping[str, int]
     note: str
+
+    @property
+    def objective(self) -> str:
+        """The metric's name."""
+        return self.goal.metric.name
+
+    @property
+    def maximize(self) -> bool:
+        return self.goal.metric.direction == "max"
 
     @property
     def complete(self) -> list[Point]:
@@ -86,16 +99,44 @@ class StudyView:
         return points
 
     @property
+    def target(self) -> float | None:
+        """What the metric has to reach."""
+        return self.goal.target if isinstance(self.goal, SmallestNetwork) else None
+
+    @property
+    def best_is(self) -> str:
+        """In which way the best trial is the best."""
+        match self.goal:
+            case SmallestNetwork() if self.best and self.goal.is_met(score_of(self.best)):
+                return f"smallest that reaches {self.goal.target:g}"
+            case SmallestNetwork():
+                return f"closest to {self.goal.target:g}"
+            case ParetoFront():
+                return f"best {self.objective}"
+            case _:
+                return "best"
+
+    @property
     def best_label(self) -> str:
-        return f"trial {self.best.number}: {self.best.value:.4f}" if self.best else ""
+        if self.best is None:
+            return ""
+        size = ""
+        if isinstance(self.goal, SmallestNetwork):
+            size = f", {self.best.user_attrs[self.goal.cost]:,} {UNITS[self.goal.cost]}"
+        return f"trial {self.best.number}: {score_of(self.best):.4f}{size}"
+
+    def check_counted(self, cost: str) -> None:
+        """Raises CannotDraw when `cost` is not known of every trained network."""
+        if any(point.trial.user_attrs.get(cost) is None for point in self.points):
+            raise CannotDraw(f"the {UNITS[cost]} of the networks were not counted")
 
     def best_so_far(self, values: Sequence[float]) -> list[float]:
         """The best of `values` up to each."""
         return list((np.maximum if self.maximize else np.minimum).accumulate(values))
 
 
-def view_of(study: optuna.Study, objective: str) -> StudyView:
-    """The trials of `study`, whose metric is called `objective`."""
+def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
+    """The trials of `study`; `budget` are the limits to draw, None for its own."""
     trials = study.get_trials(deepcopy=False)
     trained = [(t, value) for t in trials if is_trained(t) and (value := trial_record(t)["value"]) is not None]
     number, identity = counts(trials), study.user_attrs.get(IDENTITY, {})
@@ -105,22 +146,24 @@ def view_of(study: optuna.Study, objective: str) -> StudyView:
         f"{number['complete']} complete trials, {number['pruned']} stopped early",
         *([f"{images:,} training images, {epochs} epochs, one seed each"] if images and epochs else []),
     ]
-    board = leaderboard(trials, maximize=is_maximized(study))
+    goal = goal_of(study)
+    board = goal.leaderboard(trials)
+    budget = budget or budget_of(study)
     return StudyView(
-        objective=objective,
-        maximize=is_maximized(study),
+        goal=goal,
         trials=trials,
         points=[Point(place, trial, value) for place, (trial, value) in enumerate(trained, start=1)],
         best=board[0] if board else None,
+        limits={} if budget is None else budget.limits,
         note="; ".join(note),
     )
 
 
-def pareto_front(points: Iterable[Point], *, maximize: bool) -> list[Point]:
-    """Those that are better than every smaller or equally large one, smallest first."""
+def pareto_front(points: Iterable[Point], *, maximize: bool, cost: str = "params") -> list[Point]:
+    """Those that are better than every one that costs less or as much, the one of least cost first."""
     sign = -1 if maximize else 1
     front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.params, sign * point.value, point.trial.number)):
+    for point in sorted(points, key=lambda point: (point.cost(cost), sign * point.value, point.trial.number)):
         if not front or sign * point.value < sign * front[-1].value:
             front.append(point)
     return front
@@ -131,35 +174,41 @@ def draw_optimization_history(view: StudyView) -> Figure:
     figure, axes = new_axes()
     best = view.best_so_far([point.value for point in view.complete])
     places = [point.place for point in view.complete]
-    _draw_points(axes, view, lambda point: point.place)
-    label = f"best so far ({view.best_label})"
+    draw_points(axes, view, lambda point: point.place)
+    label = f"{view.best_is} so far ({view.best_label})"
     ends = [*places, len(view.points)], [*best, best[-1]]
     axes.step(*ends, where="post", color=BLACK, linewidth=1.2, label=label, gid="best_so_far")
-    axes.set_xlabel("trained trial, in the order in which they began")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return _finish(figure, axes, view, "Optimisation history")
+    show_places(axes)
+    return finish(figure, axes, view, "Optimisation history")
 
 
-def draw_params_vs_accuracy(view: StudyView, budget: int | None) -> Figure:
-    """The value of every trained trial over its parameters, with the budget and the front of what is not dominated."""
+def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
+    """The value of every trained trial over what its network costs, the limit, and what is not dominated in these two.
+
+    Where there is a target it is drawn too.
+    """
     complete = view.complete
-    if any("params" not in point.trial.user_attrs for point in view.points):
-        raise CannotDraw("the parameters of the networks were not counted")
+    view.check_counted(cost)
     figure, axes = new_axes()
-    _draw_points(axes, view, lambda point: point.params)
-    front = pareto_front(complete, maximize=view.maximize)
-    xs, ys = [point.params for point in front], [point.value for point in front]
+    draw_points(axes, view, lambda point: point.cost(cost))
+    front = pareto_front(complete, maximize=view.maximize, cost=cost)
+    xs, ys = [point.cost(cost) for point in front], [point.value for point in front]
     axes.step(xs, ys, where="post", color=GREEN, linewidth=1.2, gid="pareto_front")
     rings: dict[str, Any] = {"color": GREEN, "markersize": 9, "markerfacecolor": "none"}
-    axes.plot(xs, ys, "o", **rings, label="Pareto front, with trial numbers")
-    if budget is not None:
-        axes.axvline(budget, color=BLACK, linestyle="--", label=f"budget {budget:,}", gid="budget")
-    largest = max(budget or 1, *(point.params for point in view.points))
+    of = " of these two" if isinstance(view.goal, ParetoFront) else ""
+    axes.plot(xs, ys, "o", **rings, label=f"Pareto front{of}, with trial numbers")
+    limit = view.limits.get(cost)
+    if limit is not None:
+        label = f"budget {limit:,}" if cost == "params" else f"at most {limit:,} {UNITS[cost]}"
+        axes.axvline(limit, color=BLACK, linestyle="--", label=label, gid="budget")
+    _draw_target(axes, view)
+    largest = max(limit or 1, *(point.cost(cost) for point in view.points))
     axes.set_xlim(-0.05 * largest, 1.05 * largest)
-    axes.set_xlabel("parameters")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    _finish(figure, axes, view, f"Parameters against {view.objective}")
-    _number_points(figure, axes, front, maximize=view.maximize)
+    show_cost(axes.xaxis, cost, (0, largest))
+    name = COST_TITLES[cost]
+    finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
+    figure.draw_without_rendering()
+    number_points(axes, front, [(point.cost(cost), point.value) for point in front], maximize=view.maximize)
     return figure
 
 
@@ -178,43 +227,83 @@ def draw_intermediate_values(view: StudyView) -> Figure:
         "stopped": {"color": ORANGE, "linewidth": 0.9, "alpha": 0.8, "marker": "x", "markevery": [-1]},
         "best": {"color": BLACK, "linewidth": 2.2, "marker": "."},
     }
-    labels = {"complete": "complete", "stopped": "stopped early, at the cross", "best": f"best ({view.best_label})"}
+    labels = {
+        "complete": "complete",
+        "stopped": "stopped early, at the cross",
+        "best": f"{view.best_is} ({view.best_label})",
+    }
     for point in sorted(view.points, key=lambda point: (point.trial is view.best, not point.complete)):
         if line := lines.get(point.trial.number):
             kind = "best" if point.trial is view.best else "complete" if point.complete else "stopped"
             axes.plot(*zip(*line, strict=True), **styles[kind], label=labels.pop(kind, None), gid=kind)
+    _draw_target(axes, view)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if view.maximize:
-        widen_towards_one(axes, (value for line in lines.values() for _, value in line))
-    return _finish(figure, axes, view, "Intermediate values")
+        values = [value for line in lines.values() for _, value in line]
+        widen_towards_one(axes, values if view.target is None else [*values, view.target])
+    return finish(figure, axes, view, "Intermediate values")
 
 
 def draw_incumbent_over_time(view: StudyView) -> Figure:
     """The best so far over the time since the first trial began, less the pauses between two searches."""
     complete = view.complete
-    seconds, pauses = _search_clock(view.trials)
-    points = sorted(complete, key=lambda point: seconds(point.trial))
-    last = seconds(points[-1].trial)
-    unit, length = ("hours", 3600) if last > 7200 else ("minutes", 60) if last > 120 else ("seconds", 1)
-    times, values = [seconds(point.trial) / length for point in points], [point.value for point in points]
+    time = search_time(view, complete)
+    points = sorted(complete, key=time.of)
+    times, values = [time.of(point) for point in points], [point.value for point in points]
     figure, axes = new_axes()
-    _draw_points(axes, view, lambda point: seconds(point.trial) / length, complete_only=True)
-    label = f"best so far ({view.best_label})"
+    draw_points(axes, view, time.of, complete_only=True)
+    label = f"{view.best_is} so far ({view.best_label})"
     axes.step(times, view.best_so_far(values), where="post", color=BLACK, linewidth=1.2, label=label, gid="incumbent")
     axes.set_xlim(0)
-    cut = f", {pauses} pause{'s' if pauses > 1 else ''} between searches cut out" if pauses else ""
-    axes.set_xlabel(f"wall-clock time in {unit}{cut}")
-    return _finish(figure, axes, view, "Best so far over time")
+    axes.set_xlabel(time.label)
+    return finish(figure, axes, view, "Best so far over time")
 
 
-def _draw_points(axes: Axes, view: StudyView, x: Callable[[Point], float], *, complete_only: bool = False) -> None:
-    """A point for every trained trial.
+@final
+@dataclass(frozen=True)
+class SearchTime:
+    """When trials ended, as an axis shows it.
 
-    The vertical axis ends where the values of complete trials become outliers, so that the good ones can be told apart;
-    points beyond it are marked at its end, and counted in the legend.
+    Attributes:
+        of: the time of a point.
+        label: of the axis, with the unit.
     """
-    limit = outer_fence([point.value for point in view.complete], maximize=view.maximize)
+
+    of: Callable[[Point], float]
+    label: str
+
+
+def search_time(view: StudyView, points: Sequence[Point]) -> SearchTime:
+    """The time since the first trial began, less the pauses, in a unit that suits `points`."""
+    seconds, pauses = _search_clock(view.trials)
+    last = max(seconds(point.trial) for point in points)
+    unit, length = ("hours", 3600) if last > 7200 else ("minutes", 60) if last > 120 else ("seconds", 1)
+    cut = f", {pauses} pause{'s' if pauses > 1 else ''} between searches cut out" if pauses else ""
+    return SearchTime(lambda point: seconds(point.trial) / length, f"wall-clock time in {unit}{cut}")
+
+
+def show_places(axes: Axes) -> None:
+    """The horizontal axis as the places of trials."""
+    axes.set_xlabel("trained trial, in the order in which they began")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def draw_points(
+    axes: Axes,
+    view: StudyView,
+    x: Callable[[Point], float],
+    *,
+    complete_only: bool = False,
+    shown: Iterable[Point] = (),
+) -> list[float]:
+    """A point for every trained trial; returns the values that are shown in their place.
+
+    The vertical axis ends where the values of complete trials become outliers, so that the good ones can be told apart,
+    but not before those of `shown`; points beyond it are marked at its end, and counted in the legend.
+    """
+    fence = outer_fence([point.value for point in view.complete], maximize=view.maximize)
+    limit = (min if view.maximize else max)([fence, *(point.value for point in shown)])
     edge, arrow, where = (0, "v", "below") if view.maximize else (1, "^", "above")
     kinds = [(True, "o", BLUE, "complete")]
     if not complete_only:
@@ -232,27 +321,37 @@ def _draw_points(axes: Axes, view: StudyView, x: Callable[[Point], float], *, co
         if beyond:
             ends: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "gid": "beyond"}
             axes.plot([x(point) for point in beyond], [edge] * len(beyond), arrow, color=colour, markersize=5, **ends)
+    kept += [] if view.target is None else [view.target]
     margin = 0.05 * (max(kept) - min(kept)) or 0.01 * abs(kept[0]) or 0.01
     axes.set_ylim(min(kept) - margin, max(kept) + margin)
+    return kept
 
 
-def _finish(figure: Figure, axes: Axes, view: StudyView, title: str) -> Figure:
+def _draw_target(axes: Axes, view: StudyView) -> None:
+    if view.target is not None:
+        axes.axhline(view.target, color=GREEN, linestyle="--", label=f"target {view.target:g}", gid="target")
+
+
+def finish(figure: Figure, axes: Axes, view: StudyView, title: str) -> Figure:
+    """`figure` with its heading and legend, the metric on the vertical axis."""
     axes.set_ylabel(view.objective, labelpad=8, parse_math=False)
     heading(figure, title, view.note)
     legend_below(figure, axes)
     return figure
 
 
-def _number_points(figure: Figure, axes: Axes, front: Sequence[Point], *, maximize: bool) -> None:
-    """The trial's number beside each point of `front`, on the side where no trial lies, where there is room for it."""
+def number_points(axes: Axes, front: Sequence[Point], places: Sequence[tuple[float, float]], *, maximize: bool) -> None:
+    """The trial's number beside each point of `front`, on the side where no trial lies, where there is room for it.
+
+    The figure has to be laid out, by `draw_without_rendering`: only then does it know where its points are.
+    """
     up = 1 if maximize else -1
-    figure.canvas.draw()  # only a figure that is laid out knows where its points are
-    rings = axes.transData.transform([(point.params, point.value) for point in front])
+    rings = axes.transData.transform(places)
     taken: list[Bbox] = []
-    for point, (x, y) in zip(reversed(front), reversed(rings), strict=True):
+    for point, place, (x, y) in zip(reversed(front), reversed(places), reversed(rings), strict=True):
         label = axes.annotate(
             str(point.trial.number),
-            (point.params, point.value),
+            place,
             xytext=(-4, 4 * up),
             textcoords="offset points",
             ha="right",

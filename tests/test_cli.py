@@ -66,6 +66,13 @@ def test_help_imports_nothing_heavy(tmp_path: Path, command: str):
         (["search", "--sampler", "nope"], "nope"),
         (["search", "--pruner", "nope"], "nope"),
         (["search", "--tri", "3"], "--tri"),
+        (["search", "--max-macs", "3X"], "'3X' is not a whole number above 0"),
+        (["search", "--max-macs", "0.0001K"], "'0.0001K' is not a whole number above 0"),
+        (["search", "--max-ram", "K"], "'K' is not a whole number above 0"),
+        (["search", "--pareto", "val_accuracy"], "--pareto val_accuracy"),
+        (["search", "--minimize", "params"], "--reach"),
+        (["search", "--minimize", "params", "--reach", "val_accuracy"], "METRIC=VALUE"),
+        (["search", "--minimize", "params", "--reach", "val_accuracy=high"], "METRIC=VALUE"),
         (["trials"], "mlruns/optuna.journal"),
         (["studies"], "mlruns/optuna.journal"),
         (["describe"], "eip_1"),
@@ -174,6 +181,8 @@ def test_mlflow_holds_the_trained_trials_and_the_table_of_the_refused(folder: Pa
     parent = client.get_run(first["mlflow"]["run_id"])
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["rejected_over_budget"] == 2
+    report = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}  # also without a champion
+    assert {"report/leaderboard.csv", "report/optimization_history.png", "report/params_vs_accuracy.png"} <= report
     runs = client.search_runs(
         [parent.info.experiment_id],
         f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",

@@ -31,7 +31,7 @@ RECORD: dict[str, Any] = {
     "trainable": 14_444,
     "non_trainable": 208,
     "macs": 3_578_496,
-    "peak_activation_bytes": 116_736,
+    "ram": 116_736,
     "layers": [
         {
             "name": "conv2d_1",
@@ -121,6 +121,10 @@ RECORD: dict[str, Any] = {
     },
     "model_path": "mlruns/champions/champion.keras",
 }
+LIMITS = {"params": 15_000, "macs": 4_000_001, "ram": 131_072}
+TARGET = {"minimize": "macs", "reach": ["val_accuracy", 0.9915]}
+FRONT = {"pareto": [["val_accuracy", "max"], ["params", "min"], ["ram", "min"]]}
+COSTS = [{"macs": 3_578_496, "ram": 116_736}, {"macs": 1_234_567, "ram": 99_999}]
 NOT_SHOWN = {"model_path", "kind", ("validation", "std"), ("validation", "values")}
 """The last two are the chosen candidate's, and shown as such."""
 TEXTS_WITH_NUMBERS = ("litert_int8", "c_array")
@@ -128,6 +132,12 @@ TEXTS_WITH_NUMBERS = ("litert_int8", "c_array")
 
 def changed(**changes) -> dict[str, Any]:
     return copy.deepcopy(RECORD) | changes
+
+
+def with_goal(goal: dict[str, Any], *, reached: bool | None = None) -> dict[str, Any]:
+    """The record of a study with another goal and several limits."""
+    candidates = [one | costs for one, costs in zip(RECORD["candidates"], COSTS, strict=True)]
+    return changed(goal=goal, reached=reached, budget=LIMITS, candidates=candidates)
 
 
 def leaves(value: Any, path: tuple = ()) -> Iterator[tuple]:
@@ -283,13 +293,62 @@ def test_one_seed_has_no_deviation():
 
 def test_a_space_without_a_closed_form():
     record = changed(params=None, trainable=None, non_trainable=None, macs=None, recipe=None)
-    del record["layers"], record["peak_activation_bytes"]
+    del record["layers"], record["ram"]
     record["candidates"] = [candidate | {"params": None} for candidate in record["candidates"]]
     card = model_card(record)
     assert "## Architecture" not in card
     for name in ("parameters", "MACs per image", "bytes of the weights, float32"):
         assert row(card, name) == ["unknown"]
     assert "21 epochs; the rest is in the space." in card
+
+
+def test_every_limit_is_named():
+    card = model_card(changed(budget=LIMITS))
+    limits = (
+        "networks of at most 15,000 parameters and 4,000,001 MACs and 131,072 bytes of activations, the best 2 of them"
+    )
+    assert limits in card
+    assert row(card, "limit: parameters") == ["15,000"]
+    assert row(card, "limit: MACs") == ["4,000,001"]
+    assert row(card, "limit: bytes of activations") == ["131,072"]
+    alone = model_card(changed(budget={"macs": 4_000_001}))
+    assert "trained 100 networks of at most 4,000,001 MACs, the best" in alone
+    assert "limit: parameters" not in alone
+    assert "trained 100 networks, the best 2 of them" in model_card(changed(budget=None))
+
+
+def test_a_target_that_is_reached():
+    card = model_card(with_goal(TARGET, reached=True))
+    assert "the 2 with the fewest MACs among those that reached val_accuracy 0.9915 again on 2 seeds" in card
+    assert "and chose the one with the fewest MACs whose mean reaches 0.9915." in card
+    assert "Chosen by the fewest MACs, of those that reach val_accuracy 0.9915 at the last epoch" in card
+    assert "The target is 0.9915: the mean reaches it." in card
+    assert row(card, "76")[2:4] == ["14,652", "3,578,496"]
+    assert row(card, "34")[2:4] == ["9,871", "1,234,567"]
+    for wrong in ("chose by the mean", "the best 2", "The best trials", "none reaches it", "does not"):
+        assert wrong not in card
+
+
+def test_a_target_that_the_mean_does_not_reach_is_said_to_be_missed():
+    card = model_card(with_goal(TARGET | {"reach": ["val_accuracy", 0.9935]}, reached=False))
+    assert "chose the one whose mean comes closest to 0.9935: **none reaches it**." in card
+    assert "The target is 0.9935: the mean does not reach it." in card
+    assert "It was to reach a target, and on fresh seeds does not." in card
+    assert "whose mean reaches" not in card
+
+
+def test_a_champion_of_a_front():
+    card = model_card(with_goal(FRONT))
+    front = (
+        "the 2 with the best val_accuracy on the front of val_accuracy, parameters and bytes of activations again on"
+    )
+    assert front in card
+    assert "and chose by the mean." in card
+    assert "Chosen from a front, by val_accuracy at the last epoch" in card
+    assert "The best trials" not in card
+    one = with_goal(FRONT)
+    one["candidates"] = one["candidates"][:1]
+    assert "the one with the best val_accuracy on the front" in model_card(one)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """The figures of a study, asked what they show: their points, labels and axes; and the leaderboard."""
 
+import copy
 import csv
 import io
 import math
 import random
 from datetime import datetime, timedelta
-from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from kerastuna.search.budget import Budget
+from kerastuna.search.figures import legend_below, new_axes
+from kerastuna.search.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
 from kerastuna.search.hyperparameter_figures import INACTIVE, hyperparameter_importances
 from kerastuna.search.report import leaderboard_csv, study_figures
 from kerastuna.search.trial_figures import Point, pareto_front
@@ -63,7 +66,8 @@ def make_trial(
     attributes = {
         "hyperparameters": {name: WIDTHS[x] if name == "width_index" else x for name, x in chosen.items()},
         "params": rng.randrange(500, BUDGET) if params is None else params,
-        "macs": 700_000,
+        "macs": rng.randrange(20_000, 3_000_000),
+        "ram": rng.randrange(4_000, 120_000),
         "summary": "16-32-p16 | conv",
     }
     refused = reason in ("over_budget", "infeasible", "duplicate")
@@ -89,11 +93,27 @@ def make_trial(
     return trial
 
 
-def make_study(trials, direction: Literal["maximize", "minimize"] = "maximize", name="mnist-convnet-15000-quick"):
+ACCURACY, LOSS = Quantity("val_accuracy", "max"), Quantity("val_loss", "min")
+PARAMS, MACS, RAM = (Quantity(name, "min") for name in ("params", "macs", "ram"))
+
+
+def make_study(trials, goal: Goal = BestMetric(ACCURACY), name="mnist-convnet-15000-quick", budget=None):  # noqa: B008
+    """A study as the search leaves it; the values of `trials` are those of the metric, and become those of the goal."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction=direction, study_name=name)
-    identity = {"objective": ["val_accuracy", "max"], "data": {"images": 4000}, "epochs": 4}
+    study = optuna.create_study(directions=goal.directions, study_name=name)
+    identity = {
+        "objective": [goal.metric.name, goal.metric.direction],
+        "goal": goal.description(),
+        "data": {"images": 4000},
+        "epochs": 4,
+        "budget": budget,
+    }
     study.set_user_attr("identity", identity)
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            score = trial.value
+            trial.set_user_attr("score", score)
+            trial.values = [trial.user_attrs[part.name] if part.is_cost else score for part in goal.quantities]
     study.add_trials(trials)
     return study
 
@@ -243,7 +263,7 @@ def test_pareto_front_is_what_nothing_dominates(pairs, maximize):
     expected = {
         (p, v) for p, v in pairs if not any(q <= p and sign * w >= sign * v and (q, w) != (p, v) for q, w in pairs)
     }
-    front = [(point.params, int(point.value)) for point in pareto_front(points, maximize=maximize)]
+    front = [(point.cost("params"), int(point.value)) for point in pareto_front(points, maximize=maximize)]
     assert front == sorted(expected)
 
 
@@ -397,8 +417,8 @@ def test_values_that_are_not_finite_are_not_drawn():
 def test_an_objective_that_is_to_be_small():
     rng = random.Random(0)
     values = [0.9, 0.3, 0.5, 0.2, 0.4, 7.0]
-    study = make_study([make_trial(rng, n, value=v) for n, v in enumerate(values)], direction="minimize")
-    figures = study_figures(study, BUDGET, "val_loss").drawn
+    study = make_study([make_trial(rng, n, value=v) for n, v in enumerate(values)], BestMetric(LOSS))
+    figures = study_figures(study, BUDGET).drawn
     (best,) = lines(figures["optimization_history"], "best_so_far")
     assert best[:, 1].tolist() == [0.9, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2]
     assert figures["optimization_history"].axes[0].get_ylabel() == "val_loss"
@@ -427,9 +447,19 @@ def test_nothing_overlaps_or_is_cut_off(trials):
         check_layout(figure)
 
 
+def test_a_legend_of_five_fits_below_its_figure():
+    figure, axes = new_axes()
+    stopped = "stopped early, at its last epoch (12 below the axis)"
+    for label in ("complete", stopped, "Pareto front, with trial numbers", "budget 15,000", "target 0.975"):
+        axes.plot([0, 1], [0, 1], label=label)
+    legend_below(figure, axes)
+    check_layout(figure)
+
+
 def test_names_are_never_read_as_formulas():
     trials = [make_trial(random.Random(n), n) for n in range(5)]
-    for figure in study_figures(make_study(trials, name=r"$\foo$"), BUDGET, r"$\bar$").drawn.values():
+    goal = BestMetric(Quantity(r"$\bar$", "max"))
+    for figure in study_figures(make_study(trials, goal, name=r"$\foo$"), BUDGET).drawn.values():
         figure.canvas.draw()
         assert r"$\foo$" in all_text(figure)
 
@@ -442,12 +472,213 @@ def test_figures_are_saved_as_png(study, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
+# Other goals
+
+FRONT = ParetoFront(ACCURACY, (ACCURACY, PARAMS))
+FRONT_OF_FOUR = ParetoFront(ACCURACY, (MACS, RAM, ACCURACY, PARAMS))
+SMALLEST = SmallestNetwork(ACCURACY, "macs", 0.974)
+LIMITS = {"params": BUDGET, "macs": 3_000_000, "ram": 131_072}
+
+
+@pytest.fixture(scope="module")
+def front_study():
+    return make_study(mixed_trials(refused=5), FRONT_OF_FOUR, budget=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def front_figures(front_study):
+    figures = study_figures(front_study)
+    assert not figures.left_out
+    return figures.drawn
+
+
+@pytest.fixture(scope="module")
+def target_study():
+    return make_study(mixed_trials(refused=5), SMALLEST, budget=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def target_figures(target_study):
+    figures = study_figures(target_study)
+    assert not figures.left_out
+    return figures.drawn
+
+
+def points_of(trials, cost):
+    """What the trials cost and reach."""
+    return sorted((float(trial.user_attrs[cost]), trial.user_attrs["score"]) for trial in trials)
+
+
+def test_a_front_is_drawn_in_a_panel_for_each_part_but_the_metric(front_study, front_figures):
+    assert set(front_figures) == NAMES - {"params_vs_accuracy"} | {"pareto_front"}
+    panels = front_figures["pareto_front"].axes
+    assert [axes.get_xlabel() for axes in panels] == [
+        "MACs for one image\nat most 3,000,000",
+        "activations at the peak\nat most 131,072 bytes",
+        "parameters\nat most 15,000",
+    ]
+    complete, front = of_state(front_study, TrialState.COMPLETE), front_study.best_trials
+    assert 1 < len(front) < len(complete)
+    stopped = of_state(front_study, TrialState.PRUNED, "stopped_early")
+    for axes, cost in zip(panels, ("macs", "ram", "params"), strict=True):
+        drawn = {line.get_gid(): sorted(zip(*line.get_data(), strict=True)) for line in axes.lines}
+        assert drawn["complete"] == points_of(complete, cost)
+        assert drawn["front"] == points_of(front, cost)
+        assert len(drawn["stopped"]) + len(drawn.get("beyond", [])) == len(stopped)
+        assert drawn["limit"][0][0] == LIMITS[cost]
+        assert "front_line" not in drawn  # a front of four is no line in two of them
+        numbers = {int(text.get_text()) for text in axes.texts if text.get_gid() == "number"}
+        assert numbers
+        assert numbers <= {trial.number for trial in front}
+    assert f"MACs, RAM, val_accuracy and parameters: {len(front)} of 20 complete trials" in all_text(
+        front_figures["pareto_front"]
+    )
+
+
+def test_a_front_of_two_is_a_line_and_none_of_its_trials_is_beyond_the_axis():
+    rng = random.Random(1)
+    values = [0.2, *(0.98 + 0.001 * n for n in range(8)), 0.1]
+    sizes = [10, *(8_000 + 500 * n for n in range(8)), 9_000]
+    trials = [make_trial(rng, n, value=v, params=p) for n, (v, p) in enumerate(zip(values, sizes, strict=True))]
+    figure = study_figures(make_study(trials, FRONT)).drawn["pareto_front"]
+    (complete,), (front,), (line,), (beyond,) = (
+        lines(figure, gid) for gid in ("complete", "front", "front_line", "beyond")
+    )
+    assert [10, 0.2] in complete.tolist()
+    assert line.tolist() == front.tolist() == [list(point) for point in zip(sizes[:-1], values[:-1], strict=True)]
+    assert beyond.tolist() == [[9_000, 0]]
+    assert figure.axes[0].get_xscale() == "log"
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom < 0.2 < 0.987 < top
+    assert "limit" not in legend(figure)
+
+
+def test_a_front_without_the_parameters_keeps_their_figure():
+    goal = ParetoFront(ACCURACY, (ACCURACY, MACS))
+    figures = study_figures(make_study([make_trial(random.Random(n), n) for n in range(3)], goal)).drawn
+    assert {"pareto_front", "params_vs_accuracy"} <= set(figures)
+    assert "Pareto front of these two, with trial numbers" in legend(figures["params_vs_accuracy"])
+
+
+def test_the_other_figures_of_a_front_show_its_metric(front_study, front_figures):
+    scores = [trial.user_attrs["score"] for trial in of_state(front_study, TrialState.COMPLETE)]
+    (best,) = lines(front_figures["optimization_history"], "best_so_far")
+    assert best[:-1, 1].tolist() == np.maximum.accumulate(scores).tolist()
+    best_trial = max(of_state(front_study, TrialState.COMPLETE), key=lambda trial: trial.user_attrs["score"])
+    label = f"best val_accuracy so far (trial {best_trial.number}: {max(scores):.4f})"
+    assert label in legend(front_figures["optimization_history"])
+    assert label in legend(front_figures["incumbent_over_time"])
+    assert f"best val_accuracy (trial {best_trial.number}: {max(scores):.4f})" in legend(
+        front_figures["parallel_coordinates"]
+    )
+    assert "for coming close to the front" in front_figures["hyperparameter_importances"].axes[0].get_xlabel()
+
+
+def test_a_front_of_two_metrics_knows_those_of_a_trial_that_was_stopped():
+    goal = ParetoFront(ACCURACY, (LOSS, ACCURACY))
+    rng = random.Random(0)
+    trials = [make_trial(rng, n, value=0.9 + n / 100) for n in range(4)]
+    trials.append(make_trial(rng, 4, TrialState.PRUNED, "stopped_early", value=0.92))
+    trials[-1].set_user_attr("history", [{"val_loss": 0.7, "val_accuracy": 0.92}])
+    study = make_study([], goal)
+    for n, trial in enumerate(trials[:-1]):
+        trial.set_user_attr("score", trial.value)
+        trial.values = [0.5 - n / 10, trial.value]
+    study.add_trials(trials)
+    figure = study_figures(study).drawn["pareto_front"]
+    assert figure.axes[0].get_xlabel() == "val_loss"
+    assert lines(figure, "stopped")[0].tolist() == [[0.7, 0.92]]
+    assert lines(figure, "front")[0].tolist() == [[pytest.approx(0.2), 0.93]]
+
+
+def test_a_search_for_the_smallest_shows_what_those_cost_that_reach_the_target(target_study, target_figures):
+    assert set(target_figures) == NAMES - {"params_vs_accuracy"} | {"macs_vs_accuracy"}
+    complete = of_state(target_study, TrialState.COMPLETE)
+    reached = [trial for trial in complete if trial.user_attrs["score"] >= 0.974]
+    assert 1 < len(reached) < len(complete)
+    costs = [trial.user_attrs["macs"] for trial in reached]
+    smallest = min(reached, key=lambda trial: trial.user_attrs["macs"])
+    name = f"trial {smallest.number}: {smallest.user_attrs['score']:.4f}, {min(costs):,} MACs"
+    for figure, line in (("optimization_history", "smallest_so_far"), ("incumbent_over_time", "smallest_so_far")):
+        axes = target_figures[figure].axes[0]
+        (reaching,), (short,), (least,) = (lines(target_figures[figure], gid) for gid in ("reaching", "short", line))
+        assert sorted(reaching[:, 1]) == sorted(costs)
+        assert least[:-1, 1].tolist() == np.minimum.accumulate(reaching[:, 1]).tolist()
+        assert least[-1, 1] == min(costs)
+        assert len(short) == 32 - len(reached)
+        assert legend(target_figures[figure]) == [
+            f"reaches it ({len(reached)})",
+            f"falls short of it ({len(short)}, 12 of them stopped early)",
+            f"smallest so far ({name})",
+        ]
+        assert axes.get_ylabel() == "MACs for one image"
+    assert lines(target_figures["optimization_history"], "reaching")[0][:, 1].tolist() == costs
+    assert f"smallest that reaches 0.974 ({name})" in legend(target_figures["intermediate_values"])
+    assert f"smallest that reaches 0.974 ({name})" in legend(target_figures["parallel_coordinates"])
+
+
+@pytest.mark.parametrize("name", ["macs_vs_accuracy", "intermediate_values"])
+def test_the_target_is_a_line_within_the_axis(target_figures, name):
+    (target,) = lines(target_figures[name], "target")
+    assert target[:, 1].tolist() == [0.974, 0.974]
+    assert "target 0.974" in legend(target_figures[name])
+    far = make_study([make_trial(random.Random(n), n) for n in range(4)], SmallestNetwork(ACCURACY, "macs", 0.9999))
+    bottom, top = study_figures(far).drawn[name].axes[0].get_ylim()
+    assert bottom < 0.9999 < top
+
+
+def test_the_cost_that_is_minimised_has_its_limit(target_study, target_figures):
+    figure = target_figures["macs_vs_accuracy"]
+    assert lines(figure, "budget")[0][0, 0] == 3_000_000
+    assert "at most 3,000,000 MACs" in legend(figure)
+    assert figure.axes[0].get_xlabel() == "MACs for one image"
+    own = study_figures(target_study, Budget(macs=2_000_000)).drawn["macs_vs_accuracy"]
+    assert lines(own, "budget")[0][0, 0] == 2_000_000
+
+
+def test_a_target_that_nothing_reached_is_said_where_nothing_can_be_drawn():
+    trials = [make_trial(random.Random(n), n, value=0.9 + n / 1000, params=100 + n) for n in range(5)]
+    figures = study_figures(make_study(trials, SmallestNetwork(ACCURACY, "params", 0.999)))
+    reason = "no trial has reached val_accuracy 0.999; the closest is trial 4: 0.9040, 104 parameters"
+    assert figures.left_out == {"optimization_history": reason, "incumbent_over_time": reason}
+    assert "closest to 0.999 (trial 4: 0.9040, 104 parameters)" in legend(figures.drawn["intermediate_values"])
+
+
+def test_importances_for_a_target_ask_what_makes_a_network_small_and_good():
+    def attempt(n):
+        trial = make_trial(random.Random(n), n, value=0.9 if n % 2 else 0.99, params=1000)
+        trial.params = {"head": ("gap", "conv")[n % 2], "blocks": 1 + n // 2 % 3}
+        trial.distributions = {name: SPACE[name] for name in trial.params}
+        trial.user_attrs["params"] = 1000 * trial.params["blocks"]
+        return trial
+
+    trials = [attempt(n) for n in range(24)]
+    among_all = hyperparameter_importances(make_study(trials, SmallestNetwork(ACCURACY, "params", 0.8)))
+    assert next(iter(among_all)) == "blocks"  # all reach it: what is small is good
+    trials = [attempt(n) for n in range(24)]
+    among_few = hyperparameter_importances(make_study(trials, SmallestNetwork(ACCURACY, "params", 0.95)))
+    assert among_few["head"] > among_all.get("head", 0)
+
+
+@pytest.mark.parametrize(
+    "trials", [pytest.param(mixed_trials(seed=3), id="mixed"), pytest.param(crowded_trials(), id="crowded")]
+)
+@pytest.mark.parametrize("goal", [FRONT_OF_FOUR, SmallestNetwork(ACCURACY, "params", 0.974)], ids=["front", "target"])
+def test_nothing_overlaps_or_is_cut_off_with_another_goal(trials, goal):
+    trials = copy.deepcopy(trials)
+    study = make_study(trials, goal, name="a study with a very long name, " * 3, budget=LIMITS)
+    own = {"pareto_front", "params_vs_accuracy", "optimization_history", "hyperparameter_importances"}
+    for name, figure in study_figures(study).drawn.items():
+        if name in own:
+            check_layout(figure)
+
+
 def rows_of(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
 def test_leaderboard_ranks_complete_trials_and_leaves_out_what_was_refused(study):
-    rows = rows_of(leaderboard_csv(study.trials))
+    rows = rows_of(leaderboard_csv(study.trials, BestMetric(ACCURACY)))
     complete = sorted(of_state(study, TrialState.COMPLETE), key=lambda t: -t.value)
     stopped = of_state(study, TrialState.PRUNED, "stopped_early")
     assert [row["trial"] for row in rows] == [str(t.number) for t in (*complete, *stopped)]
@@ -460,7 +691,7 @@ def test_leaderboard_ranks_complete_trials_and_leaves_out_what_was_refused(study
 
 
 def test_leaderboard_has_a_column_for_every_hyperparameter(study):
-    rows = rows_of(leaderboard_csv(study.trials))
+    rows = rows_of(leaderboard_csv(study.trials, BestMetric(ACCURACY)))
     trials = {str(t.number): t for t in study.trials}
     for row in rows:
         own = trials[row["trial"]].user_attrs["hyperparameters"]
@@ -470,9 +701,32 @@ def test_leaderboard_has_a_column_for_every_hyperparameter(study):
 def test_leaderboard_of_an_objective_that_is_to_be_small():
     rng = random.Random(0)
     trials = [make_trial(rng, n, value=v) for n, v in enumerate([0.9, 0.3, 0.5])]
-    values = [row["value"] for row in rows_of(leaderboard_csv(trials, maximize=False))]
+    values = [row["value"] for row in rows_of(leaderboard_csv(trials, BestMetric(LOSS)))]
     assert values == ["0.3", "0.5", "0.9"]
 
 
+def test_leaderboard_of_a_front_ranks_the_front_alone(front_study):
+    rows = rows_of(leaderboard_csv(front_study.trials, FRONT_OF_FOUR))
+    front = sorted(front_study.best_trials, key=lambda trial: -trial.user_attrs["score"])
+    assert len(rows) == 32
+    assert [row["trial"] for row in rows[: len(front)]] == [str(trial.number) for trial in front]
+    assert [row["rank"] for row in rows] == [*map(str, range(1, len(front) + 1)), *[""] * (32 - len(front))]
+    assert [row["front"] for row in rows] == ["yes"] * len(front) + ["no"] * (32 - len(front))
+    assert {key: rows[0][key] for key in ("value", "params", "macs", "ram")} == {
+        "value": str(front[0].user_attrs["score"]),
+        **{cost: str(front[0].user_attrs[cost]) for cost in ("params", "macs", "ram")},
+    }
+
+
+def test_leaderboard_of_a_target_tells_what_reaches_it(target_study):
+    rows = rows_of(leaderboard_csv(target_study.trials, SMALLEST))
+    complete, stopped = rows[:20], rows[20:]
+    assert [row["reached"] for row in complete] == ["yes" if float(row["value"]) >= 0.974 else "no" for row in complete]
+    assert {row["reached"] for row in stopped} == {"no"}
+    reached = [int(row["macs"]) for row in complete if row["reached"] == "yes"]
+    assert reached == sorted(reached)
+    assert [row["rank"] for row in complete] == [str(place) for place in range(1, 21)]
+
+
 def test_leaderboard_of_nothing_has_a_head():
-    assert leaderboard_csv([]).startswith("rank,trial,state,reason,value,params,")
+    assert leaderboard_csv([], BestMetric(ACCURACY)).startswith("rank,trial,state,reason,value,params,")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -515,3 +516,150 @@ def test_the_view_of_a_study_lists_its_trials_best_first(tracker, uri):
     record_trial(tracker, 0)
     found = client_of(uri).search_runs([tracker.experiment_id], view["searchFilter"])
     assert {run.info.run_name for run in found} == {"first", "trial-0000"}
+
+
+# Other goals
+
+
+SCORES = {10: 0.9, 20: 0.95, 30: 0.93, 9: 0.96, 40: 0.94}
+"""What networks of so many units reach; each unit costs ten parameters."""
+
+
+class Searched:
+    """A study whose trials are told what they reach, recorded as a search records it."""
+
+    def __init__(self, uri: str, folder: Path, **goal: Any) -> None:
+        import keras_tuner
+        from optuna.storages import InMemoryStorage
+
+        from kerastuna.search.adapters import TrackingObserver
+        from kerastuna.search.budget import Budget, Size
+        from kerastuna.search.oracle import OptunaOracle
+
+        space = keras_tuner.HyperParameters()
+        space.Int("units", 1, 60)
+        self.oracle = OptunaOracle(
+            max_trials=20,
+            hyperparameters=space,
+            budget=Budget(1000, ram=4000),
+            storage=InMemoryStorage(),
+            study_name="goals",
+            seed=0,
+            **goal,
+        )
+        self.oracle._set_project_dir(str(folder), "goals")
+        self.oracle.measure = lambda values: Size(10 * values.get("units"), 100 * values.get("units"), 1000)
+        self.tracker = Tracker(uri, EXPERIMENT, artifact_root=folder / "artifacts", warn=fail_on_warning)
+        self.observer = TrackingObserver(self.tracker, {"device": "none"})
+        self.oracle.observers = (self.observer,)
+        self.observer.start(self.oracle, {}, "val_accuracy")
+        self.uri = uri
+
+    def try_out(self, *units: int) -> None:
+        """A search: trials with so many units, and its end."""
+        for count in units:
+            self.oracle.enqueue({"units": count})
+            trial = self.oracle.create_trial("tuner0")
+            assert trial.hyperparameters.get("units") == count
+            self.oracle.update_trial(trial.trial_id, {"val_accuracy": SCORES[count]})
+            trial.status = "COMPLETED"
+            self.oracle.end_trial(trial)
+        self.observer.finish("FINISHED")
+
+    def tags(self, name: str) -> dict[int, str | None]:
+        """What the trials' runs have of a tag, by their units."""
+        runs = runs_of(self.uri)
+        return {int(run.data.params["units"]): run.data.tags.get(name) for key, run in runs.items() if key != "goals"}
+
+    def in_view(self) -> tuple[list[str], list[int]]:
+        """The columns of the study's view, and the units of its trials in its order."""
+        client = client_of(self.uri)
+        tags = client.get_experiment(self.tracker.experiment_id).tags
+        view = json.loads(tags[f"mlflow.sharedViewState.{self.tracker.run_id}"])
+        order = f"{view['orderByKey']} {'ASC' if view['orderByAsc'] else 'DESC'}"
+        found = client.search_runs([self.tracker.experiment_id], view["searchFilter"], order_by=[order])
+        return view["selectedColumns"], [int(run.data.params["units"]) for run in found if run.data.params]
+
+
+def test_the_trials_of_the_front_are_marked_and_those_that_leave_it_lose_the_mark(uri, tmp_path):
+    search = Searched(uri, tmp_path, pareto=["val_accuracy", "params"])
+    search.try_out(10, 20, 30)
+    assert search.tags("front") == {10: "yes", 20: "yes", 30: "no"}
+    assert runs_of(uri)["goals"].data.tags["kerastuna.front"] == "1, 0"
+    search.try_out(9)
+    assert search.tags("front") == {10: "no", 20: "no", 30: "no", 9: "yes"}
+    assert runs_of(uri)["goals"].data.tags["kerastuna.front"] == "3"
+    columns, units = search.in_view()
+    assert "tags.`front`" in columns
+    assert {f"metrics.`{cost}`" for cost in ("params", "macs", "ram")} <= set(columns)  # ram is limited
+    assert units == [9, 20, 30, 10]  # by the metric, the best first
+
+
+def test_the_trials_that_reach_the_target_are_marked_and_the_smallest_of_them_comes_first(uri, tmp_path):
+    search = Searched(uri, tmp_path, minimize="params", reach={"val_accuracy": 0.935})
+    search.try_out(10, 40, 20, 30)
+    assert search.tags("reached") == {10: "no", 40: "yes", 20: "yes", 30: "no"}
+    columns, units = search.in_view()
+    assert columns[0] == "metrics.`params_if_reached`"
+    assert "tags.`reached`" in columns
+    assert units[:2] == [20, 40]
+    metrics = {int(run.data.params["units"]): run.data.metrics for run in runs_of(uri).values() if run.data.params}
+    assert metrics[20]["params_if_reached"] == 200
+    assert "params_if_reached" not in metrics[10]
+
+
+def test_what_an_outage_left_out_of_a_target_is_mended(uri, tmp_path):
+    search = Searched(uri, tmp_path, minimize="params", reach={"val_accuracy": 0.935})
+    search.try_out(10, 20)
+    client = client_of(uri)
+    for name, run in runs_of(uri).items():
+        if name != "goals":
+            client.delete_run(run.info.run_id)
+    search.observer.finish("FINISHED")
+    assert search.tags("reached") == {10: "no", 20: "yes"}
+    metrics = {int(run.data.params["units"]): run.data.metrics for run in runs_of(uri).values() if run.data.params}
+    assert metrics[20]["params_if_reached"] == 200
+    assert {unit: own["ram"] for unit, own in metrics.items()} == {10: 1000, 20: 1000}
+
+
+def test_an_ordinary_study_has_neither_mark_nor_other_columns(uri, tmp_path):
+    search = Searched(uri, tmp_path, objective="val_accuracy")
+    search.try_out(10, 20)
+    assert search.tags("front") == search.tags("reached") == {10: None, 20: None}
+    columns, units = search.in_view()
+    assert columns == [
+        *(f"metrics.`{name}`" for name in ("value", "params", "macs", "ram", "seconds", "val_accuracy")),
+        *("tags.`trial.state`", "tags.`trial.reason`"),
+    ]
+    assert units == [20, 10]
+
+
+def test_the_report_of_a_study_is_with_its_run_and_kept_up_to_date(uri, tmp_path):
+    from kerastuna.search.report import log_report
+
+    # An experiment of its own: the artifacts of the other one have no folder here.
+    search = Searched(uri, tmp_path, pareto=["val_accuracy", "params"])
+    search.tracker = Tracker(uri, "reporting", artifact_root=tmp_path / "artifacts", warn=fail_on_warning)
+    search.tracker.start_study("goals", {}, {})
+    search.try_out(10, 20)
+    log_report(search.oracle.study, search.tracker)
+    (board,) = (tmp_path / "artifacts").rglob("report/leaderboard.csv")
+    assert len(board.read_text().splitlines()) == 3
+    search.try_out(9)
+    log_report(search.oracle.study, search.tracker)
+    assert [line.split(",")[:3] for line in board.read_text().splitlines()] == [
+        ["rank", "front", "trial"],
+        ["1", "yes", "2"],
+        ["", "no", "0"],
+        ["", "no", "1"],
+    ]
+    assert (board.parent / "pareto_front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_that_the_store_does_not_take_is_told_of_and_stops_nothing(tmp_path):
+    told = []
+    dead = Tracker(f"http://127.0.0.1:{free_port()}", EXPERIMENT, warn=told.append, joins=StudyRun("1", "0" * 32, "x"))
+    (tmp_path / "leaderboard.csv").write_text("rank")
+    dead.log_files(tmp_path, "report")
+    assert len(told) == 1
+    assert "fails" in told[0]
