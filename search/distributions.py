@@ -20,6 +20,10 @@ from .errors import SpaceError
 Value = int | float | str | bool
 Values = Mapping[str, Value]
 
+LARGEST_INT = 2**53
+"""Up to here every whole number is a float, as which Optuna keeps it."""
+MANY_STEPS = 1_000_000
+
 
 @final
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ def distribution_of(hp: kt.HyperParameter) -> Parameter | None:
     Choice and Boolean become categorical, Int and Float their namesakes with the same values: KerasTuner's rule decides
     which values a step reaches (`Float(0, 1, step=.2)` ends at .8). A logarithmic range with a step becomes the index
     of its value, and a reverse logarithmic one the logarithmic distance from its upper end.
+
+    Raises SpaceError for what no study could hold: see `_check`.
     """
+    _check(hp)
     match hp:
         case kt.Fixed():
             return None
@@ -72,6 +79,24 @@ def distribution_of(hp: kt.HyperParameter) -> Parameter | None:
             )
 
 
+def _check(hp: Any) -> None:
+    """Refuse what KerasTuner lets pass and a study cannot hold."""
+    if not isinstance(hp.name, str):
+        raise SpaceError(f"hyperparameter {hp.name!r}: give it a name that is text")
+    if isinstance(hp, kt.Choice | kt.Fixed):
+        for value in hp.values if isinstance(hp, kt.Choice) else [hp.value]:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise SpaceError(f"hyperparameter {hp.name!r} = {value}, which JSON does not know: give finite values")
+    if not isinstance(hp, kt.Int | kt.Float):
+        return
+    if hp.step is not None and not 0 < hp.step < math.inf:
+        raise SpaceError(f"hyperparameter {hp.name!r} has a step of {hp.step}: give one above 0, or none")
+    if isinstance(hp, kt.Int) and max(abs(hp.min_value), abs(hp.max_value)) > LARGEST_INT:
+        raise SpaceError(f"hyperparameter {hp.name!r} is {_bounds(hp)}: give bounds of at most 2**53 either way")
+    if not math.isfinite(hp.max_value - hp.min_value):
+        raise SpaceError(f"hyperparameter {hp.name!r} is {_bounds(hp)}: give bounds that are finite")
+
+
 def _categorical(name: str, choices: list[Value]) -> Parameter:
     def choice(value: Value) -> Value:
         return choices[choices.index(value)]  # 1 and True are equal: the one that was declared
@@ -95,10 +120,13 @@ def _continuous(hp: Any, distribution: BaseDistribution, number: Callable[[Value
 def _stepped(hp: Any) -> Parameter:
     low, step = hp.min_value, float(hp.step)
     count = int((hp.max_value - low) // step) + 1
-    high = float(Decimal(str(low)) + (count - 1) * Decimal(str(step)))
-    if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
-        # Optuna, which reckons in decimals, would not reach the last value of such a step (a third, say).
-        return _indexed(hp.name, [low + index * step for index in range(count)])
+    if count > LARGEST_INT:
+        raise SpaceError(f"hyperparameter {hp.name!r} has a step of {step}, too small to be counted: leave it out")
+
+    def value_at(index: Any) -> float:
+        if not 0 <= index < count:
+            raise ValueError(index)
+        return low + int(index) * step
 
     def index_of(value: Value) -> int:
         index = round((_number(value) - low) / step)
@@ -106,6 +134,11 @@ def _stepped(hp: Any) -> Parameter:
             raise ValueError(value)
         return index
 
+    high = float(Decimal(str(low)) + (count - 1) * Decimal(str(step)))
+    if count > MANY_STEPS or (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        # Optuna, which reckons in decimals, would not reach the last value of such a step (a third, say), and it loses
+        # count where the steps are many.
+        return Parameter(hp.name, IntDistribution(0, count - 1), value_at, index_of)
     return Parameter(
         hp.name,
         FloatDistribution(low, high, step=step),
@@ -205,11 +238,25 @@ class ParameterSpace:
             distributions[parameter.name] = parameter.distribution
         return parameters, distributions
 
-    def points(self, limit: int) -> list[dict[str, Value]] | None:
-        """Every point of the space; None when there are more than `limit`, or infinitely many."""
+    @property
+    def tunable(self) -> set[str]:
+        """The names of the hyperparameters that have something to sample."""
+        return {hp.name for hp, parameter in self._pairs() if parameter is not None}
+
+    def points(self, limit: int, given: Mapping[str, Sequence[Value]] | None = None) -> list[dict[str, Value]] | None:
+        """Every point of the space; None when there are more than `limit`, or infinitely many.
+
+        With `given`, values by hyperparameter, only points with one of them; raises SpaceError for one outside the
+        space.
+        """
         points: list[dict[str, Value]] = [{}]
         for hp, parameter in self._pairs():
-            choices = [hp.default] if parameter is None else _choices(parameter, limit)
+            if parameter is None:
+                choices = [hp.default]
+            elif given is not None and hp.name in given:
+                choices = [parameter.decode(_encoded(parameter, hp, value)) for value in dict.fromkeys(given[hp.name])]
+            else:
+                choices = _choices(parameter, limit)
             extended: list[dict[str, Value]] = []
             for values in points:
                 if not _is_active(hp, values):
@@ -222,6 +269,10 @@ class ParameterSpace:
                     return None
             points = extended
         return points
+
+    def unlistable(self, limit: int) -> list[str]:
+        """The hyperparameters with more than `limit` values, or infinitely many."""
+        return [hp.name for hp, parameter in self._pairs() if parameter and _choices(parameter, limit) is None]
 
     def describe(self) -> list[dict[str, Any]]:
         """Every hyperparameter as KerasTuner declares it, JSON-able: what identifies the space."""

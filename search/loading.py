@@ -42,11 +42,20 @@ def load_space(spec: str, input_shape: tuple[int, int, int], classes: int) -> An
         parameters = inspect.signature(space).parameters
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         try:
-            return space(**{key: value for key, value in offered.items() if takes_any or key in parameters})
+            made = space(**{key: value for key, value in offered.items() if takes_any or key in parameters})
         except Exception as error:
             raise SpaceError(
                 f"{what} cannot be made for images {input_shape} of {classes} classes ({cause(error)})"
             ) from error
+        return _with_build(made, what)
     if isinstance(space, keras_tuner.HyperModel) or callable(space):
-        return space
+        return _with_build(space, what)
     raise SpaceError(f"{what} is of type {type(space).__name__}: give a keras_tuner.HyperModel, or a build function")
+
+
+def _with_build(space: Any, what: str) -> Any:
+    import keras_tuner
+
+    if isinstance(space, keras_tuner.HyperModel) and type(space).build is keras_tuner.HyperModel.build:
+        raise SpaceError(f"{what} has no build(hp): give {type(space).__name__} one that returns a compiled model")
+    return space

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -167,11 +168,21 @@ def test_whatever_optuna_samples_is_a_value_of_keras_tuner_and_comes_back(hp: An
             assert math.isclose(float(parameter.decode(encoded)), value, rel_tol=1e-9, abs_tol=1e-9 * hp.max_value)
 
 
+@pytest.mark.parametrize("step", [1e-9, 3e-8, 1e-12])
+def test_a_step_far_smaller_than_its_range_is_reached_everywhere(step: float) -> None:
+    hp = kt.Float("x", 0, 1, step=step)
+    space, parameter = ParameterSpace([hp]), parameter_of(hp)
+    for sample in samples(parameter):
+        value = parameter.decode(sample)
+        assert 0 <= value <= 1
+        assert space.encode({"x": value})[0]["x"] == sample
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     values=st.one_of(
         st.lists(st.integers(), min_size=1, max_size=5),
-        st.lists(st.floats(allow_nan=False), min_size=1, max_size=5),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5),
         st.lists(st.text(), min_size=1, max_size=5),
         st.lists(st.booleans(), min_size=1, max_size=2),
     ),
@@ -354,6 +365,31 @@ def test_the_description_of_a_space_is_json_and_tells_every_change() -> None:
             hp.Int("units", 8, 64, step=16)
 
     assert declared(other).describe()[:2] != described[:2]
+
+
+@pytest.mark.parametrize(
+    ("hp", "told"),
+    [
+        (kt.Float("x", 0, math.inf), "'x' is a number from 0.0 to inf: give bounds that are finite"),
+        (kt.Float("x", math.nan, 1), "'x' is a number from nan to 1.0: give bounds that are finite"),
+        (kt.Float("x", -1e308, 1e308), "give bounds that are finite"),
+        (kt.Int("x", 1, 2**53 + 1), "give bounds of at most 2**53 either way"),
+        (kt.Int("x", -(10**30), 1, step=2), "give bounds of at most 2**53 either way"),
+        (kt.Int("x", 1, 9, step=0), "'x' has a step of 0: give one above 0, or none"),
+        (kt.Float("x", 0, 1, step=-0.1), "'x' has a step of -0.1: give one above 0"),
+        (kt.Float("x", 0, 1, step=math.inf), "'x' has a step of inf: give one above 0"),
+        (kt.Float("x", 0, 1, step=1e-300), "'x' has a step of 1e-300, too small to be counted: leave it out"),
+        (kt.Choice("x", [math.nan, 1.0]), "'x' = nan, which JSON does not know: give finite values"),
+        (kt.Choice("x", [1.0, math.inf]), "'x' = inf, which JSON does not know"),
+        (kt.Fixed("x", math.inf), "'x' = inf, which JSON does not know"),
+        (kt.Int(3, 1, 9), "hyperparameter 3: give it a name that is text"),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_what_no_study_could_hold_is_refused_in_one_line(hp: Any, told: str) -> None:
+    with pytest.raises(SpaceError, match=re.escape(told)) as caught:
+        ParameterSpace([hp])
+    assert "\n" not in str(caught.value)
 
 
 def test_a_kind_that_is_not_keras_tuners_is_refused() -> None:
