@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from .observer import SearchObserver
     from .oracle import OptunaOracle
+    from .report import Figures, study_figures
     from .tuner import OptunaTuner
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DeviceError",
+    "Figures",
     "InfeasibleArchitecture",
     "InputError",
     "KerastunaError",
@@ -39,6 +41,7 @@ __all__ = [
     "StudyError",
     "load_dataset",
     "load_test",
+    "study_figures",
 ]
 
 # The command answers --help and a wrong argument without importing any of this.
@@ -47,9 +50,14 @@ _MODULES = {
     "data": ("Dataset", "load_dataset", "load_test"),
     "observer": ("SearchObserver",),
     "oracle": ("OptunaOracle",),
+    "report": ("Figures", "study_figures"),
     "tuner": ("OptunaTuner",),
 }
 _LAZY = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})  # a notebook completes the names that are not imported yet, too
 
 
 def __getattr__(name: str) -> Any:

@@ -60,6 +60,10 @@ __all__ = [
 _LAZY = {"ConvNet": "convnet", "SearchSpace": "space", "build_model": "space"}
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})  # a notebook completes the names that are not imported yet, too
+
+
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

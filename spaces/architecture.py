@@ -80,7 +80,18 @@ class SameShape(Layer):
 @final
 @dataclass(frozen=True)
 class Conv2D(Window):
-    """A convolution; `kernel_size=1` makes it a pointwise convolution. (h, w, c) -> (h', w', filters)."""
+    """A convolution; `kernel_size=1` makes it a pointwise convolution. (h, w, c) -> (h', w', filters).
+
+    Args:
+        filters: channels out, at least 1.
+        kernel_size: side of the window in pixels, or its (height, width), at least 1.
+        strides: pixels from one window to the next, at least 1.
+        padding: "valid" makes (side - window) // strides + 1 of a side, "same" makes ceil(side / strides).
+        activation: by its Keras name, or None for none.
+        use_bias: whether there is a bias for each channel out.
+
+    Raises InputError when an argument is not of that form.
+    """
 
     filters: int
     kernel_size: Side = 3
@@ -109,7 +120,18 @@ class Conv2D(Window):
 @final
 @dataclass(frozen=True)
 class DepthwiseConv2D(Window):
-    """A convolution of each channel by itself. (h, w, c) -> (h', w', c * depth_multiplier)."""
+    """A convolution of each channel by itself. (h, w, c) -> (h', w', c * depth_multiplier).
+
+    Args:
+        kernel_size: side of the window in pixels, or its (height, width), at least 1.
+        strides: pixels from one window to the next, at least 1.
+        padding: "valid" makes (side - window) // strides + 1 of a side, "same" makes ceil(side / strides).
+        depth_multiplier: channels out for each channel in, at least 1.
+        activation: by its Keras name, or None for none.
+        use_bias: whether there is a bias for each channel out.
+
+    Raises InputError when an argument is not of that form.
+    """
 
     kernel_size: Side = 3
     strides: int = 1
@@ -165,13 +187,25 @@ class _Pooling(Window):
 @final
 @dataclass(frozen=True)
 class MaxPooling2D(_Pooling):
-    """The largest value of each window. (h, w, c) -> (h', w', c)."""
+    """The largest value of each window. (h, w, c) -> (h', w', c).
+
+    Args:
+        pool_size: side of the window in pixels, or its (height, width), at least 1.
+        strides: pixels from one window to the next, at least 1; None for the side of the window.
+        padding: "valid" makes (side - window) // strides + 1 of a side, "same" makes ceil(side / strides).
+
+    Raises InputError when an argument is not of that form, and for a window that is not square without strides.
+    """
 
 
 @final
 @dataclass(frozen=True)
 class AveragePooling2D(_Pooling):
-    """The mean of each window. (h, w, c) -> (h', w', c)."""
+    """The mean of each window. (h, w, c) -> (h', w', c).
+
+    Args:
+        pool_size, strides, padding: as of `MaxPooling2D`, and with the same errors.
+    """
 
 
 @final
@@ -204,7 +238,15 @@ class Flatten(Layer):
 @final
 @dataclass(frozen=True)
 class Dense(Layer):
-    """A fully connected layer. (n,) -> (units,)."""
+    """A fully connected layer. (n,) -> (units,).
+
+    Args:
+        units: values out, at least 1.
+        activation: by its Keras name, or None for none.
+        use_bias: whether there is a bias for each value out.
+
+    Raises InputError when an argument is not of that form.
+    """
 
     units: int
     activation: str | None = None
@@ -224,7 +266,11 @@ class Dense(Layer):
 @final
 @dataclass(frozen=True)
 class BatchNormalization(SameShape):
-    """Normalisation per channel: scale and offset are trained, mean and variance are moving statistics."""
+    """Normalisation per channel: scale and offset are trained, mean and variance are moving statistics.
+
+    Args:
+        momentum: the share of a moving statistic that a training step keeps.
+    """
 
     momentum: float = 0.99
 
@@ -232,7 +278,13 @@ class BatchNormalization(SameShape):
 @final
 @dataclass(frozen=True)
 class Dropout(SameShape):
-    """Sets a share `rate` of the values to zero while training."""
+    """Sets a share of the values to zero while training.
+
+    Args:
+        rate: the share, from 0 to below 1.
+
+    Raises InputError for another rate.
+    """
 
     rate: float
 

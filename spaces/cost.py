@@ -57,10 +57,12 @@ class Cost:
 
     @property
     def trainable(self) -> int:
+        """Parameters that training changes."""
         return sum(layer.trainable for layer in self.layers)
 
     @property
     def non_trainable(self) -> int:
+        """Parameters that it does not: BatchNormalization's moving statistics."""
         return sum(layer.non_trainable for layer in self.layers)
 
     @property

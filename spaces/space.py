@@ -42,6 +42,7 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
     Args:
         input_shape: (height, width, channels) of one image.
         classes: number of classes, at least 2.
+        name: of its models; None lets Keras choose one.
 
     Raises InputError when an argument is not of that form.
     """
@@ -128,7 +129,13 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
 
 
 def build_model(architecture: Architecture, name: str | None = None) -> keras.Model:
-    """The Keras model of `architecture`, not compiled; raises InfeasibleArchitecture where the layers do not fit."""
+    """The Keras model of `architecture`, not compiled, with its layers' names.
+
+    Args:
+        name: of the model; None lets Keras choose one.
+
+    Raises InfeasibleArchitecture where the layers do not fit, and InputError for a layer of another package.
+    """
     architecture.shapes  # noqa: B018  raises here, with the layer's name, rather than inside Keras
     layers = [_keras_layer(layer, name) for name, layer in zip(architecture.names, architecture.layers, strict=True)]
     return keras.Sequential([keras.Input(architecture.input_shape), *layers], name=name)

@@ -1,0 +1,108 @@
+"""What users may import: the names, pinned, and what their docstrings tell."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+PUBLIC = {
+    "kerastuna.search": [
+        "Budget",
+        "DataError",
+        "Dataset",
+        "DeviceError",
+        "Figures",
+        "InfeasibleArchitecture",
+        "InputError",
+        "KerastunaError",
+        "OptunaOracle",
+        "OptunaTuner",
+        "OverBudget",
+        "SearchFailed",
+        "SearchObserver",
+        "Size",
+        "SpaceError",
+        "StudyError",
+        "load_dataset",
+        "load_test",
+        "study_figures",
+    ],
+    "kerastuna.spaces": [
+        "REFERENCES",
+        "Activation",
+        "Architecture",
+        "AveragePooling2D",
+        "BatchNormalization",
+        "Conv2D",
+        "ConvNet",
+        "Cost",
+        "Dense",
+        "DepthwiseConv2D",
+        "Dropout",
+        "Flatten",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling2D",
+        "InfeasibleArchitecture",
+        "InputError",
+        "KerastunaError",
+        "Layer",
+        "LayerCost",
+        "MaxPooling2D",
+        "Recipe",
+        "Reference",
+        "SearchSpace",
+        "build_model",
+        "cost",
+        "count_params",
+    ],
+}
+NAMES = [(package, name) for package, names in PUBLIC.items() for name in names]
+
+
+def public(package: str, name: str) -> Any:
+    return getattr(importlib.import_module(package), name)
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_the_public_names(package: str):
+    module = importlib.import_module(package)
+    assert module.__all__ == PUBLIC[package]
+    assert set(PUBLIC[package]) <= set(dir(module))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_all_of_them_can_be_imported_at_once(package: str):
+    program = f"from {package} import *; print(*({', '.join(PUBLIC[package])},))"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=300)
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_type_checkers_are_told_that_there_are_types(package: str):
+    assert files(package).joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize(("package", "name"), [named for named in NAMES if named[1] != "REFERENCES"])
+def test_docstrings_name_every_argument(package: str, name: str):
+    found = public(package, name)
+    text = vars(found).get("__doc__") if isinstance(found, type) else found.__doc__
+    assert text
+    assert not text.startswith(f"{name}(")  # which dataclasses write by themselves
+    if isinstance(found, type) and issubclass(found, Exception):
+        return  # its message alone
+    arguments = [name for name in inspect.signature(found).parameters if name not in ("args", "kwargs")]
+    assert [name for name in arguments if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize(("package", "name"), NAMES)
+def test_public_members_have_docstrings(package: str, name: str):
+    found = public(package, name)
+    members = [] if not isinstance(found, type) else [member for member in vars(found) if not member.startswith("_")]
+    functions = [m for m in members if callable(getattr(found, m)) or isinstance(vars(found)[m], property)]
+    assert [member for member in functions if not inspect.getdoc(getattr(found, member))] == []

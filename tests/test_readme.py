@@ -1,0 +1,114 @@
+"""The programs and commands of the README, run as they are printed there, on less data where they read a file."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from support import ROOT, run_kerastuna, write_slice
+
+from kerastuna.search import load_dataset, load_test
+
+README = (ROOT / "README.md").read_text()
+PROGRAMS = {
+    name: block
+    for block in re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    for name in re.findall(r"\A# (\w+\.py)$", block, flags=re.MULTILINE)
+}
+
+
+def run(folder: Path, name: str) -> str:
+    """Standard output of a program of the README that lies in `folder`."""
+    result = subprocess.run([sys.executable, name], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def search(folder: Path, data: str, *more: str) -> dict:
+    """The command of the README that searches `data`, with options for a short search; returns its JSON."""
+    [variables] = re.findall(rf"^    make search (SPACE=.*DATA={re.escape(data)} .*)$", README, flags=re.MULTILINE)
+    given = [word.partition("=") for word in shlex.split(variables)]
+    options = [text for name, _, value in given for text in (f"--{name.lower()}", value)]
+    told = run_kerastuna(folder, "search", *options, *more, "--device", "cpu", "--json").stdout
+    return json.loads(told)
+
+
+def trials_of(folder: Path, name: str) -> list[optuna.trial.FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(folder / "my_dir" / name / "optuna.journal")))
+    return optuna.load_study(study_name=None, storage=storage).trials
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every program of the README, after those that write data have run."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name, program in PROGRAMS.items():
+        (folder / name).write_text(program)
+    (folder / "data").mkdir()
+    write_slice(folder / "data" / "mnist.npz", train=10_600)
+    run(folder, "my_data.py")
+    run(folder, "my_photos.py")
+    return folder
+
+
+def test_every_program_of_the_readme_is_run_here():
+    assert set(PROGRAMS) == {"mlp.py", "my_data.py", "my_photos.py", "my_space.py", "notebook.py"}
+    assert README.count("```python\n") == len(PROGRAMS)
+
+
+def test_the_data_that_the_programs_write(folder: Path):
+    npz, photos = (load_dataset(str(folder / name)) for name in ("my.npz", "photos"))
+    assert (npz.name, photos.name) == ("my", "photos")
+    assert (npz.classes, npz.input_shape) == (photos.classes, photos.input_shape) == (10, (8, 8, 1))
+    assert len(npz.x_train) + len(npz.x_validation) == len(photos.x_train) + len(photos.x_validation) == 1500
+    for name in ("my.npz", "photos"):
+        part = load_test(str(folder / name), classes=10, input_shape=(8, 8, 1))
+        assert part is not None
+        assert part[0].shape == (297, 8, 8, 1)
+    assert np.bincount(photos.y_validation).tolist() == np.bincount(npz.y_validation).tolist()
+
+
+def test_the_network_of_kerastuners_guide(folder: Path):
+    told = run(folder, "mlp.py")
+    assert "Results in my_dir/untitled_project" in told
+    assert told.count("Score: ") == 3
+    [total] = re.findall(r"Total params: ([\d,]+)", told)
+    assert int(total.replace(",", "")) <= 200_000
+    trials = trials_of(folder, "untitled_project")
+    assert sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials) == 3
+    assert max(trial.value for trial in trials if trial.value is not None) > 0.5
+
+
+def test_a_notebook_ends_with_figures(folder: Path):
+    told = run(folder, "notebook.py").splitlines()
+    assert re.match(r"0\.\d{4} \{.*'learning_rate': ", told[0])
+    drawn = [line for line in told if line.startswith("figures/")]
+    assert {"figures/params_vs_accuracy.png", "figures/optimization_history.png"} <= set(drawn)
+    assert len(told) == 1 + 6  # each is drawn, or it is said why not
+    for path in drawn:
+        assert (folder / path).read_bytes().startswith(b"\x89PNG")
+    trained = [trial for trial in trials_of(folder, "notebook") if trial.intermediate_values]
+    assert len(trained) == 6
+    assert all(trial.user_attrs["params"] <= 5000 for trial in trained)
+
+
+def test_a_search_of_your_space_and_your_npz(folder: Path):
+    told = search(folder, "my.npz", "--trials", "1", "--epochs", "1", "--no-confirm")
+    assert told["study"] == "my-myspace-5000-quick"
+    assert told["trials"]["complete"] == 1
+    assert 0 < told["best"]["params"] <= 5000
+    assert set(told["best"]["hyperparameters"]) == {"width", "learning_rate"}
+
+
+def test_a_search_of_a_folder_of_images_confirmed_on_its_test_part(folder: Path):
+    told = search(folder, "photos", "--trials", "1", "--epochs", "1", "--top", "1", "--seeds", "1")
+    assert told["study"] == "photos-myspace-5000-quick"
+    assert told["champion"]["test"]["opening"] == 1
+    assert 0 <= told["champion"]["test"]["mean"] <= 1
