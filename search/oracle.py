@@ -243,6 +243,13 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def reload(self) -> None:
         """Go on with a project: everything is taken from the study, KerasTuner's own files are not read."""
+        folder = Path(self._project_dir)
+        if not self._trials and any(folder.glob("trial_*/trial.json")):
+            message = (
+                f"{str(folder)!r} holds trials of another tuner or of a study that is gone, which are not read: give "
+                "another project_name, or overwrite=True"
+            )
+            warnings.warn(message, stacklevel=2)
         self._restore()
         self.ongoing_trials = {}
         for trial in self._trials:

@@ -281,6 +281,8 @@ def _hush_libraries() -> None:
     for name in ("absl", "tensorflow"):  # TensorFlow warns of each model's first epoch as of retracing
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
+    # Of a study that was deleted; its weights stay where those of the new one will be.
+    warnings.filterwarnings("ignore", message=".* holds trials of another tuner", category=UserWarning)
     hush_optuna()
 
 

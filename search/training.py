@@ -33,7 +33,7 @@ class EpochReporter(keras.callbacks.Callback):
 
     Args:
         report: called with the epoch, from 1, and its metrics; returns whether to stop.
-        watched: names of the metrics that must stay finite, besides the loss.
+        watched: names of the metrics that must stay finite, besides the loss in training and validation.
         deadline: on the clock of `time.monotonic`; None for no limit.
 
     Attributes:
@@ -47,7 +47,7 @@ class EpochReporter(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._report = report
-        self._watched = {"loss", *watched}
+        self._watched = {"loss", "val_loss", *watched}
         self._deadline = deadline
         self._began = time.monotonic()
         self.failure: NotFinite | OutOfTime | None = None

@@ -15,7 +15,7 @@ from kerastuna.search.data import Dataset, load_dataset
 from kerastuna.search.training import EpochReporter, NotFinite, OutOfTime, failure_reason, final_metrics
 
 ACCURACY = keras_tuner.Objective("val_accuracy", "max")
-WATCHED = ("val_loss",)
+WATCHED = ("val_accuracy",)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,16 @@ def test_a_loss_without_a_finite_value_stops_the_training(data: Dataset):
     assert len(heard) == 1
     assert isinstance(reporter.failure, NotFinite)
     assert str(reporter.failure).endswith("after epoch 1")
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "val_accuracy"])
+def test_what_has_to_be_finite(name: str):
+    reporter = EpochReporter(recording()[1], WATCHED)
+    reporter.on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "other": math.nan})
+    assert reporter.failure is None
+    reporter.on_epoch_end(1, {"loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, name: math.inf})
+    assert isinstance(reporter.failure, NotFinite)
+    assert str(reporter.failure) == f"{name} is inf after epoch 2"
 
 
 def test_past_the_deadline_a_training_stops_unless_that_was_its_last_epoch(data: Dataset):
