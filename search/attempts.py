@@ -8,12 +8,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .budget import UNITS
 from .distributions import ParameterSpace, Values, values_key
-from .study import HYPERPARAMETERS, REASON, is_rejection, is_trained
+from .study import HYPERPARAMETERS, REASON, RETRIED_REASONS, is_rejection, is_trained
 
 SMALL_SPACE = 1000
 """Up to so many points of a space are listed."""
-FREED_REASONS = ("interrupted", "timeout")
-"""Of trials whose hyperparameters may be tried again."""
 
 
 @final
@@ -53,7 +51,7 @@ class Attempts:
         if is_rejection(trial):
             if trial.user_attrs[REASON] != "duplicate":
                 self._refused.add(key)
-        elif trial.user_attrs.get(REASON) not in FREED_REASONS:
+        elif trial.user_attrs.get(REASON) not in RETRIED_REASONS:
             self._tried.setdefault(key, trial.number)
         else:
             self._left = None

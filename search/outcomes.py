@@ -11,9 +11,8 @@ from .budget import Size
 from .distributions import Values
 from .goal import SCORE
 from .proposals import Claim
-from .study import HYPERPARAMETERS, LAST_SEEN, REASON, STOPPED_EARLY, WORKER, retry, this_worker
+from .study import HYPERPARAMETERS, LAST_SEEN, REASON, RETRIED_REASONS, STOPPED_EARLY, WORKER, retry, this_worker
 
-RETRIED_REASONS = ("interrupted", "timeout")
 LONGEST_MESSAGE = 4000
 """Letters of a failure's message, its end, that are kept."""
 

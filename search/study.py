@@ -35,6 +35,8 @@ LAST_SEEN = "last_seen"
 REJECTIONS = ("over_budget", "infeasible", "duplicate")
 STOPPED_EARLY = "stopped_early"
 INTERRUPTED = "interrupted"
+RETRIED_REASONS = (INTERRUPTED, "timeout")
+"""Of failed trials whose hyperparameters are tried again."""
 SILENT_SECONDS = 3600.0
 """A worker of another machine that was not seen for so long is taken for dead; one of this machine is looked up."""
 

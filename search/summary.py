@@ -10,7 +10,7 @@ from .options import RUNS_FOLDER
 from .progress_state import about
 from .records import counts, trial_record
 from .session import Session
-from .study import is_trained
+from .study import REASON, RETRIED_REASONS, is_trained
 from .table import console, leaderboard_table
 from .tracking import redact, ui_path
 from .user_code import cause_in
@@ -55,8 +55,12 @@ def champion_json(champion: Champion) -> dict[str, Any]:
 
 
 def failures(trials: Sequence[FrozenTrial]) -> str:
-    """Where trials failed and none was trained: how many, and of what the last one; otherwise nothing."""
+    """Where trials failed and none was trained: how many, and of what the last one; otherwise nothing.
+
+    Those that were interrupted or ran out of time do not count.
+    """
     failed = [trial for trial in trials if trial.state == TrialState.FAIL and trial.user_attrs.get("message")]
+    failed = [trial for trial in failed if trial.user_attrs.get(REASON) not in RETRIED_REASONS]
     if not failed or any(map(is_trained, trials)):
         return ""
     told = f"trial {failed[-1].number} failed" if len(failed) == 1 else f"{len(failed)} trials failed, none was trained"

@@ -166,9 +166,9 @@ def test_the_references_over_the_budget_are_refused_with_their_counts(folder: Pa
         (2, "COMPLETE", None, 14652),
         (3, "COMPLETE", None, 13380),
     ] or trials[4:]  # the enqueued ones that were not reached yet are WAITING
-    assert {"number", "state", "reason", "value", "params", "macs", "epochs", "seconds", "hyperparameters"} == set(
-        trials[0]
-    )
+    contract = {"number", "state", "reason", "value", "params", "macs", "epochs", "seconds", "hyperparameters"}
+    assert set(trials[0]) == contract | {"ram", "limits"}
+    assert (trials[0]["limits"], trials[2]["limits"]) == (["params"], None)
     assert trials[0]["epochs"] == 0
     assert trials[2]["epochs"] == 1
     assert trials[2]["macs"] == 3578496

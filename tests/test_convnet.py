@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, final
@@ -294,8 +293,6 @@ def is_feasible(space: ConvNet, hp: keras_tuner.HyperParameters) -> bool:
         (RandomSearch, (28, 28, 1), 10, 7),
         (RandomSearch, (12, 12, 3), 3, 6),
         (BayesianOptimization, (28, 28, 1), 10, 7),
-        # its Gaussian process, which by default takes over after three random points per hyperparameter
-        (partial(BayesianOptimization, num_initial_points=1), (12, 12, 3), 3, 7),
     ],
 )
 def test_keras_tuners_own_tuners_search_it(

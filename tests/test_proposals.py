@@ -180,8 +180,8 @@ def test_a_thousand_refusals_in_a_row_fail_the_search_and_name_the_smallest() ->
         proposer_of(study, budget=Budget(10)).next(NETWORKS, 5)
     assert states(study) == {"PRUNED": REFUSALS_IN_A_ROW}
     assert str(caught.value) == (
-        "1,000 proposals in a row did not fit 10 parameters; the smallest had 900: raise the budget to at least that, "
-        "or let the space reach smaller networks"
+        "1,000 proposals in a row did not fit 10 parameters; the smallest had 900 parameters: raise the budget to at "
+        "least that, or let the space reach smaller networks"
     )
 
 
