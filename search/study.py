@@ -65,7 +65,7 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep what Optuna says of studies that nobody has asked for to itself."""
+    """Keep to itself what Optuna tells of every study that is made."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -90,14 +90,15 @@ def open_study(
     Raises StudyError when it is there with another identity, naming what differs, or was made by another program.
     """
     wanted = [StudyDirection[direction.upper()] for direction in directions]
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=wanted,
-        load_if_exists=True,
-        pruner=pruner,
-        sampler=RandomSampler(seed=seed),
-    )
+    with quiet_optuna():
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=wanted,
+            load_if_exists=True,
+            pruner=pruner,
+            sampler=RandomSampler(seed=seed),
+        )
     identity = json.loads(json.dumps(identity, default=str))
     begun = any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
     known = study.user_attrs.get(IDENTITY)
