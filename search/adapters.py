@@ -10,7 +10,6 @@ from .budget import COSTS, UNITS
 from .goal import Goal, ParetoFront, SmallestNetwork, score_of
 from .observer import SearchObserver
 from .progress import Progress
-from .progress_state import about
 from .records import counts, full_record
 from .study import REJECTIONS, is_trained
 from .tracking import Tracker
@@ -220,7 +219,5 @@ class ConfirmationProgress:
 
     def training_ended(self, trial: int, value: float | None) -> None:
         seconds = time.monotonic() - self._began
-        if value is None:
-            self._progress.message(f"final model of trial {trial} trained in {about(seconds)}")
-        else:
-            self._progress.trial_ended(number=trial, state="COMPLETE", value=value, seconds=seconds)
+        note = "final model trained" if value is None else ""
+        self._progress.trial_ended(number=trial, state="COMPLETE", value=value, seconds=seconds, note=note)

@@ -19,7 +19,9 @@ from .confirm import (
     Candidate,
     TestResult,
     champion_of,
+    chosen,
     confirm_candidates,
+    confirmed_seeds,
     evaluate,
     fresh_seeds,
     save_model,
@@ -66,11 +68,12 @@ def _crown(session: Session, progress: Progress, top: int | None, seeds: int | N
     fresh = fresh_seeds(session.tuner.oracle.seed, seeds or SEEDS.get(profile.name, 5))
     space = session.tuner.oracle.get_space()
     observer = ConfirmationProgress(progress, profile.epochs)
+    trials = chosen(study, top)
     progress.search_started(
         study=f"confirmation of {study.study_name}",
         profile=profile.name,
-        trials_done=0,
-        trials_total=(top + 1) * len(fresh),
+        trials_done=sum(len(confirmed_seeds(study, trial).intersection(fresh)) for trial in trials),
+        trials_total=(len(trials) + 1) * len(fresh),  # and the final models
         epochs=profile.epochs,
     )
     hypermodel: Any = session.tuner.hypermodel

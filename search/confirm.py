@@ -88,6 +88,16 @@ def fresh_seeds(study_seed: int, count: int) -> list[int]:
     return [derive_seed(study_seed, "confirmation", index) for index in range(count)]
 
 
+def chosen(study: optuna.Study, top: int) -> list[FrozenTrial]:
+    """The trials that are confirmed, `top` of them or as many as there are, the best first."""
+    return goal_of(study).results(study.get_trials(deepcopy=False))[:top]
+
+
+def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:
+    """The seeds on which `trial` has been confirmed already."""
+    return set(map(int, study.user_attrs.get(CONFIRMATIONS, {}).get(str(trial.number), {})))
+
+
 def confirm_candidates(
     study: optuna.Study,
     hypermodel: keras_tuner.HyperModel,
@@ -106,7 +116,7 @@ def confirm_candidates(
     SearchFailed when the study has no complete trial.
     """
     goal = goal_of(study)
-    trials = goal.results(study.get_trials(deepcopy=False))[:top]
+    trials = chosen(study, top)
     if not trials:
         raise SearchFailed(
             f"study {study.study_name!r} has no trial to confirm: {goal.unmet()}; search with more trials"

@@ -150,14 +150,17 @@ class ParetoFront(Goal):
 
     def leaderboard(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
         """The front, in the order of the metric, the best first; of networks that are equal in all parts the first."""
-        ranked = self.ranked(trials)
-        points = [[part.sign * value for part, value in zip(self.parts, trial.values, strict=True)] for trial in ranked]
-        front: list[int] = []
-        for index, point in enumerate(points):
-            others = (other for place, other in enumerate(points) if other != point or place < index)
-            if not any(_is_as_good(other, point) for other in others):
-                front.append(index)
-        return [ranked[index] for index in front]
+        front: list[FrozenTrial] = []
+        # In this order whoever is as good in every part comes first, so that only the front has to be looked at.
+        for trial in sorted(self.ranked(trials), key=self._place):
+            if not any(_is_as_good(self._place(other), self._place(trial)) for other in front):
+                front.append(trial)
+        return front
+
+    def _place(self, trial: FrozenTrial) -> Rank:
+        """The parts of a complete trial, the metric first, the smaller the better."""
+        values = dict(zip(self.parts, trial.values, strict=True))
+        return tuple(part.sign * values[part] for part in (self.metric, *self.parts))
 
 
 @final

@@ -149,7 +149,8 @@ class Progress(ABC):
     ) -> None:
         """A trial ended COMPLETE, PRUNED (stopped early) or FAIL, which is not done, `seconds` after its start.
 
-        `rank` tells how good it is, the smaller the better, where that is not its value alone; `note` is shown with it.
+        `rank` tells how good it is, the smaller the better, where that is not its value alone; `note` is shown with the
+        value, or in its place where there is none.
         """
         now = self._clock()
         trial = self._state.running or RunningTrial(number)
@@ -160,7 +161,8 @@ class Progress(ABC):
         else:
             pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
             after = replace(after, trials_done=after.trials_done + 1, pace=pace)
-            outcome = ", ".join(filter(None, (f"{after.objective} {score(value)}", note)))
+            told = f"{after.objective} {score(value)}"
+            outcome = note if note and value is None else ", ".join(filter(None, (told, note)))
             if state == "PRUNED":
                 after = replace(after, stopped_early=after.stopped_early + 1)
                 outcome = f"stopped early, {outcome}"

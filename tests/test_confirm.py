@@ -12,7 +12,9 @@ from optuna.distributions import IntDistribution
 from kerastuna.search.confirm import (
     CONFIRMATIONS,
     champion_of,
+    chosen,
     confirm_candidates,
+    confirmed_seeds,
     evaluate,
     fresh_seeds,
     save_model,
@@ -123,6 +125,8 @@ def test_what_was_trained_is_not_trained_again(study, dataset, space):
     after = _confirm(study, dataset, space, seeds, listener=listener)
     assert [seed for _, seed, _ in listener.trainings] == [seeds[1], seeds[1]]
     assert {c.trial: c.values[0] for c in after} == {c.trial: c.values[0] for c in before}
+    assert [trial.number for trial in chosen(study, 2)] == [1, 2]
+    assert [confirmed_seeds(study, trial) for trial in chosen(study, 9)] == [set(seeds), set(seeds), set()]
 
 
 def _known(study, values: dict[int, list[float]], seeds) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras_tuner
 import pytest
 from optuna.samplers import BruteForceSampler, GridSampler
+from tuning import complete_all
 
 from kerastuna.search import OptunaOracle
 from kerastuna.search.budget import Size
@@ -58,14 +59,7 @@ def make(folder: Path, sampler: Any, declare: Declare = declare_few, budget: int
 
 
 def run(oracle: OptunaOracle) -> list[dict[str, Any]]:
-    """Complete all trials there are; returns their values."""
-    done = []
-    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
-        oracle.update_trial(trial.trial_id, {"score": 0.0})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
-        done.append(trial.hyperparameters.values)
-    return done
+    return complete_all(oracle, lambda values: 0.0)
 
 
 def keys(points: list[dict[str, Any]]) -> set[str]:

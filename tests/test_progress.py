@@ -107,6 +107,20 @@ def test_what_does_not_improve_is_not_the_best(value: float | None) -> None:
     assert "(trial 1)" not in file.getvalue()
 
 
+def test_a_note_stands_beside_the_value_or_in_its_place_and_a_rank_decides_on_the_best() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress.search_started(study="s", profile="quick", trials_done=1, trials_total=4, epochs=1)
+    for number, value, rank, note in ((1, 0.99, (0, 900), "large"), (2, 0.9, (0, 300), "small")):
+        progress.trial_ended(number=number, state="COMPLETE", value=value, seconds=1.0, rank=rank, note=note)
+    progress.trial_ended(number=2, state="COMPLETE", seconds=1.0, note="final model trained")
+    assert file.getvalue().splitlines()[1:] == [
+        "trial 1 (2/4): val_accuracy 0.9900, large after 0 epochs in 1 s; best 0.9900 (trial 1, large)",
+        "trial 2 (3/4): val_accuracy 0.9000, small after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
+        "trial 2 (4/4): final model trained after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
+    ]
+
+
 def test_trials_stopped_early_are_never_the_best() -> None:
     file = io.StringIO()
     progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())

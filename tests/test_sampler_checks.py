@@ -14,6 +14,7 @@ import pytest
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
+from tuning import complete_all
 
 from kerastuna.search import OptunaOracle
 from kerastuna.search.budget import Size
@@ -97,15 +98,7 @@ def make(folder: Path, sampler: Any, max_trials: int = 12, **given: Any) -> Optu
 
 
 def run(oracle: OptunaOracle) -> list[dict[str, Any]]:
-    """Complete all trials there are; returns their values."""
-    done = []
-    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
-        values = trial.hyperparameters.values
-        oracle.update_trial(trial.trial_id, {"score": values["width"] - abs(values["rate"] - 0.3)})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
-        done.append(values)
-    return done
+    return complete_all(oracle, lambda values: values["width"] - abs(values["rate"] - 0.3))
 
 
 @pytest.mark.parametrize("name", INSTANCES)

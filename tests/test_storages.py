@@ -17,6 +17,7 @@ from pathlib import Path
 import keras_tuner
 import optuna
 import pytest
+from tuning import complete_all
 
 from kerastuna.search import OptunaOracle
 from kerastuna.search.errors import StudyError
@@ -62,17 +63,7 @@ def make(folder: Path, url: str, name: str) -> OptunaOracle:
 
 
 def run(oracle: OptunaOracle) -> list[dict[str, object]]:
-    """Complete all trials there are; returns their values."""
-    done = []
-    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
-        values = trial.hyperparameters.values
-        for epoch in (1, 2):
-            oracle.report(trial.trial_id, epoch, {"score": epoch * values["rate"]})
-        oracle.update_trial(trial.trial_id, {"score": 2 * values["rate"]})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
-        done.append(values)
-    return done
+    return complete_all(oracle, lambda values: 2 * values["rate"], epochs=2)
 
 
 def test_a_search_is_kept_and_read_by_another(tmp_path: Path, url: str, name: str) -> None:

@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 import optuna
 
-from kerastuna.search import OptunaTuner
+from kerastuna.search import OptunaOracle, OptunaTuner
 from kerastuna.search.data import Dataset
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -37,6 +37,20 @@ def outcomes(study: optuna.Study) -> Counter:
 
 def accuracy(model: Any, data: Dataset) -> float:
     return float((model.predict(data.x_validation, verbose=0).argmax(1) == data.y_validation).mean())
+
+
+def complete_all(oracle: OptunaOracle, score: Callable[[Any], float], epochs: int = 0) -> list[dict[str, Any]]:
+    """Complete all trials there are, each scored by its values after so many reported epochs; returns the values."""
+    done = []
+    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        values = trial.hyperparameters.values
+        for epoch in range(1, epochs + 1):
+            oracle.report(trial.trial_id, epoch, {oracle.objective.name: score(values) * epoch / epochs})
+        oracle.update_trial(trial.trial_id, {oracle.objective.name: score(values)})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+        done.append(values)
+    return done
 
 
 class Function(OptunaTuner):
