@@ -24,13 +24,15 @@ import keras
 import keras_tuner
 import optuna
 
-from kerastuna.search.budget import Budget, Size
-from kerastuna.search.distributions import ParameterSpace, Values
-from kerastuna.search.errors import InfeasibleArchitecture
-from kerastuna.search.proposals import Proposer
-from kerastuna.search.samplers import pruner_for, sampler_for
-from kerastuna.search.study import open_storage, open_study
+from kerastuna.search.proposals.distributions import ParameterSpace, Values
+from kerastuna.search.proposals.proposer import Proposer
+from kerastuna.search.proposals.pruners import pruner_for
+from kerastuna.search.proposals.samplers import sampler_for
+from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.studies import open_study
 from kerastuna.spaces.convnet import ConvNet
+from kerastuna.spaces.errors import InfeasibleArchitecture
 
 BUDGET = Budget(15_000)
 

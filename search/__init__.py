@@ -4,8 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .budget import Budget, Size
-    from .data import Dataset, load_dataset, load_test
+    from .datasets.data import Dataset, load_dataset, load_test
     from .errors import (
         DataError,
         DeviceError,
@@ -17,10 +16,12 @@ if TYPE_CHECKING:
         SpaceError,
         StudyError,
     )
-    from .observer import SearchObserver
-    from .oracle import OptunaOracle
-    from .report import Figures, study_figures
-    from .tuner import OptunaTuner
+    from .report.study_report import study_figures
+    from .report.style import Figures
+    from .study.budget import Budget, Size
+    from .study.events import SearchObserver
+    from .tuning.oracle import OptunaOracle
+    from .tuning.tuner import OptunaTuner
 
 __all__ = [
     "Budget",
@@ -46,12 +47,13 @@ __all__ = [
 
 # The command answers --help and a wrong argument without importing any of this.
 _MODULES = {
-    "budget": ("Budget", "Size"),
-    "data": ("Dataset", "load_dataset", "load_test"),
-    "observer": ("SearchObserver",),
-    "oracle": ("OptunaOracle",),
-    "report": ("Figures", "study_figures"),
-    "tuner": ("OptunaTuner",),
+    "study.budget": ("Budget", "Size"),
+    "datasets.data": ("Dataset", "load_dataset", "load_test"),
+    "study.events": ("SearchObserver",),
+    "tuning.oracle": ("OptunaOracle",),
+    "report.study_report": ("study_figures",),
+    "report.style": ("Figures",),
+    "tuning.tuner": ("OptunaTuner",),
 }
 _LAZY = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,6 +1,5 @@
 """Code that a user names on the command line as `module:attribute`: found, imported and called with one-line errors."""
 
-import importlib
 import importlib.util
 import operator
 import os
@@ -10,9 +9,8 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
-from .errors import InputError
-from .redaction import redact
-from .text import shortened
+from ..spaces.errors import InputError
+from .messages import cause
 
 
 def find_module(module: str, what: str, error: type[InputError]) -> None:
@@ -52,31 +50,3 @@ def is_reference(spec: str) -> bool:
     """Whether `spec` has the form `module:attribute`."""
     module, colon, attribute = spec.partition(":")
     return bool(colon) and all(part.isidentifier() for part in f"{module}.{attribute}".split("."))
-
-
-def shown(text: str) -> str:
-    """`text` in quotes, without the password of a URL in it."""
-    return repr(redact(text))
-
-
-def cause(error: BaseException) -> str:
-    """An error in one short line, without the password of a URL in it."""
-    return _line(": ".join(filter(None, [type(error).__name__, str(error)])))
-
-
-def cause_in(trace: str) -> str:
-    """The error at the end of a trace as Python prints it, in one short line like `cause`.
-
-    The trace may have lost its beginning.
-    """
-    _, heading, end = trace.rpartition("Traceback (most recent call last):\n")
-    if not heading:
-        *_, end = trace.rpartition('\n  File "')
-    lines = end.splitlines()
-    frames = 0 if heading else 1
-    first = next((number for number, line in enumerate(lines) if number >= frames and not line.startswith("  ")), 0)
-    return _line(" ".join(lines[first:]))
-
-
-def _line(text: str) -> str:
-    return shortened(redact(text), 300)

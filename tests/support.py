@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
 KERASTUNA = Path(sys.executable).with_name("kerastuna")
 
 
@@ -23,6 +24,11 @@ def write_slice(path: Path, train: int = 600, test: int = 200) -> Path:
             y_test=mnist["y_test"][:test],
         )
     return path
+
+
+def script_environment(**variables: str) -> dict[str, str]:
+    """The environment for a test module that is run as a script: it finds what the tests share."""
+    return {**os.environ, "PYTHONPATH": str(TESTS), **variables}
 
 
 def run_kerastuna(folder: Path, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:

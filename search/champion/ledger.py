@@ -1,0 +1,59 @@
+"""The ledger of the test set: every opening is written down, and a second look has to be asked for."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import final
+
+import optuna
+
+from ...spaces.errors import InputError
+
+OPENINGS = "test_openings"
+"""User attribute of a study: its openings of the test set, in order."""
+
+
+@final
+@dataclass(frozen=True)
+class Opening:
+    """One opening of the test set, as it stands in the ledger.
+
+    Attributes:
+        opening: its number in this study, from 1.
+        time: UTC, ISO 8601.
+        study, trial, purpose: for which winner, and what for.
+    """
+
+    opening: int
+    time: str
+    study: str
+    trial: int
+    purpose: str
+
+
+def openings(study: optuna.Study) -> list[Opening]:
+    """Every opening of the test set for this study, in order."""
+    return [Opening(**entry) for entry in study.user_attrs.get(OPENINGS, [])]
+
+
+def refuse_second_opening(study: optuna.Study, trial: int, again: bool) -> None:
+    """Raises InputError when the test set was opened for this winner before, unless `again` is given."""
+    before = [opening for opening in openings(study) if opening.trial == trial]
+    if before and not again:
+        raise InputError(
+            f"the test set was opened for trial {trial} of study {study.study_name!r} before (opening "
+            f"{before[-1].opening}, {before[-1].time}): each further look makes its figure less honest; give --again "
+            "to look all the same"
+        )
+
+
+def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
+    """Write the opening down, before the test set is read: an interruption afterwards does not undo the look."""
+    opening = Opening(
+        opening=len(openings(study)) + 1,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        study=study.study_name,
+        trial=trial,
+        purpose=purpose,
+    )
+    study.set_user_attr(OPENINGS, [*study.user_attrs.get(OPENINGS, []), asdict(opening)])
+    return opening

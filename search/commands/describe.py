@@ -1,0 +1,64 @@
+"""What `kerastuna describe` shows: the layers and the exact cost of a reference network or of a trial."""
+
+from typing import Any
+
+from ...spaces.cost import Cost, cost
+from ...spaces.errors import InputError
+
+
+def reference_names() -> list[str]:
+    """The names of the reference networks, without importing Keras."""
+    from ...spaces.references import REFERENCES
+
+    return list(REFERENCES)
+
+
+def check_reference(name: str) -> None:
+    """Raises InputError, without importing Keras, when no reference network is called `name`."""
+    if name not in reference_names():
+        raise InputError(f"{name!r} is no reference network: choose one of {', '.join(reference_names())}")
+
+
+def reference_cost(name: str) -> tuple[str, Cost]:
+    """The summary and the cost of a reference network for MNIST's images; raises InputError for an unknown name."""
+    check_reference(name)
+    from ...spaces.convnet import ConvNet
+    from ...spaces.references import REFERENCES
+
+    return space_cost(ConvNet(), REFERENCES[name].values)
+
+
+def space_cost(space: Any, values: Any) -> tuple[str, Cost]:
+    """The summary and the cost of the network of a `SearchSpace` at `values`."""
+    import keras_tuner
+
+    hyperparameters = keras_tuner.HyperParameters()
+    space.declare_hyperparameters(hyperparameters)
+    hyperparameters.values = dict(values)
+    architecture = space.architecture(hyperparameters)
+    return architecture.summary, cost(architecture)
+
+
+def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
+    """Name, summary and cost of trial `number` of an Optuna study that `kerastuna search` made.
+
+    Raises InputError when there is no such trial, or its space has no closed form.
+    """
+    from ...spaces.space import SearchSpace
+    from ..study.attributes import HYPERPARAMETERS, IDENTITY
+    from .user_space import load_space
+
+    trials = study.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        raise InputError(f"--trial {number}: study {study.study_name!r} has trials 0 to {len(trials) - 1}")
+    identity = study.user_attrs.get(IDENTITY, {})
+    data = identity.get("data", {})
+    if "space" not in identity or "input_shape" not in data:
+        raise InputError(f"study {study.study_name!r} was not made by kerastuna search: its space is not known")
+    space = load_space(identity["space"], tuple(data["input_shape"]), data["classes"])
+    if not isinstance(space, SearchSpace):
+        raise InputError(f"space {identity['space']!r} has no closed form: only a SearchSpace can be described")
+    values = trials[number].user_attrs.get(HYPERPARAMETERS)
+    if values is None:
+        raise InputError(f"--trial {number} has not begun: it is waiting")
+    return (f"trial-{number:04d}", *space_cost(space, values))

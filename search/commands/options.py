@@ -1,0 +1,160 @@
+"""What a search is asked to do: the options of the command, checked, and the profiles that fill in the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from ...spaces.errors import InputError
+from ..errors import StudyError
+from ..study.budget import COST_NAMES, COSTS, Budget
+
+OBJECTIVE = "val_accuracy"
+
+
+DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
+
+
+RUNS_FOLDER = Path("mlruns")
+
+
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsga2", "qmc", "grid")
+
+
+PRUNERS = ("halving", "hyperband", "median", "none")
+
+
+@final
+@dataclass(frozen=True)
+class Profile:
+    """How thorough a search is.
+
+    Attributes:
+        images: training images; None for all. Validation is a tenth of the data set in every profile.
+        epochs: of a full trial.
+        trials: trained trials of the study in all.
+    """
+
+    name: str
+    images: int | None
+    epochs: int
+    trials: int
+
+
+PROFILES = {
+    "quick": Profile("quick", images=4000, epochs=5, trials=20),
+    "full": Profile("full", images=None, epochs=20, trials=100),
+}
+
+
+@final
+@dataclass(frozen=True)
+class SearchOptions:
+    """The options of `kerastuna search`; None where the profile decides.
+
+    Args:
+        space, data: see the README; `device`: "auto", "gpu" or "cpu".
+        budget: the most parameters, at least 1; `max_macs`: the most multiply-accumulates for one image; `max_ram`: the
+            most bytes of activations at the peak.
+        pareto: what a Pareto front is made of; `minimize`, `reach`: what is to be small, and the target to be reached.
+            None: the best validation accuracy.
+        profile: "auto", "quick" or "full".
+        images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
+        timeout: seconds, above 0, after which no epoch is begun.
+        study: its name; None for data-space-budget-profile.
+        storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
+        warm_start: whether the reference networks of the space are tried first.
+
+    Raises InputError for a value outside these bounds.
+    """
+
+    space: str = DEFAULT_SPACE
+    data: str = "mnist"
+    budget: int = 15000
+    max_macs: int | None = None
+    max_ram: int | None = None
+    pareto: Sequence[str] | None = None
+    minimize: str | None = None
+    reach: Mapping[str, float] | None = None
+    profile: str = "auto"
+    images: int | None = None
+    trials: int | None = None
+    epochs: int | None = None
+    timeout: float | None = None
+    device: str = "auto"
+    seed: int = 0
+    sampler: str = "tpe"
+    pruner: str | None = None
+    study: str | None = None
+    storage: str | None = None
+    tracking_uri: str | None = None
+    warm_start: bool = True
+    folder: Path = RUNS_FOLDER
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
+        allowed_values = {"profile": ("auto", *PROFILES), "sampler": SAMPLERS, "pruner": (None, *PRUNERS)}
+        for name, allowed in allowed_values.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
+        if self.study is not None and not self.study.strip():
+            raise StudyError("--study is empty: give a name, or leave it out")
+        self._check_goal()
+
+    def _check_goal(self) -> None:
+        if self.pareto is not None and (self.minimize is not None or self.reach is not None):
+            raise InputError("--pareto and --minimize exclude each other: give one of them")
+        if (self.minimize is None) != (self.reach is None):
+            raise InputError(f"--minimize and --reach belong together: --minimize params --reach {OBJECTIVE}=0.99")
+        if self.minimize is not None and self.minimize not in COST_NAMES:
+            raise InputError(f"--minimize {self.minimize}: choose one of {', '.join(COSTS)}")
+        if self.reach is not None and list(self.reach) != [OBJECTIVE]:
+            raise InputError(f"--reach {', '.join(self.reach)}: give {OBJECTIVE} and its target, such as 0.99")
+        if self.pareto is not None:
+            known = [COST_NAMES.get(part, part) for part in self.pareto]
+            if OBJECTIVE not in known or len(known) < 2 or len(set(known) & {OBJECTIVE, *COSTS}) < len(known):
+                raise InputError(
+                    f"--pareto {','.join(self.pareto)}: give {OBJECTIVE} and one or more of {', '.join(COSTS)}, each "
+                    "once"
+                )
+
+    @property
+    def limits(self) -> Budget:
+        """Every limit on a network."""
+        return Budget(self.budget, self.max_macs, self.max_ram)
+
+    def resolved(self, on_gpu: bool) -> Profile:
+        """The profile, with "auto" decided by the device, and with what was given in place of its numbers."""
+        name = self.profile if self.profile != "auto" else "full" if on_gpu else "quick"
+        given: dict[str, Any] = {"images": self.images, "epochs": self.epochs, "trials": self.trials}
+        return replace(PROFILES[name], **{key: value for key, value in given.items() if value is not None})
+
+    def request(self, profile: Profile) -> dict[str, Any]:
+        """The options that make the same study again, with what `profile` decided; JSON-able."""
+        goal = ("max_macs", "max_ram", "pareto", "minimize", "reach")
+        names = ("space", "data", "budget", "seed", "sampler", "pruner", *goal)
+        return {name: getattr(self, name) for name in names} | {
+            "profile": profile.name,
+            "images": profile.images,
+            "epochs": profile.epochs,
+            "trials": profile.trials,
+        }
+
+    def study_name(self, data: str, space: str, profile: str) -> str:
+        """The name given, or data-space-budget-profile, with the goal where it is not the accuracy alone."""
+        limits = [
+            str(self.budget),
+            *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
+        ]
+        goal = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
+        return self.study or "-".join([data, space, *limits, profile, *goal])
+
+    @property
+    def storage_location(self) -> str | Path:
+        """Where the study is kept."""
+        return self.storage or self.folder / "optuna.journal"

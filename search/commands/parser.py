@@ -1,0 +1,183 @@
+"""The arguments of the command `kerastuna`, and what it says of a wrong one."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ...spaces.errors import InputError
+from .options import DEFAULT_SPACE, PROFILES, PRUNERS, RUNS_FOLDER, SAMPLERS
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(InputError.exit_status)
+
+
+def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """The parser of the command; `functions` are what its subcommands call, by name."""
+    parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_search(_command(commands, "search", functions, "search until the study has its trials, or go on with it"))
+
+    confirm = _command(commands, "confirm", functions, "retrain the best on fresh seeds, open the test set once")
+    _add_study(confirm)
+    confirm.add_argument("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    confirm.add_argument("--tracking-uri", metavar="URI", help="of MLflow, as in search")
+    _add_confirmation(confirm)
+    _add_json(confirm)
+
+    export = _command(commands, "export", functions, "the champion in every format, each proven against Keras")
+    _add_study(export)
+    export.add_argument("--trial", type=int, metavar="N", help="a complete trial instead of the champion")
+    export.add_argument(
+        "--reference", metavar="NAME", help="a reference network instead, trained first: eip_1 to eip_5"
+    )
+    export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
+    export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
+    export.add_argument("--formats", metavar="A,B", help="keras, savedmodel, onnx, litert, litert_int8, c_array (all)")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to (export/STUDY)")
+    export.add_argument("--test", action="store_true", help="check on the test set too: an opening, written down")
+    _add_json(export)
+
+    trials = _command(commands, "trials", functions, "the leaderboard of a study, any time")
+    _add_study(trials)
+    trials.add_argument("--top", type=_positive, default=10, help="rows of the leaderboard (%(default)s)")
+    trials.add_argument("--all", action="store_true", help="every trial by number, refused ones included")
+    trials.add_argument("--trained", action="store_true", help="leave out what was refused untrained")
+    _add_json(trials)
+
+    studies = _command(commands, "studies", functions, "the studies there are")
+    _add_storage(studies)
+    studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    _add_json(studies)
+
+    describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
+    describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
+    describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
+    _add_study(describe)
+    _add_json(describe)
+
+    ui = _command(commands, "ui", functions, "MLflow's user interface, on this machine only")
+    ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
+    ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
+    _add_folder(ui)
+    return parser
+
+
+def _command(commands: Any, name: str, functions: Mapping[str, Command], text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command.set_defaults(command=functions[name])
+    return command
+
+
+def _add_search(search: argparse.ArgumentParser) -> None:
+    add = search.add_argument
+    add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
+    add(
+        "--data",
+        default="mnist",
+        help="mnist, another Keras image set, a path.npz, a folder of images, or module:attribute (%(default)s)",
+    )
+    add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
+    add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
+    add(
+        "--max-ram",
+        type=_amount(1024),
+        metavar="BYTES",
+        help="most bytes of activations at the peak (float32, an image), such as 64K, which is 65,536",
+    )
+    add("--pareto", type=_names, metavar="A,B", help="look for a front: val_accuracy and some of params, macs, ram")
+    add("--minimize", metavar="COST", help="look for the smallest network by params, macs or ram; with --reach")
+    add("--reach", type=_target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
+    add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")
+    add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
+    add("--epochs", type=int, metavar="N", help="epochs of a full trial")
+    add("--images", type=int, metavar="N", help="training images")
+    add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        default="tpe",
+        help="Optuna's; gp and cmaes need the extra samplers (%(default)s)",
+    )
+    add("--pruner", choices=PRUNERS, help="Optuna's: what stops a trial early (halving; with --reach, its distance)")
+    add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
+    add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
+    add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")
+    _add_confirmation(search)
+    add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
+    _add_storage(search)
+    _add_json(search)
+
+
+def _add_confirmation(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--top", type=_positive, metavar="K", help="trials to confirm (quick: 2, full: 3)")
+    add("--seeds", type=_positive, metavar="N", help="fresh seeds for each (quick: 2, full: 5)")
+    add("--again", action="store_true", help="open the test set for the same winner once more, which is written down")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _amount(kilo: int) -> Callable[[str], int]:
+    """Reads a number with K, M or G behind it, of which K is `kilo`."""
+
+    def amount(text: str) -> int:
+        power = " KMG".find(text[-1:].upper()) if text[-1:].isalpha() else 0
+        try:
+            value = float(text[:-1] if power else text) * kilo**power
+        except ValueError:
+            value = math.nan
+        if power < 0 or not value >= 1 or value != int(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, such as 3000000 or 3M")
+        return int(value)
+
+    return amount
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _target(text: str) -> dict[str, float]:
+    metric, _, value = text.partition("=")
+    try:
+        target = float(value)
+    except ValueError:
+        target = math.nan
+    if not math.isfinite(target):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form METRIC=VALUE, such as val_accuracy=0.99")
+    return {metric.strip(): target}
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--study", metavar="NAME", help="name of the study (the one with the latest trial)")
+    _add_storage(command)
+
+
+def _add_storage(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--storage", metavar="URL", help="of the study: a database or a journal file (mlruns/optuna.journal)"
+    )
+    _add_folder(command)
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--folder", type=Path, default=RUNS_FOLDER, help="where runs are kept (%(default)s)")
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="JSON on standard output, and nothing else there")

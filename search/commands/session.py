@@ -1,0 +1,214 @@
+"""A study opened for work: its data, space, device, oracle and records put together, and the search in it."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from ...spaces.errors import InputError, KerastunaError
+from ..datasets.data import Dataset, check_spec, load_dataset
+from ..display.progress import Progress
+from ..errors import SpaceError
+from ..messages import cause, shown
+from ..study.attributes import REQUEST
+from ..tracking.store import default_tracking_uri
+from ..tracking.tracker import Tracker
+from ..training.device import Device, check_device, prepare_environment, software, use_device
+from .options import OBJECTIVE, Profile, SearchOptions
+from .user_space import check_space, load_space, space_slug
+
+if TYPE_CHECKING:
+    import optuna
+
+    from ..tracking.recorder import TrackingObserver
+    from ..tuning.tuner import OptunaTuner
+
+MAX_FAILURES_IN_A_ROW = 10
+
+
+@final
+@dataclass(frozen=True)
+class Session:
+    """A study opened for work.
+
+    Attributes:
+        profile: as it was resolved.
+        device: that trains.
+        facts: what is recorded with every run: device, backend, versions, commit, data fingerprint.
+        tracking_uri: of MLflow, as it is used: it may hold a password.
+        began: on the clock of `time.monotonic`.
+    """
+
+    options: SearchOptions
+    profile: Profile
+    device: Device
+    dataset: Dataset
+    tuner: "OptunaTuner"
+    tracker: Tracker
+    recorder: "TrackingObserver"
+    facts: Mapping[str, str]
+    tracking_uri: str
+    began: float
+
+    @property
+    def study(self) -> "optuna.Study":
+        """Optuna's study, with every trial."""
+        return self.tuner.oracle.study
+
+    @property
+    def seconds(self) -> float:
+        """Since the session was opened."""
+        return round(time.monotonic() - self.began, 3)
+
+
+def check_options(options: SearchOptions) -> None:
+    """Refuse what cannot work, well within a second and without importing Keras; raises InputError."""
+    check_spec(options.data)
+    check_space(options.space)
+    check_device(options.device)
+
+
+def open_session(options: SearchOptions, progress: Progress) -> Session:
+    """Open or make the study that `options` describe; raises InputError for options that cannot work."""
+    began = time.monotonic()
+    check_options(options)
+    prepare_environment(options.device)
+    device = use_device(options.device)
+    _hush_libraries()
+    from ..tracking.recorder import TrackingObserver
+    from .observers import ProgressObserver
+
+    profile = options.resolved(device.kind == "gpu")
+    dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
+    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    slug = space_slug(options.space)
+    facts = _facts(device, dataset)
+    tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+    tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{slug}", progress)
+    recorder = TrackingObserver(tracker, facts)
+    name = options.study_name(dataset.name, slug, profile.name)
+    with _in_one_line(options.space, Exception, SystemExit):
+        tuner = _make_tuner(options, profile, dataset, space, name)
+    tuner.oracle.observers = (ProgressObserver(progress, profile.epochs, tuner.oracle.goal), recorder)
+    tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
+    why = f" ({device.note})" if device.note else ""
+    progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
+    recorder.start(tuner.oracle, _study_params(options, profile, dataset), OBJECTIVE)
+    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began)
+
+
+def request_of(study: "optuna.Study") -> dict[str, Any]:
+    """The options that `study` was made with; raises InputError when it was not made by `kerastuna search`."""
+    request = study.user_attrs.get(REQUEST)
+    if request is None:
+        raise InputError(f"study {study.study_name!r} was not made by kerastuna search, so its data are not known")
+    return request
+
+
+@contextlib.contextmanager
+def _in_one_line(space: str, *kinds: type[BaseException]) -> Iterator[None]:
+    """What the code of the user's `space` raises of these `kinds`, as a SpaceError."""
+    try:
+        yield
+    except KerastunaError:
+        raise
+    except kinds as error:
+        raise SpaceError(f"space {shown(space)} cannot be used ({cause(error)}): correct it") from error
+
+
+def _make_tuner(options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, name: str) -> "OptunaTuner":
+    import keras_tuner
+
+    from ..tuning.tuner import OptunaTuner
+
+    with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints that it reloads
+        return OptunaTuner(
+            space,
+            objective=None if options.pareto or options.reach else keras_tuner.Objective(OBJECTIVE, "max"),
+            pareto=options.pareto,
+            minimize=options.minimize,
+            reach=options.reach,
+            max_trials=profile.trials,
+            budget=options.limits,
+            sampler=options.sampler,
+            pruner=options.pruner,
+            storage=options.storage_location,
+            study_name=name,
+            seed=options.seed,
+            tracking_uri="",  # the session keeps its own records
+            identity={
+                "data": dataset.identity() | {"input_shape": dataset.input_shape, "classes": dataset.classes},
+                "epochs": profile.epochs,
+                "space": options.space,
+            },
+            max_consecutive_failed_trials=MAX_FAILURES_IN_A_ROW,
+            directory=options.folder / "trials",
+            project_name=name,
+        )
+
+
+def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: Progress) -> Tracker:
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Tracker(uri, f"kerastuna-{experiment}", artifact_root=folder / "artifacts", warn=progress.message)
+
+
+def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "space": options.space,
+        "data": dataset.name,
+        "budget": options.budget,
+        **{name: limit for name in ("max_macs", "max_ram") if (limit := getattr(options, name)) is not None},
+        **({} if options.pareto is None else {"pareto": ", ".join(options.pareto)}),
+        **({} if options.minimize is None else {"minimize": options.minimize}),
+        **({} if options.reach is None else {"reach": json.dumps(dict(options.reach))}),
+        "profile": profile.name,
+        "epochs": profile.epochs,
+        "images": len(dataset.x_train),
+        "validation_images": len(dataset.x_validation),
+        "sampler": options.sampler,
+        "pruner": options.pruner or "by the goal",
+        "seed": options.seed,
+    }
+
+
+def _facts(device: Device, dataset: Dataset) -> dict[str, str]:
+    return {
+        "device": device.name,
+        **software(),
+        "git_commit": git_commit() or "none",
+        "data_fingerprint": dataset.fingerprint,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the working folder, with "-dirty" for uncommitted changes; None outside a repository."""
+    try:
+        describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _hush_libraries() -> None:
+    """Keep the libraries' chatter off the terminal; what Kerastuna does not expect still warns."""
+    for name in ("absl", "tensorflow"):  # TensorFlow warns of each model's first epoch as of retracing
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
+    # Of a study that was deleted; its weights stay where those of the new one will be.
+    warnings.filterwarnings("ignore", message=".* holds trials of another tuner", category=UserWarning)
+    hush_optuna()
+
+
+def hush_optuna() -> None:
+    """Optuna tells of every trial on standard error unless it is told not to."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

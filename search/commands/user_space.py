@@ -1,0 +1,62 @@
+"""The search space that a user names."""
+
+import inspect
+from typing import Any
+
+from ..errors import SpaceError
+from ..messages import cause, shown
+from ..user_code import find_module, import_attribute, is_reference
+
+
+def check_space(spec: str) -> None:
+    """Refuse, without importing Keras, a space that cannot be had; raises SpaceError."""
+    if not is_reference(spec):
+        raise SpaceError(f"space {shown(spec)} is not of the form module:attribute, such as my_space:MySpace")
+    module = spec.partition(":")[0]
+    if module != "kerastuna" and not module.startswith("kerastuna."):  # finding a submodule imports its packages
+        find_module(module, f"space {shown(spec)}", SpaceError)
+
+
+def space_slug(spec: str) -> str:
+    """A short name for the space: its attribute in lower case."""
+    return spec.rpartition(":")[2].rpartition(".")[2].lower()
+
+
+def load_space(spec: str, input_shape: tuple[int, int, int], classes: int) -> Any:
+    """The `HyperModel` or build function that `spec` names.
+
+    A class is made with `input_shape` (height, width, channels) and `classes`, where its constructor takes them. Raises
+    SpaceError when it cannot be imported or made, or is neither.
+    """
+    check_space(spec)
+    module, _, attribute = spec.partition(":")
+    what = f"space {shown(spec)}"
+    space = import_attribute(module, attribute, what, SpaceError)
+    import keras_tuner
+
+    if isinstance(space, type):
+        if not issubclass(space, keras_tuner.HyperModel):
+            raise SpaceError(
+                f"{what} is the class {space.__name__}: give a keras_tuner.HyperModel, or a build function"
+            )
+        offered = {"input_shape": input_shape, "classes": classes}
+        parameters = inspect.signature(space).parameters
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        try:
+            made = space(**{key: value for key, value in offered.items() if takes_any or key in parameters})
+        except Exception as error:
+            raise SpaceError(
+                f"{what} cannot be made for images {input_shape} of {classes} classes ({cause(error)})"
+            ) from error
+        return _with_build(made, what)
+    if isinstance(space, keras_tuner.HyperModel) or callable(space):
+        return _with_build(space, what)
+    raise SpaceError(f"{what} is of type {type(space).__name__}: give a keras_tuner.HyperModel, or a build function")
+
+
+def _with_build(space: Any, what: str) -> Any:
+    import keras_tuner
+
+    if isinstance(space, keras_tuner.HyperModel) and type(space).build is keras_tuner.HyperModel.build:
+        raise SpaceError(f"{what} has no build(hp): give {type(space).__name__} one that returns a compiled model")
+    return space

@@ -1,0 +1,303 @@
+"""What a search shows while it runs: a live display on a terminal, plain lines elsewhere.
+
+Events arrive as plain values and update one immutable `State`; what is shown is a function of that state and the time.
+Trials are trained one after another: the display follows one running trial.
+"""
+
+import math
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Literal, Self, TextIO, final
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .progress_state import (
+    RunningTrial,
+    State,
+    about,
+    best_so_far,
+    ended_line,
+    estimate_line,
+    printable,
+    rejection_counts,
+    score,
+    started_line,
+    trial_line,
+    words,
+)
+
+Direction = Literal["min", "max"]
+
+
+Clock = Callable[[], float]
+
+
+# A log must show that a search is alive even where nearly every proposal is rejected.
+REJECTIONS_PER_LINE = 500
+
+
+BAR_WIDTH = 16
+
+
+class Progress(ABC):
+    """Follows a search by its events; a context manager around them, which ends a search that did not end.
+
+    Args:
+        objective: name of the metric that is optimised, for example `val_accuracy`.
+        direction: whether the objective is to be large ("max") or small ("min").
+        clock: the time in seconds, from any origin.
+    """
+
+    def __init__(self, objective: str, direction: Direction, *, clock: Clock = time.monotonic) -> None:
+        self._direction = direction
+        self._clock = clock
+        self._state = State(printable(objective))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._state.study and self._state.ended is None:
+            self.search_ended()
+
+    @abstractmethod
+    def message(self, text: str) -> None:
+        """Show lines that stay visible."""
+
+    @abstractmethod
+    def _log(self, line: str) -> None:
+        """Take a line on what just changed, which a live display shows anyway."""
+
+    def search_started(
+        self,
+        *,
+        study: str,
+        profile: str,
+        trials_done: int,
+        trials_total: int,
+        epochs: int,
+        best: float | None = None,
+        best_rank: Sequence[float] | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        """A study starts or goes on, `trials_done` of `trials_total` trained; `deadline` is in seconds from now."""
+        now = self._clock()
+        self._state = State(
+            self._state.objective,
+            study=printable(study),
+            profile=printable(profile),
+            trials_done=trials_done,
+            trials_total=trials_total,
+            epochs=epochs,
+            best=best,
+            best_rank=best_rank,
+            paced=now,
+            started=now,
+            deadline=math.inf if deadline is None else now + deadline,
+        )
+        self._log(started_line(self._state))
+
+    def rejected(self, *, number: int, reason: str, summary: str) -> None:
+        """A proposal will not be trained; it is counted by its reason: over_budget, infeasible or duplicate."""
+        counts = self._state.rejections
+        self._state = replace(self._state, rejections={**counts, reason: counts.get(reason, 0) + 1})
+        if sum(self._state.new_rejections.values()) >= REJECTIONS_PER_LINE:
+            self._log_rejections()
+
+    def trial_started(self, *, number: int, summary: str) -> None:
+        """A trial begins to train."""
+        self._log_rejections()
+        running = RunningTrial(number, printable(summary), epochs=self._state.epochs)
+        self._state = replace(self._state, running=running)
+
+    def epoch_ended(
+        self, *, number: int, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
+    ) -> None:
+        """Epoch `epoch` of `epochs`, counted from 1, ended with these metrics after `seconds`."""
+        now = self._clock()
+        running = self._state.running or RunningTrial(number)
+        running = replace(
+            running,
+            epoch=epoch,
+            epochs=epochs,
+            epoch_seconds=running.epoch_seconds + seconds,
+            metrics={printable(name): value for name, value in metrics.items()},
+        )
+        pace = self._state.pace.with_epoch(epoch, seconds)
+        self._state = replace(self._state, running=running, pace=pace, paced=now)
+        if pace.first_epochs + pace.later_epochs == 1:
+            self.message(estimate_line(self._state, seconds, now))
+
+    def trial_ended(
+        self,
+        *,
+        number: int,
+        state: str,
+        reason: str | None = None,
+        value: float | None = None,
+        seconds: float,
+        rank: Sequence[float] | None = None,
+        note: str = "",
+    ) -> None:
+        """A trial ended COMPLETE, PRUNED (stopped early) or FAIL, which is not done, `seconds` after its start.
+
+        `rank` tells how good it is, the smaller the better, where that is not its value alone; `note` is shown with the
+        value, or in its place where there is none.
+        """
+        now = self._clock()
+        trial = self._state.running or RunningTrial(number)
+        after = replace(self._state, running=None, paced=now)
+        if state == "FAIL":
+            after = replace(after, failed=after.failed + 1)
+            outcome = f"failed ({words(reason or 'error')})"
+        else:
+            pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
+            after = replace(after, trials_done=after.trials_done + 1, pace=pace)
+            told = f"{after.objective} {score(value)}"
+            outcome = note if note and value is None else ", ".join(filter(None, (told, note)))
+            if state == "PRUNED":
+                after = replace(after, stopped_early=after.stopped_early + 1)
+                outcome = f"stopped early, {outcome}"
+            elif value is not None and self._improves(value, rank):
+                after = replace(after, best=value, best_trial=number, best_rank=rank, best_note=note)
+        self._state = after
+        self._log(trial_line(after, trial, outcome, seconds, now))
+
+    def search_ended(self) -> None:
+        """The search is over, in whatever way."""
+        now = self._clock()
+        self._log_rejections()
+        self._state = replace(self._state, running=None, ended=now)
+        self._log(ended_line(self._state, now))
+
+    def _improves(self, value: float, rank: Sequence[float] | None) -> bool:
+        best, best_rank = self._state.best, self._state.best_rank
+        if rank is not None and best_rank is not None:
+            return tuple(rank) < tuple(best_rank)
+        if math.isnan(value) or best is None:
+            return not math.isnan(value)
+        return value > best if self._direction == "max" else value < best
+
+    def _log_rejections(self) -> None:
+        new = {reason: count for reason, count in self._state.new_rejections.items() if count}
+        if new:
+            self._log(f"skipped without training: {rejection_counts(new)}")
+        self._state = replace(self._state, logged_rejections=self._state.rejections)
+
+
+@final
+class PlainProgress(Progress):
+    """Lines without control characters: one for each trial that ended, none for its epochs."""
+
+    def __init__(self, objective: str, direction: Direction, *, file: TextIO, clock: Clock = time.monotonic) -> None:
+        super().__init__(objective, direction, clock=clock)
+        self._file = file
+
+    def message(self, text: str) -> None:
+        for line in text.splitlines():
+            self._log(printable(line))
+
+    def _log(self, line: str) -> None:
+        print(line, file=self._file, flush=True)
+
+
+@final
+class RichProgress(Progress):
+    """A display that is redrawn in place on a terminal; a rich renderable of what it shows at the moment."""
+
+    def __init__(
+        self, objective: str, direction: Direction, *, console: Console | None = None, clock: Clock = time.monotonic
+    ) -> None:
+        super().__init__(objective, direction, clock=clock)
+        self._console = console or Console(stderr=True)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        # Only writers to the terminal are led around the display: what goes to a file or a pipe stays there.
+        self._live = Live(
+            self, console=self._console, redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stderr.isatty()
+        )
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # A terminal echoes ^C behind the last line; if that wrapped, the next redraw would start a line too low.
+        narrower = options.update_width(max(1, options.max_width - len("^C")))
+        if self._state.study:
+            yield from console.render(_display(self._state, self._clock()), narrower)
+
+    def search_ended(self) -> None:
+        """The search is over: its last state stays visible, and the display is free for the next."""
+        super().search_ended()
+        self._console.print(self)
+        self._state = State(self._state.objective)
+
+    def message(self, text: str) -> None:
+        for line in text.splitlines():
+            self._console.print(Text(printable(line)))
+
+    def _log(self, line: str) -> None:
+        pass  # the display shows it
+
+
+def make_progress(
+    *, objective: str, direction: Direction, file: TextIO | None = None, force_plain: bool = False
+) -> Progress:
+    """The live display where `file` (standard error by default) is a capable terminal, plain lines elsewhere."""
+    stream: TextIO = file or sys.stderr
+    # Asked first, because rich takes FORCE_COLOR for a terminal and would write control characters to a file.
+    if not force_plain and stream.isatty():
+        console = Console(file=stream)
+        if console.is_interactive and not console.is_dumb_terminal:
+            return RichProgress(objective, direction, console=console)
+    return PlainProgress(objective, direction, file=stream)
+
+
+def _display(state: State, now: float) -> RenderableType:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold", no_wrap=True)
+    rows.add_column(overflow="fold")
+    rows.add_row("study", Text(f"{state.study}  {state.profile} profile"))
+    trials = f"{state.trials_done}/{state.trials_total}  {state.stopped_early} stopped early, {state.failed} failed"
+    rows.add_row("trials", _bar(state.trials_done, state.trials_total, trials))
+    if trial := state.running:
+        rows.add_row(f"trial {trial.number}", Text(trial.summary))
+        first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
+        metrics = "  ".join(f"{name} {score(value)}" for name, value in {**first, **trial.metrics}.items())
+        rows.add_row("epoch", _bar(trial.epoch, trial.epochs, f"{trial.epoch}/{trial.epochs}  {metrics}"))
+    rows.add_row("best", Text("none yet" if state.best is None else f"{state.objective} {best_so_far(state)}"))
+    rows.add_row("skipped", Text(rejection_counts(state.rejections)))
+    end = now if state.ended is None else state.ended
+    times = f"{timedelta(seconds=int(end - state.started))} elapsed"
+    if state.ended is None:
+        left = state.seconds_left(now)
+        times += ", time left not known yet" if left is None else f", about {about(left)} left"
+    rows.add_row("time", Text(times))
+    return rows
+
+
+def _bar(done: int, total: int, text: str) -> RenderableType:
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=BAR_WIDTH)
+    row.add_column(overflow="fold")
+    row.add_row(ProgressBar(total=max(1, total), completed=done, width=BAR_WIDTH), Text(text))
+    return row

@@ -1,0 +1,159 @@
+"""What a search says at its end: the leaderboard, the champion, what was refused, and what to do next; or JSON."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from optuna.trial import FrozenTrial, TrialState
+
+from ..commands.options import RUNS_FOLDER
+from ..commands.session import Session
+from ..messages import cause_in, redact
+from ..study.attributes import REASON, RETRIED_REASONS, is_trained
+from ..study.goal import BestMetric, ParetoFront
+from ..study.records import counts, trial_record
+from ..tracking.ui import ui_path
+from .progress_state import about
+from .tables import console, leaderboard_table
+
+Champion = Mapping[str, Any]
+
+
+def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
+    """By the contract of `kerastuna search --json`."""
+    trials = session.study.get_trials(deepcopy=False)
+    goal = session.tuner.oracle.goal
+    results = goal.results(trials)
+    best = trial_record(results[0]) if results else None
+    return {
+        "study": session.study.study_name,
+        "profile": session.profile.name,
+        "trials": counts(trials),
+        "best": best
+        and {
+            "trial": best["number"],
+            "value": best["value"],
+            "params": best["params"],
+            "hyperparameters": best["hyperparameters"],
+        },
+        **({"front": [trial.number for trial in results]} if isinstance(goal, ParetoFront) else {}),
+        "champion": champion and champion_json(champion),
+        "mlflow": {"tracking_uri": redact(session.tracker.tracking_uri), "run_id": session.tracker.run_id},
+        "seconds": session.seconds,
+    }
+
+
+def champion_json(champion: Champion) -> dict[str, Any]:
+    """The champion by the contract of `kerastuna search --json`."""
+    test = champion["test"]
+    return {
+        "trial": champion["trial"],
+        "params": champion["params"],
+        "validation": {key: champion["validation"][key] for key in ("mean", "std", "n")},
+        "test": test and {key: test[key] for key in ("mean", "std", "min", "max", "n", "opening")},
+        "model": champion["mlflow"]["model"],
+    }
+
+
+def failures(trials: Sequence[FrozenTrial]) -> str:
+    """Where trials failed and none was trained: how many, and of what the last one; otherwise nothing.
+
+    Those that were interrupted or ran out of time do not count.
+    """
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL and trial.user_attrs.get("message")]
+    failed = [trial for trial in failed if trial.user_attrs.get(REASON) not in RETRIED_REASONS]
+    if not failed or any(map(is_trained, trials)):
+        return ""
+    told = f"trial {failed[-1].number} failed" if len(failed) == 1 else f"{len(failed)} trials failed, none was trained"
+    return f"{told}; the last error: {cause_in(failed[-1].user_attrs['message'])}"
+
+
+def counts_line(trials: Sequence[FrozenTrial]) -> str:
+    """How the trials of a study ended, in one line."""
+    number = counts(trials)
+    refused = ", ".join(
+        f"{number[reason]} {words}"
+        for reason, words in (("over_budget", "over budget"), ("infeasible", "infeasible"), ("duplicate", "duplicate"))
+        if number[reason]
+    )
+    return (
+        f"{number['complete']} complete, {number['pruned']} stopped early, {number['failed']} failed; "
+        f"refused untrained: {refused or 'none'}"
+    )
+
+
+def champion_lines(champion: Champion) -> list[str]:
+    """The champion in a few lines: what it is, what it reached and how honest the figures are."""
+    validation, test = champion["validation"], champion["test"]
+    size = "" if champion["params"] is None else f", {champion['params']:,} parameters"
+    lines = [
+        f"champion: trial {champion['trial']}{size}  {champion['summary']}",
+        f"  validation {_mean(validation)} over {validation['n']} fresh seeds; in the search "
+        f"{_percent(champion['search_value'])}, {100 * champion['winners_curse']:+.2f} points",
+    ]
+    if test is None:
+        lines.append("  test: the data set has no test part")
+    else:
+        lines.append(
+            f"  test {_mean(test)} ({_percent(test['min'])} to {_percent(test['max'])}) over {test['n']} models "
+            f"trained on {champion['train_images_final']:,} images, validation included; opening {test['opening']} of "
+            f"the test set; the standard error of its {test['images']:,} images is {_points(test['standard_error'])}"
+        )
+    lines.append(f"  model {champion['mlflow']['model']}, file {champion['model_path']}")
+    return lines
+
+
+def print_summary(session: Session, champion: Champion | None, program: str, file: TextIO) -> None:
+    """The end of a search, for people."""
+    out = console(file)
+    trials = session.study.get_trials(deepcopy=False)
+    profile, study, goal = session.profile, session.study.study_name, session.tuner.oracle.goal
+    out.print()
+    out.print(leaderboard_table(trials, goal, budget=session.options.limits))
+    out.print()
+    out.print(f"{counts_line(trials)}; this call took {about(session.seconds)}", markup=False, soft_wrap=True)
+    for line in champion_lines(champion) if champion else ():
+        out.print(line, markup=False, soft_wrap=True)
+    images = f"{len(session.dataset.x_train):,} training images"
+    out.print(
+        f"every figure: profile {profile.name}, {images}, {profile.epochs} epochs; the table shows one seed, on the "
+        "validation images, at the last epoch",
+        markup=False,
+        soft_wrap=True,
+    )
+    options = session.options
+    if options.storage is not None:
+        study += f" --storage {redact(str(options.storage))}"
+    elif options.folder != RUNS_FOLDER:
+        study += f" --folder {options.folder}"
+    path = ui_path(session.tracker.study_run)
+    more = [
+        ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{path}"),
+        (f"{program} trials --study {study}", "this table again, also while a search runs"),
+        (f"{program} describe --study {study} --trial N", "the layers of a trial"),
+    ]
+    if isinstance(goal, ParetoFront):
+        more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
+    elif champion is None and goal.results(trials):
+        more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
+    elif champion is not None:
+        more.append(("make export", "the champion in every format, each proven to give the same answers"))
+    if profile.name == "quick" and isinstance(goal, BestMetric):
+        more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
+    out.print("\nnext:", markup=False)
+    width = max(len(command) for command, _ in more)
+    for command, text in more:
+        out.print(f"  {command:<{width}}   {text}", markup=False, soft_wrap=True)
+
+
+def _mean(figures: Mapping[str, Any]) -> str:
+    """The mean, with the standard deviation of the sample where there is one."""
+    deviation = f" +- {_points(figures['std'])}" if figures["n"] > 1 else ""
+    return _percent(figures["mean"]) + deviation
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.2f}"

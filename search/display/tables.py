@@ -1,0 +1,190 @@
+"""Tables for people: the leaderboard of a study, what there is, and the layers of a network."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...spaces.cost import Cost
+from ..messages import shortened
+from ..study.budget import COSTS, Budget
+from ..study.goal import Goal, ParetoFront, SmallestNetwork, score_of
+from ..study.records import full_record
+
+MOST_LETTERS = 300
+"""Of a network, where it has no summary and its hyperparameters are shown."""
+
+
+COLUMNS = {"params": "params", "macs": "MACs", "ram": "RAM"}
+
+
+MARKS = {"reached": "reaches"}
+"""Of the marks that a goal sets, those that a table shows."""
+
+
+def console(file: TextIO) -> Console:
+    """A console that does not fold the lines of a file or a pipe."""
+    return Console(file=file, width=None if file.isatty() else 140, highlight=False)
+
+
+def leaderboard_table(
+    trials: Iterable[FrozenTrial], goal: Goal, limit: int = 10, *, budget: Budget | None = None
+) -> Table:
+    """The best `limit` of the trials that are worth a look by the study's goal, best first.
+
+    The activations at the peak are shown where they are optimised, or limited by `budget`.
+    """
+    board = goal.leaderboard(trials)
+    results = {trial.number for trial in goal.results(board)}
+    costs = [name for name in COSTS if name != "ram" or name in _counted(goal, budget)]
+    table = _table(_title(board, goal, limit))
+    marks = _marks(goal)
+    lengths = ["seconds"] if marks else ["epochs", "seconds"]
+    _add_columns(table, "trial", goal.metric.name, *marks, *costs, *lengths, "network")
+    for trial in board[:limit]:
+        record = full_record(trial)
+        network = " ".join(
+            part for part in (record["summary"], f"({record['name']})" if record["name"] else "") if part
+        )
+        table.add_row(
+            str(record["number"]),
+            _number(record["value"], ".4f"),
+            *("yes" if record["number"] in results else "no" for _ in marks),
+            *(_number(record[name], ",") for name in costs),
+            *(_number(record[name], ",.0f") for name in lengths),
+            Text(network or _values(record["hyperparameters"])),
+        )
+    return table
+
+
+def _counted(goal: Goal, budget: Budget | None) -> set[str]:
+    return {*goal.costs, *(budget.limits if budget else ())}
+
+
+def _marks(goal: Goal) -> list[str]:
+    return [MARKS[goal.mark]] if goal.mark in MARKS else []
+
+
+def _add_columns(table: Table, *names: str) -> None:
+    """Columns of which those of texts alone are folded where there is little room: half a number is another number."""
+    folded = {"reason": len("stopped_early"), "network": 9}
+    for name in names:
+        table.add_column(
+            COLUMNS.get(name, name),
+            justify="left" if name in (*folded, "state", *MARKS.values()) else "right",
+            overflow="fold" if name in folded else "ellipsis",
+            no_wrap=name not in folded,
+            min_width=folded.get(name),
+        )
+
+
+def _title(board: Sequence[FrozenTrial], goal: Goal, limit: int) -> str:
+    shown = min(limit, len(board))
+    match goal:
+        case ParetoFront(parts=parts):
+            return f"{shown} of {len(board)} trials on the front of {', '.join(part.name for part in parts)}"
+        case SmallestNetwork(metric=metric, cost=cost, target=target):
+            reached = sum(goal.is_met(score_of(trial)) for trial in board)
+            verb = "reaches" if reached == 1 else "reach"
+            order = f"least {COLUMNS[cost]} first" if reached else "the closest first"
+            return f"{shown} of {len(board)} complete trials; {reached} {verb} {metric.name} {target:g}, {order}"
+        case _:
+            return f"best {shown} of {len(board)} complete trials"
+
+
+def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str], goal: Goal) -> Table:
+    """Every trial, by number, with how it ended, and its parameters, or the cost that the study optimises instead."""
+    costs = goal.costs[:1] if goal.costs and "params" not in goal.costs else ("params",)
+    table = _table(f"{len(records)} trials")
+    _add_columns(table, "trial", "state", "reason", goal.metric.name, *costs, "epochs", "seconds", "network")
+    for record, summary in zip(records, summaries, strict=True):
+        table.add_row(
+            str(record["number"]),
+            str(record["state"]),
+            _reason(record),
+            _number(record["value"], ".4f"),
+            *(_number(record[name], ",") for name in costs),
+            str(record["epochs"]),
+            _number(record["seconds"], ".0f"),
+            Text(summary or _values(record["hyperparameters"])),
+        )
+    return table
+
+
+def layer_table(name: str, cost: Cost) -> Table:
+    """The layers of a network with their shapes and costs; totals in the last row."""
+    table = _table(name)
+    for column in ("layer", "output shape", "params", "MACs", "receptive field"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer in cost.layers:
+        table.add_row(
+            layer.name,
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.params:,}",
+            f"{layer.macs:,}",
+            str(layer.receptive_field),
+            end_section=layer is cost.layers[-1],
+        )
+    table.add_row("total", "", f"{cost.params:,}", f"{cost.macs:,}", "")
+    return table
+
+
+def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
+    """The studies of a storage."""
+    table = _table(f"{len(rows)} studies")
+    for column in ("study", "trained", "refused", "failed", "best", "last trial"):
+        table.add_column(column, justify="left" if column in ("study", "last trial") else "right", overflow="fold")
+    for row in rows:
+        table.add_row(
+            Text(str(row["name"])),
+            str(row["trained"]),
+            str(row["refused"]),
+            str(row["failed"]),
+            _number(row["best"], "," if isinstance(row["best"], int) else ".4f"),
+            str(row["last_trial"] or ""),
+        )
+    return table
+
+
+def export_table(manifest: Mapping[str, Any], out: str) -> Table:
+    """What an export wrote and what its check found, format by format."""
+    table = _table(f"{out}: checked against Keras")
+    for column in ("format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"):
+        table.add_column(column, justify="left" if column in ("format", "passed") else "right")
+    for name, result in manifest["formats"].items():
+        figures = result.get("test") or result.get("validation") or {}
+        table.add_row(
+            name,
+            _number(result["bytes"], ","),
+            {True: "yes", False: "NO", None: "not checked"}[result["passed"]],
+            _number(figures.get("agreement"), ".2%"),
+            _number(figures.get("largest_difference"), ".1e"),
+            _number(figures.get("accuracy"), ".4f"),
+            _number(result.get("milliseconds_per_image"), ".3f"),
+            _number(result.get("arena_bytes"), ","),
+        )
+    for name, why in manifest["skipped"].items():
+        table.add_row(name, "", f"left out: {why}", "", "", "", "", "")
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
+def _number(value: object, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _reason(record: Mapping[str, Any]) -> str:
+    limits = record["limits"] or ()
+    return " ".join([*filter(None, [record["reason"]]), *([f"({', '.join(limits)})"] if limits else [])])
+
+
+def _values(hyperparameters: object) -> str:
+    """In one line, as much of it as a table can bear; all of it is in the JSON."""
+    pairs = dict(hyperparameters).items()  # type: ignore[call-overload]
+    return shortened(", ".join(f"{shortened(str(key))}={shortened(str(value))}" for key, value in pairs), MOST_LETTERS)

@@ -1,0 +1,149 @@
+"""A model file as a C array with its header, and what a C compiler makes of it."""
+
+from ...spaces.errors import KerastunaError
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+import numpy as np
+import re
+import shutil
+import subprocess
+import tempfile
+
+_HEADER = """\
+/* {name}: an int8 LiteRT model for TensorFlow Lite Micro.
+ *
+ * Input: int8 (1, {dimensions}); pixel = round(x / INPUT_SCALE) + INPUT_ZERO_POINT, limited to -128..127, where x is
+ * the image as float32 ({preprocessing}).
+ * Output: int8 (1, {classes}); probability = OUTPUT_SCALE * (value - OUTPUT_ZERO_POINT).
+ */
+#ifndef {macro}_H
+#define {macro}_H
+
+#define {macro}_LENGTH {length}
+#define {macro}_INPUT_HEIGHT {height}
+#define {macro}_INPUT_WIDTH {width}
+#define {macro}_INPUT_CHANNELS {channels}
+#define {macro}_INPUT_SCALE {input_scale}
+#define {macro}_INPUT_ZERO_POINT ({input_zero_point})
+#define {macro}_CLASSES {classes}
+#define {macro}_OUTPUT_SCALE {output_scale}
+#define {macro}_OUTPUT_ZERO_POINT ({output_zero_point})
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* Aligned to 16 bytes, as the interpreter reads it in place. */
+extern const unsigned char {symbol}[{macro}_LENGTH];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+_SOURCE = """\
+#include "{header}"
+
+#ifndef __cplusplus
+#include <stdalign.h>
+#endif
+
+alignas(16) const unsigned char {symbol}[{macro}_LENGTH] = {{
+{rows}
+}};
+"""
+
+
+_PRINTER = """\
+#include <stdint.h>
+#include <stdio.h>
+
+#include "{header}"
+
+int main(void) {{
+    if ((uintptr_t){symbol} % 16 != 0) return 2;
+    return fwrite({symbol}, 1, sizeof {symbol}, stdout) == {macro}_LENGTH ? 0 : 1;
+}}
+"""
+
+
+def c_symbol(name: str) -> str:
+    """The C identifier of the array of a model called `name`; its macros have it in capitals."""
+    return "model_" + re.sub(r"[^a-z0-9]", "_", name.lower())
+
+
+def write_c_array(
+    model: Path,
+    source: Path,
+    *,
+    name: str,
+    shape: Sequence[int],
+    classes: int,
+    preprocessing: str,
+    quantization: Mapping[str, Any],
+) -> None:
+    """Write the bytes of the file `model` to the C file `source`, and a header of the same name beside it.
+
+    Args:
+        name: of the model; the array is called `c_symbol(name)`.
+        shape: (height, width, channels) of the input.
+        quantization: {"input", "output"}, each {"scale", "zero_point"}.
+    """
+    data = model.read_bytes()
+    symbol, header = c_symbol(name), source.with_suffix(".h")
+    height, width, channels = shape
+    header.write_text(
+        _HEADER.format(
+            name=_comment(name),
+            preprocessing=_comment(preprocessing),
+            dimensions=", ".join(map(str, shape)),
+            macro=symbol.upper(),
+            symbol=symbol,
+            length=len(data),
+            height=height,
+            width=width,
+            channels=channels,
+            classes=classes,
+            **{f"{end}_scale": f"{np.float32(quantization[end]['scale'])!s}f" for end in ("input", "output")},
+            **{f"{end}_zero_point": quantization[end]["zero_point"] for end in ("input", "output")},
+        ),
+        encoding="utf-8",
+    )
+    rows = "\n".join(
+        "    " + " ".join(f"0x{byte:02x}," for byte in data[start : start + 16]) for start in range(0, len(data), 16)
+    )
+    source.write_text(_SOURCE.format(header=header.name, symbol=symbol, macro=symbol.upper(), rows=rows))
+
+
+def compiled_bytes(source: Path, name: str) -> bytes | None:
+    """What the array in `source` holds once the C compiler `cc` has compiled it; None where there is no compiler.
+
+    Raises KerastunaError when it does not compile, or is not aligned.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    symbol = c_symbol(name)
+    with tempfile.TemporaryDirectory() as folder:
+        printer, program = Path(folder, "printer.c"), Path(folder, "printer")
+        header = source.with_suffix(".h").name
+        printer.write_text(_PRINTER.format(header=header, symbol=symbol, macro=symbol.upper()))
+        command = [compiler, "-std=c11", "-I", source.parent, printer, source, "-o", program]
+        compiled = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        if compiled.returncode:
+            first = (compiled.stderr.strip().splitlines() or ["without a word"])[0]
+            raise KerastunaError(f"{source.name} does not compile ({first[:200]})")
+        ran = subprocess.run([program], capture_output=True, stdin=subprocess.DEVNULL)
+        if ran.returncode:
+            raise KerastunaError(f"the array in {source.name} is not aligned to 16 bytes")
+        return ran.stdout
+
+
+def _comment(text: str) -> str:
+    """`text` as it can stand on one line of a C comment."""
+    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")

@@ -1,0 +1,120 @@
+"""Writes a trained model in every format that its users need, and proves that each gives the same answers.
+
+Both happen in a folder beside the one that was asked for, which takes its place at the end.
+"""
+
+from ...spaces.errors import InputError
+from ...spaces.errors import KerastunaError
+from ..messages import cause
+from .files import write_files
+from .folder import _check_folder
+from .folder import _keep_other_files
+from .folder import _replace
+from .formats import ExportSource
+from .formats import FORMATS as _FORMATS
+from .formats import missing_packages
+from .manifest import _description
+from .manifest import _write_manifest
+from .parity import summary
+from .parity import verify
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+import shutil
+
+FORMATS = tuple(_FORMATS)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse formats that there are not; raises InputError."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        given = f"format {unknown[0]!r} is unknown" if unknown else "no format is given"
+        raise InputError(f"{given}: choose among {', '.join(FORMATS)}")
+
+
+def export(
+    source: ExportSource,
+    out: Path,
+    formats: Sequence[str] | None,
+    *,
+    progress: Callable[[str], None],
+    finish: Callable[[Path, Mapping[str, Any]], None] | None = None,
+) -> Mapping[str, Any]:
+    """Write `source` to the folder `out` in `formats`, check each, and return the manifest, which is there as well.
+
+    An earlier export in `out` is replaced at the end, in one step, and stays as it was when anything goes wrong before.
+    Other files in its folder are kept. A format that needs a package which is not installed is left out.
+
+    Args:
+        formats: of `FORMATS`; None for all. The C array brings the int8 file that it is made of.
+        progress: is told what happens, in lines.
+        finish: is called with the folder, before it takes its place, and the manifest; adds files such as a model card.
+
+    Returns the manifest: {"name", "created", "passed", "lineage", "labels", "preprocessing", "input", "output",
+    "calibration", "timing", "arena", "machine", "versions", "skipped" {format: why}, "formats" {format: what
+    `write_files` and `verify` return}}. "passed": no format failed, and none that was asked for by name is skipped.
+
+    Raises InputError for an unknown format and for an `out` that cannot be written or holds something else,
+    KerastunaError when the model cannot be run or nothing can be written.
+    """
+    check_formats(FORMATS if formats is None else formats)
+    out = out.resolve()
+    _check_folder(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"{str(out)!r} cannot be written ({error.strerror}): choose another folder") from error
+    try:
+        new = work / "new"
+        new.mkdir()
+        manifest = _fill(new, source, formats, progress)
+        if finish is not None:
+            finish(new, manifest)
+        _keep_other_files(out, new)
+        _replace(out, new, work / "previous")
+    except OSError as error:
+        raise KerastunaError(f"{str(out)!r} could not be written ({cause(error)}) and is as it was") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def _fill(
+    folder: Path, source: ExportSource, formats: Sequence[str] | None, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write and check the formats in `folder`; returns the manifest."""
+    wanted = set(FORMATS if formats is None else formats)
+    if "c_array" in wanted:
+        wanted.add("litert_int8")
+    skipped: dict[str, str] = {}
+    for name in FORMATS:
+        if name in wanted and (missing := missing_packages(_FORMATS[name].needs)):
+            skipped[name] = missing
+            progress(f"{name}: left out, {missing}")
+    names = [name for name in FORMATS if name in wanted and name not in skipped]
+    if not names:
+        reasons = "; ".join(f"{name} {missing}" for name, missing in skipped.items())
+        raise KerastunaError(f"nothing can be exported: {reasons}")
+
+    progress(f"writing {', '.join(names)}")
+    entries, problems = write_files(folder, source, names)
+    manifest = _description(source) | {"skipped": skipped, "formats": entries}
+    _write_manifest(folder, manifest)
+
+    parts = " and ".join(f"{len(y):,} {part}" for part, (_, y) in source.parts().items())
+    progress(f"checking them on {parts} images")
+    results = verify(folder, source, progress)
+    for name, problem in problems.items():
+        results[name] = {"passed": False, "problems": [f"cannot be written ({problem})"], "notes": [], "bytes": 0}
+    for name in names:
+        progress(f"{name}: {summary(results[name])}")
+    manifest["formats"] = {name: {"files": {}} | entries.get(name, {}) | results[name] for name in names}
+    refused = any(result["passed"] is False for result in results.values())
+    manifest["passed"] = not refused and not (skipped and formats is not None)
+    _write_manifest(folder, manifest)
+    return manifest

@@ -1,0 +1,118 @@
+"""Writes the files of an export into a folder: the model as it is, and, in a process of its own, what is converted."""
+
+from .c_array import c_symbol
+from .c_array import write_c_array
+from .formats import ExportSource
+from .formats import FORMATS
+from .process import Job
+from .process import run_jobs
+from collections.abc import Mapping
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+import numpy as np
+import shutil
+
+CALIBRATION_IMAGES = 500
+
+
+CALIBRATION_SEED = 0
+
+
+QUANTIZATION_RULE = "integer = clip(round(real / scale) + zero_point, -128, 127); real = scale * (integer - zero_point)"
+
+
+_WRITERS_MODULE = f"{__package__}.writers"
+
+
+_RUNTIMES_MODULE = f"{__package__}.runtimes"
+
+
+def write_files(
+    folder: Path, source: ExportSource, names: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Write the formats `names` to `folder`.
+
+    Returns, for each that could be written, its entry of the manifest: "files" as of `file_sums`, with "quantization"
+    for int8, "symbol" and "header" for the C array; and for each that could not, why.
+    """
+    converted = [name for name in names if name not in ("keras", "c_array")]
+    paths = {name: folder / FORMATS[name].path for name in names}
+    if "keras" in names:
+        shutil.copyfile(source.model_path, paths["keras"])
+    with TemporaryDirectory() as scratch:
+        calibration = Path(scratch, "calibration.npy")
+        np.save(calibration, _calibration_images(source.x_train), allow_pickle=False)
+        jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
+        results = run_jobs(_WRITERS_MODULE, jobs)
+    entries: dict[str, dict[str, Any]] = {name: {} for name in names}
+    if "litert_int8" in names and "problem" not in results["litert_int8"]:
+        reading: Job = ("quantization", {"path": str(paths["litert_int8"])})
+        scales = run_jobs(_RUNTIMES_MODULE, {"litert_int8": reading})["litert_int8"]
+        results["litert_int8"] = scales
+        entries["litert_int8"]["quantization"] = {**scales, "rule": QUANTIZATION_RULE}
+    problems = {name: str(result["problem"]) for name, result in results.items() if "problem" in result}
+    if "c_array" in names:
+        if "litert_int8" in problems:
+            problems["c_array"] = "it is made of the int8 file"
+        else:
+            _write_c(paths["litert_int8"], paths["c_array"], source, entries["litert_int8"]["quantization"])
+            entries["c_array"] = {"symbol": c_symbol(source.name), "header": paths["c_array"].with_suffix(".h").name}
+    for name in problems:
+        _remove(paths[name])
+    for name, entry in entries.items():
+        files = [FORMATS[name].path, entry["header"]] if "header" in entry else [FORMATS[name].path]
+        entry["files"] = {path: sums for file in files for path, sums in file_sums(folder, file).items()}
+    return {name: entry for name, entry in entries.items() if name not in problems}, problems
+
+
+def file_sums(folder: Path, path: str) -> dict[str, dict[str, Any]]:
+    """{"bytes", "sha256"} of the file `path`, or of every file in the folder `path`, by their paths within `folder`."""
+    top = folder / path
+    files = [top] if top.is_file() else sorted(file for file in top.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file_sum(file) for file in files}
+
+
+def file_sum(file: Path) -> dict[str, Any]:
+    """{"bytes", "sha256"} of one file."""
+    data = file.read_bytes()
+    return {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+
+
+def _writing(name: str, path: Path, source: ExportSource, calibration: Path) -> Job:
+    arguments: dict[str, Any] = {
+        "model": str(source.model_path.resolve()),
+        "modules": list(source.modules),
+        "shape": list(source.input_shape),
+        "path": str(path),
+    }
+    if name == "litert_int8":
+        arguments["calibration"] = str(calibration)
+    return name, arguments
+
+
+def _calibration_images(images: np.ndarray) -> np.ndarray:
+    chosen = np.random.default_rng(CALIBRATION_SEED).permutation(len(images))[:CALIBRATION_IMAGES]
+    return images[np.sort(chosen)]
+
+
+def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mapping[str, Any]) -> None:
+    write_c_array(
+        model,
+        path,
+        name=source.name,
+        shape=source.input_shape,
+        classes=source.classes,
+        preprocessing=source.preprocessing,
+        quantization=quantization,
+    )
+
+
+def _remove(path: Path) -> None:
+    """What a conversion that failed may have left."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

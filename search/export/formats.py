@@ -1,0 +1,131 @@
+"""What an export starts from, and the formats there are: their files, what each needs, how it must answer."""
+
+from ...spaces.errors import InputError
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from typing import final
+import numpy as np
+
+MANIFEST = "manifest.json"
+
+
+MICRO = "tflite_micro"  # exists for Linux on x86-64 alone
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ExportSource:
+    """A trained model and the images that its exports are checked on.
+
+    Attributes:
+        model_path: a .keras file whose answers are probabilities (n, classes).
+        name: of the export; also names the C array.
+        x_validation: float32 (n, height, width, channels), as the model takes them.
+        y_validation: int32 (n,), classes from 0.
+        x_train: float32 (n, height, width, channels), for the calibration of int8.
+        classes: number of classes.
+        preprocessing: in words, what makes such an image of a raw one.
+        extra: lineage (study, trial, parameters ...), JSON-able; copied into the manifest.
+        x_test: as x_validation, to be checked on as well; None leaves the test set closed.
+        y_test: as y_validation.
+        labels: names of the classes; their numbers unless given.
+        modules: imported before the model is loaded, for layers that they register with Keras.
+
+    Raises InputError for a file that is not there or is no .keras, and for images without as many labels.
+    """
+
+    model_path: Path
+    name: str
+    x_validation: np.ndarray = field(repr=False)
+    y_validation: np.ndarray = field(repr=False)
+    x_train: np.ndarray = field(repr=False)
+    classes: int
+    preprocessing: str
+    extra: Mapping[str, Any]
+    x_test: np.ndarray | None = field(default=None, repr=False)
+    y_test: np.ndarray | None = field(default=None, repr=False)
+    labels: Sequence[str] | None = None
+    modules: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.model_path.suffix != ".keras" or not self.model_path.is_file():
+            raise InputError(f"{str(self.model_path)!r} is not a .keras file: give one that model.save has written")
+        if (self.x_test is None) != (self.y_test is None):
+            raise InputError("test images and test labels belong together: give both or neither")
+        for part, (x, y) in self.parts().items():
+            if x.ndim != 4 or len(x) == 0 or y.shape != (len(x),) or x.shape[1:] != self.x_train.shape[1:]:
+                raise InputError(
+                    f"{part} images are of shape {x.shape} with labels {y.shape}, "
+                    f"training images of {self.x_train.shape}: "
+                    "give (n, height, width, channels) with n labels, alike in all parts"
+                )
+        if self.labels is not None and len(self.labels) != self.classes:
+            raise InputError(f"{len(self.labels)} labels are given for {self.classes} classes: give one for each")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width, channels of one image."""
+        return self.x_train.shape[1:]
+
+    def parts(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """Images and labels to check on: "validation" and, where it was opened, "test"."""
+        parts = {"validation": (self.x_validation, self.y_validation)}
+        if self.x_test is not None and self.y_test is not None:
+            parts["test"] = (self.x_test, self.y_test)
+        return parts
+
+
+@final
+@dataclass(frozen=True)
+class Format:
+    """A format.
+
+    Attributes:
+        path: of its file or folder within the export.
+        runtime: what runs it, by its name in `export_runtimes`.
+        writes_with: packages needed to write it, besides TensorFlow.
+        runs_with: the package of its runtime, where that is not TensorFlow.
+        exact: whether it computes in float32, and must answer as Keras does.
+    """
+
+    path: str
+    runtime: str
+    writes_with: tuple[str, ...] = ()
+    runs_with: tuple[str, ...] = ()
+    exact: bool = True
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Packages without which it is not exported: it could not be written, or not checked."""
+        packages = ("tensorflow", *self.writes_with, *self.runs_with)
+        return tuple(package for package in packages if package != MICRO)
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "keras": Format("model.keras", "keras"),
+        "savedmodel": Format("savedmodel", "savedmodel"),
+        "onnx": Format("model.onnx", "onnx", writes_with=("onnx", "tf2onnx"), runs_with=("onnxruntime",)),
+        "litert": Format("model.tflite", "litert", runs_with=("ai_edge_litert",)),
+        "litert_int8": Format("model_int8.tflite", "litert", runs_with=("ai_edge_litert",), exact=False),
+        # Made of the int8 file, so it needs what that does. Its bytes can be compared without a runtime.
+        "c_array": Format(
+            "model_int8.c", "tflite_micro", writes_with=("ai_edge_litert",), runs_with=(MICRO,), exact=False
+        ),
+    }
+)
+
+
+def missing_packages(packages: Sequence[str]) -> str:
+    """Which of `packages` cannot be imported and how to get them, in words; empty when all can."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if not missing:
+        return ""
+    where = " (Linux on x86-64 only)" if MICRO in missing else ""
+    return f"needs {' and '.join(missing)}: pip install 'kerastuna[export]'{where}"

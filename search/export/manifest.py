@@ -1,0 +1,80 @@
+"""The manifest of an export: written, and read."""
+
+from ...spaces.errors import InputError
+from ..messages import cause
+from .files import CALIBRATION_IMAGES
+from .files import CALIBRATION_SEED
+from .formats import ExportSource
+from .formats import FORMATS
+from .formats import MANIFEST
+from .runtimes import ARENA
+from .runtimes import TIMING
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+import json
+import platform
+
+_PACKAGES = (
+    "kerastuna",
+    "keras",
+    "tensorflow",
+    "numpy",
+    "onnx",
+    "tf2onnx",
+    "onnxruntime",
+    "ai-edge-litert",
+    "tflite-micro",
+)
+
+
+def _description(source: ExportSource) -> dict[str, Any]:
+    labels = source.labels or [str(label) for label in range(source.classes)]
+    return {
+        "name": source.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "passed": None,
+        "lineage": dict(source.extra),
+        "labels": list(labels),
+        "preprocessing": source.preprocessing,
+        "input": {"dtype": "float32", "shape": ["n", *source.input_shape], "layout": "n, height, width, channels"},
+        "output": {"dtype": "float32", "shape": ["n", source.classes], "meaning": "probability of each label"},
+        "calibration": {
+            "images": min(CALIBRATION_IMAGES, len(source.x_train)),
+            "drawn_from": "training images",
+            "seed": CALIBRATION_SEED,
+        },
+        "timing": TIMING,
+        "arena": ARENA,
+        "machine": f"{platform.system()} on {platform.machine()}",
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    text = json.dumps(manifest, indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Mapping[str, Any]:
+    """The manifest of the export in `folder`; raises InputError when there is none that can be read."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        unknown = [name for name, entry in manifest["formats"].items() if name not in FORMATS or "files" not in entry]
+        if unknown or not isinstance(manifest["name"], str):
+            raise ValueError(f"unknown formats {unknown}" if unknown else "it has no name")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not the manifest of an export ({cause(error)}): export again") from error
+    return manifest

@@ -1,0 +1,211 @@
+"""Runs an exported file in the runtime that its users have: as a process of its own, by `run_jobs`."""
+
+from .process import serve
+from .writers import load_model
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from importlib.metadata import version
+from statistics import median
+from typing import Any
+import numpy as np
+import os
+import re
+import sys
+import tempfile
+import time
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Images float32 (n, height, width, channels) to probabilities (n, classes)."""
+
+
+BATCH = 256
+
+
+WARM_UP_CALLS = 20
+
+
+TIMED_CALLS = 200
+
+
+TIMING = f"one image at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
+
+
+ARENA = "printed by tflite-micro on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
+
+
+MOST_ARENA_BYTES = 64 << 20  # offered; what is used of it is measured
+
+
+def evaluate(runtime: str, path: str, images: str, answers: str, modules: Sequence[str]) -> Mapping[str, Any]:
+    """Run the file `path` over the images in the file `images`, and write its probabilities to the file `answers`.
+
+    Returns {"runtime": its name and version, "milliseconds_per_image": by `TIMING`}.
+    """
+    x = np.load(images, mmap_mode="r", allow_pickle=False)
+    open_file, batch = RUNTIMES[runtime]
+    name, predict = open_file(path, tuple(modules))
+    probabilities = [predict(np.asarray(x[start : start + batch])) for start in range(0, len(x), batch)]
+    np.save(answers, np.concatenate(probabilities).astype(np.float32), allow_pickle=False)
+    return {"runtime": name, "milliseconds_per_image": _milliseconds(predict, x)}
+
+
+def arena(path: str) -> Mapping[str, Any]:
+    """{"arena_bytes"}: what a microcontroller needs beside the LiteRT file `path` to run it, by `ARENA`."""
+    micro = _micro_interpreter(path)
+    details = micro.get_input_details(0)
+    micro.set_input(np.zeros(details["shape"], details["dtype"]), 0)
+    micro.invoke()
+    said = _written_to_stderr(micro.print_allocations)
+    found = re.search(r"Arena allocation total (\d+) bytes", said)
+    if found is None:
+        raise ValueError(f"tflite-micro printed no total of its arena but {said[:100]!r}")
+    return {"arena_bytes": int(found[1])}
+
+
+def quantization(path: str) -> Mapping[str, Any]:
+    """{"input", "output"}, each {"scale", "zero_point"} of an int8 LiteRT file."""
+    interpreter = _litert_interpreter(path)
+    ends = {"input": interpreter.get_input_details()[0], "output": interpreter.get_output_details()[0]}
+    if any(end["dtype"] != np.int8 for end in ends.values()):
+        raise ValueError("its input or output is not int8")
+    scales = {name: end["quantization"] for name, end in ends.items()}
+    return {name: {"scale": float(scale), "zero_point": int(zero)} for name, (scale, zero) in scales.items()}
+
+
+def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Real numbers to int8, as the manifest tells users to."""
+    return np.clip(np.round(x / scale) + zero_point, -128, 127).astype(np.int8)
+
+
+def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Int8 to real numbers."""
+    return (q.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+def _open_keras(path: str, modules: tuple[str, ...]) -> tuple[str, Predict]:
+    import keras
+
+    tensorflow = _single_threaded_tensorflow()
+    return f"Keras {keras.__version__} on {tensorflow}", load_model(path, modules).predict_on_batch
+
+
+def _open_savedmodel(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
+    import tensorflow as tf
+
+    tensorflow = _single_threaded_tensorflow()
+    loaded: Any = tf.saved_model.load(path)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        signature = loaded.signatures["serving_default"]  # `loaded` owns the variables, the signature does not
+        (argument,) = signature.structured_input_signature[1]
+        (answer,) = signature(**{argument: tf.constant(x)}).values()
+        return answer.numpy()
+
+    return tensorflow, predict
+
+
+def _single_threaded_tensorflow() -> str:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    return f"TensorFlow {tf.__version__}"
+
+
+def _open_onnx(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (argument,) = session.get_inputs()
+    return f"ONNX Runtime {onnxruntime.__version__}", lambda x: np.asarray(session.run(None, {argument.name: x})[0])
+
+
+def _open_litert(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
+    interpreter = _litert_interpreter(path)
+    (argument,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(argument["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(answer["index"])
+
+    predict = run
+    if argument["dtype"] == np.int8:
+        predict = _real(run, argument["quantization"], answer["quantization"])
+    return f"LiteRT {version('ai-edge-litert')}", predict
+
+
+def _open_tflite_micro(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
+    micro = _micro_interpreter(path)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        micro.set_input(x, 0)
+        micro.invoke()
+        return micro.get_output(0)
+
+    ends = [
+        micro.get_input_details(0)["quantization_parameters"],
+        micro.get_output_details(0)["quantization_parameters"],
+    ]
+    scales = [(end["scales"][0], end["zero_points"][0]) for end in ends]
+    return f"tflite-micro {version('tflite-micro')}", _real(run, *scales)
+
+
+RUNTIMES: Mapping[str, tuple[Callable[[str, tuple[str, ...]], tuple[str, Predict]], int]] = {
+    "keras": (_open_keras, BATCH),
+    "savedmodel": (_open_savedmodel, BATCH),
+    "onnx": (_open_onnx, BATCH),
+    "litert": (_open_litert, 1),  # its files take one image, as a microcontroller does
+    "tflite_micro": (_open_tflite_micro, 1),
+}
+
+
+def _real(run: Predict, argument: tuple[float, int], answer: tuple[float, int]) -> Predict:
+    """`run`, which takes and gives int8, as a function of real numbers; by scale and zero point of both."""
+    return lambda x: dequantize(run(quantize(x, *argument)), *answer)
+
+
+def _litert_interpreter(path: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path, num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _micro_interpreter(path: str) -> Any:
+    from tflite_micro.python.tflite_micro import runtime
+
+    return runtime.Interpreter.from_file(path, arena_size=MOST_ARENA_BYTES)
+
+
+def _milliseconds(predict: Predict, x: np.ndarray) -> float:
+    seconds = []
+    for call in range(WARM_UP_CALLS + TIMED_CALLS):
+        index = call % len(x)
+        image = np.asarray(x[index : index + 1])
+        began = time.perf_counter()
+        predict(image)
+        seconds.append(time.perf_counter() - began)
+    return round(1000 * median(seconds[WARM_UP_CALLS:]), 4)
+
+
+def _written_to_stderr(function: Callable[[], Any]) -> str:
+    """What `function` writes to standard error from C++."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            function()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        return said.read().decode(errors="replace")
+
+
+if __name__ == "__main__":
+    serve({function.__name__: function for function in (evaluate, arena, quantization)})

@@ -1,0 +1,87 @@
+"""Writes a model in TensorFlow's formats: run as a process of its own, by `run_jobs`."""
+
+from ...spaces.errors import InputError
+from ..user_code import find_module
+from .process import serve
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
+import numpy as np
+
+@cache
+def load_model(path: str, modules: tuple[str, ...]) -> Any:
+    """The model in `path`, not compiled, after importing `modules`, which may be in the working folder."""
+    for module in modules:
+        find_module(module, f"the model {path}", InputError)
+        import_module(module)
+    import keras
+
+    return keras.saving.load_model(path, compile=False)
+
+
+def savedmodel(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
+    """A SavedModel folder at `path`, whose default signature takes images (n, *shape)."""
+    _export(model, modules, path, "tf_saved_model", (None, *shape))
+    return {}
+
+
+def onnx(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
+    """An ONNX file at `path`, which takes images (n, *shape)."""
+    _export(model, modules, path, "onnx", (None, *shape))
+    return {}
+
+
+def litert(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
+    """A LiteRT file at `path` in float32, which takes one image (1, *shape)."""
+    import tensorflow as tf
+
+    # Keras would allow TensorFlow's own operators, which LiteRT alone cannot run.
+    builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    _export(model, modules, path, "litert", (1, *shape), target_spec=builtin)
+    return {}
+
+
+def litert_int8(
+    model: str, modules: Sequence[str], shape: Sequence[int], path: str, calibration: str
+) -> Mapping[str, Any]:
+    """A LiteRT file at `path` in int8 throughout, input and output included.
+
+    Its scales come from the images (n, *shape) in the file `calibration`.
+    """
+    import tensorflow as tf
+
+    images = np.load(calibration, allow_pickle=False)
+
+    def representative() -> Iterator[list[np.ndarray]]:
+        for image in images:
+            yield [image[np.newaxis]]
+
+    _export(
+        model,
+        modules,
+        path,
+        "litert",
+        (1, *shape),
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=representative,
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        inference_input_type=tf.int8,
+        inference_output_type=tf.int8,
+    )
+    return {}
+
+
+def _export(
+    model: str, modules: Sequence[str], path: str, form: str, shape: tuple[int | None, ...], **settings: Any
+) -> None:
+    import keras
+
+    signature = [keras.InputSpec(shape=shape, dtype="float32")]
+    load_model(model, tuple(modules)).export(path, format=form, verbose=False, input_signature=signature, **settings)
+
+
+if __name__ == "__main__":
+    serve({function.__name__: function for function in (savedmodel, onnx, litert, litert_int8)})

@@ -1,0 +1,145 @@
+"""The in-memory twin of a study, on which the sampler works."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, final
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from ..study.attributes import SAMPLER_STATE
+from ..study.studies import quiet_optuna
+
+
+@final
+class Mirror:
+    """A study in memory that holds what the sampler may learn from, and nothing else.
+
+    Trained trials and running ones stand in it. Failures and proposals that the budget refused are failed trials here,
+    which samplers pass over: what is refused is settled before anything is trained, and a sampler that sees it learns
+    the budget at the cost of the objective. While one process works alone, every trial has its own number here too.
+
+    Args:
+        directions: of the objectives.
+        sampler: from a proposal's number to the sampler that makes it.
+        learn_rejections: show refused proposals to the sampler as infeasible ones, with their constraint values.
+        is_rejection: whether a pruned trial of the storage is a refused proposal.
+        demands: names of the constraints that belong to the objective, which the sampler sees in every trial.
+    """
+
+    def __init__(
+        self,
+        directions: Sequence[StudyDirection],
+        sampler: Callable[[int], BaseSampler],
+        *,
+        learn_rejections: bool,
+        is_rejection: Callable[[FrozenTrial], bool],
+        demands: Collection[str] = (),
+    ) -> None:
+        self._storage = InMemoryStorage()
+        with quiet_optuna():
+            self._study = optuna.create_study(storage=self._storage, directions=list(directions))
+        self._sampler = sampler
+        self._learn_rejections = learn_rejections
+        self._is_rejection = is_rejection
+        self._demands = demands
+        self._twins: dict[int, int] = {}  # number in the storage -> number here, of trials that are not finished here
+        self._settled: set[int] = set()  # numbers in the storage that need no more attention
+
+    def sync(self, trials: Iterable[FrozenTrial]) -> None:
+        """Take over what has become of these trials of the storage."""
+        for trial in trials:
+            if trial.number in self._settled or trial.state == TrialState.WAITING:
+                continue
+            twin = self._twin(trial)
+            if trial.state == TrialState.RUNNING:
+                if twin is None:
+                    self._twins[trial.number] = self._add(trial)
+                continue
+            if twin is None:
+                self._add(trial)
+            else:
+                self._tell(twin, trial)
+            self._twins.pop(trial.number, None)
+            self._settled.add(trial.number)
+
+    def ask(self, number: int, sampler: BaseSampler | None = None) -> optuna.Trial:
+        """Proposal `number` of the study, from `sampler` if that is given. Settle it with `accept` or `refuse`."""
+        self._study.sampler = sampler or self._sampler(number)
+        return self._study.ask()
+
+    def state(self, proposal: optuna.Trial) -> dict[str, Any]:
+        """What the sampler noted about the proposal."""
+        return dict(self._trial(proposal.number).system_attrs)
+
+    def accept(self, proposal: optuna.Trial, number: int, constraints: Mapping[str, float]) -> None:
+        """The storage has taken the proposal as trial `number`."""
+        self._constrain(proposal, constraints)
+        self._twins[number] = proposal.number
+
+    def refuse(self, proposal: optuna.Trial, number: int, constraints: Mapping[str, float]) -> None:
+        """The proposal was refused, and stands in the storage as trial `number`."""
+        learn = self._learn_rejections and bool(constraints)
+        self._constrain(proposal, constraints)
+        self._study.tell(proposal, state=TrialState.PRUNED if learn else TrialState.FAIL)
+        self._settled.add(number)
+
+    def _constrain(self, proposal: optuna.Trial, constraints: Mapping[str, float]) -> None:
+        if self._learn_rejections:
+            for name, value in constraints.items():
+                proposal.set_constraint(name, value)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number]
+
+    def _twin(self, trial: FrozenTrial) -> FrozenTrial | None:
+        """The unfinished twin of `trial`, if it has one with the same parameters.
+
+        Another program may have been seen before it had suggested them all. That twin is given up.
+        """
+        if trial.number not in self._twins:
+            return None
+        twin = self._trial(self._twins[trial.number])
+        if twin.params.keys() == trial.params.keys():
+            return twin
+        self._study.tell(self._twins.pop(trial.number), state=TrialState.FAIL)
+        return None
+
+    def _tell(self, twin: FrozenTrial, trial: FrozenTrial) -> None:
+        if not self._is_learnt(trial):
+            self._study.tell(twin.number, state=TrialState.FAIL)
+            return
+        for step, value in trial.intermediate_values.items():
+            self._storage.set_trial_intermediate_value(twin._trial_id, step, value)
+        if demanded := self._shown_constraints(trial).items() - twin.constraints.items():
+            proposal = optuna.Trial(self._study, twin._trial_id)
+            for name, value in demanded:
+                proposal.set_constraint(name, value)
+        self._study.tell(twin.number, trial.values if trial.state == TrialState.COMPLETE else None, state=trial.state)
+
+    def _add(self, trial: FrozenTrial) -> int:
+        copy = self._copy(trial) if self._is_learnt(trial) else optuna.trial.create_trial(state=TrialState.FAIL)
+        self._study.add_trial(copy)
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def _is_learnt(self, trial: FrozenTrial) -> bool:
+        if trial.state == TrialState.PRUNED and self._is_rejection(trial):
+            return self._learn_rejections and bool(trial.constraints)
+        return trial.state != TrialState.FAIL
+
+    def _copy(self, trial: FrozenTrial) -> FrozenTrial:
+        return optuna.trial.create_trial(
+            state=trial.state,
+            values=trial.values,
+            params=trial.params,
+            distributions=trial.distributions,
+            intermediate_values=trial.intermediate_values,
+            system_attrs=dict(trial.user_attrs.get(SAMPLER_STATE, {})),
+            constraints=self._shown_constraints(trial),
+        )
+
+    def _shown_constraints(self, trial: FrozenTrial) -> dict[str, float]:
+        shown = trial.constraints.items()
+        return {name: value for name, value in shown if self._learn_rejections or name in self._demands}

@@ -1,0 +1,189 @@
+"""The champion drawn: how it learned, what it confuses, which images it gets wrong, and its architecture."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from ...spaces.architecture import Architecture
+from .architecture_figure import draw_architecture
+from .style import BLUE, COLOURS, ORANGE, CannotDraw, Figures, heading, new_figure, plain, widen_towards_one
+
+MOST_MISTAKES = 48
+
+
+MISTAKES_IN_A_ROW = 12
+
+
+MOST_NUMBERED_CLASSES = 20
+"""Above which the cells of a confusion matrix are too small for numbers."""
+
+
+MOST_CONFUSIONS = 10
+
+
+def champion_figures(
+    record: Mapping[str, Any],
+    *,
+    architecture: Architecture | None = None,
+    images: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    predictions: np.ndarray | None = None,
+) -> Figures:
+    """The figures of a champion.
+
+    Args:
+        record: what the confirmation found.
+        architecture: of the champion; None where its space has no closed form.
+        images: test images, float32 (n, height, width, channels).
+        labels: of the images, int (n,).
+        predictions: of the model that ships, one share for each class, float32 (n, classes).
+
+    Returns `learning_curves`, `confusion_matrix`, `mistakes` and `architecture`, as far as there is something to draw.
+    """
+    drawn: dict[str, Figure] = {}
+    left_out: dict[str, str] = {}
+    try:
+        drawn["learning_curves"] = draw_learning_curves(record)
+    except CannotDraw as reason:
+        left_out["learning_curves"] = str(reason)
+    if labels is None or predictions is None:
+        left_out["confusion_matrix"] = left_out["mistakes"] = "no predictions on test images are given"
+    else:
+        note = f"{_name(record)}; {_test_note(record)}"
+        drawn["confusion_matrix"] = draw_confusion_matrix(labels, predictions, note)
+        try:
+            drawn["mistakes"] = draw_mistakes(images, labels, predictions, note)
+        except CannotDraw as reason:
+            left_out["mistakes"] = str(reason)
+    if architecture is None:
+        left_out["architecture"] = "the space of the champion has no closed form"
+    else:
+        drawn["architecture"] = draw_architecture(architecture, _name(record))
+    return Figures(drawn, left_out)
+
+
+def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
+    """Accuracy and loss over the epochs of the confirmation: the mean over the seeds, and their range as a band.
+
+    Raises CannotDraw where the record has no history.
+    """
+    histories = record["histories"]
+    if not histories or not histories[0]:
+        raise CannotDraw("the record has no learning curves")
+    figure = new_figure(4.4)
+    seeds = f"{len(histories)} seeds, mean and range" if len(histories) > 1 else "1 seed"
+    training = f"{record['data']['images']:,} training images, profile {record['profile']}"
+    heading(figure, "Learning curves", f"{_name(record)}; {seeds}; {training}")
+    for place, metric in enumerate(("accuracy", "loss"), start=1):
+        axes = plain(figure.add_subplot(1, 2, place))
+        shown: list[np.ndarray] = []
+        for key, colour, label in ((metric, BLUE, "training"), (f"val_{metric}", ORANGE, "validation")):
+            if key in histories[0][0]:
+                curves = np.array([[epoch[key] for epoch in history] for history in histories], dtype=float)
+                _draw_band(axes, curves, colour, label)
+                shown.append(curves)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(metric, labelpad=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if metric == "accuracy" and shown:
+            widen_towards_one(axes, np.concatenate(shown).ravel())
+        axes.legend(frameon=False)
+    return figure
+
+
+def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str) -> Figure:
+    """How often each class was taken for each other one, coloured by the share of the true class.
+
+    Args:
+        labels: int (n,); predictions: float (n, classes).
+    """
+    classes = predictions.shape[1]
+    said = predictions.argmax(axis=1)
+    matrix = np.zeros((classes, classes), dtype=int)
+    np.add.at(matrix, (labels, said), 1)
+    errors = matrix * ~np.eye(classes, dtype=bool)
+    shares = errors / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+
+    figure = new_figure(6.2)
+    heading(figure, "Confusion matrix", note)
+    axes, list_axes = figure.subplots(1, 2, width_ratios=[3, 1])
+    picture = axes.imshow(np.ma.masked_equal(shares, 0), cmap=COLOURS, vmin=0, vmax=max(shares.max(), 1e-9))
+    figure.colorbar(picture, ax=axes, label="share of the true class", format=PercentFormatter(1), shrink=0.8)
+    if classes <= MOST_NUMBERED_CLASSES:
+        axes.set_xticks(range(classes))
+        axes.set_yticks(range(classes))
+        for true, guess in np.argwhere(matrix):
+            dark = errors[true, guess] and np.mean(colormaps[COLOURS](shares[true, guess] / shares.max())[:3]) < 0.5
+            weight = "bold" if true == guess else "normal"
+            axes.text(
+                guess, true, str(matrix[true, guess]), ha="center", va="center", fontsize=9,
+                color="white" if dark else "black", fontweight=weight,
+            )  # fmt: skip
+    axes.set_xlabel("said")
+    axes.set_ylabel("true")
+    list_axes.set_axis_off()
+    frequent = sorted(((int(errors[t, g]), int(t), int(g)) for t, g in np.argwhere(errors)), key=lambda e: (-e[0], e))
+    rows = [f"{true} taken for {guess}: {count}" for count, true, guess in frequent[:MOST_CONFUSIONS]]
+    text = "\n".join([f"{errors.sum():,} of {len(labels):,} wrong", "", *(["Most frequent:"] if rows else []), *rows])
+    list_axes.text(0, 0.95, text, va="top", fontsize=10, linespacing=1.5)
+    return figure
+
+
+def draw_mistakes(images: np.ndarray | None, labels: np.ndarray, predictions: np.ndarray, note: str) -> Figure:
+    """Images that were taken for another class, those first of which the champion was most sure; at most 48.
+
+    Args:
+        images: float (n, height, width, channels); labels: int (n,); predictions: float (n, classes).
+
+    Raises CannotDraw where there are no images or no mistakes.
+    """
+    if images is None:
+        raise CannotDraw("the images are not given")
+    said, sure = predictions.argmax(axis=1), predictions.max(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    if not wrong.size:
+        raise CannotDraw(f"none of the {len(labels):,} images is taken for another class")
+    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
+    rows = -(-len(shown) // MISTAKES_IN_A_ROW)
+    figure = new_figure(0.9 + 1.05 * rows)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    low, high = float(images[shown].min()), float(images[shown].max())
+    for place, index in enumerate(shown):
+        row, column = divmod(place, MISTAKES_IN_A_ROW)
+        top = -1.45 * row
+        image = (images[index] - low) / ((high - low) or 1)
+        image = image if image.shape[-1] == 3 else image[..., 0]
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(column, column + 0.92, top - 0.92, top))
+        text = f"{labels[index]} as {said[index]}\n{sure[index]:.1%}"
+        axes.text(column + 0.46, top - 0.96, text, ha="center", va="top", fontsize=8, linespacing=1.1)
+    axes.set_xlim(0, MISTAKES_IN_A_ROW)
+    axes.set_ylim(-1.45 * rows, 0.05)
+    which = f"all {len(shown)}" if len(shown) == len(wrong) else f"the {len(shown)} surest of {len(wrong):,}"
+    heading(figure, f"Mistakes: {which}, with the true class, what it was taken for, and how sure", note)
+    return figure
+
+
+def _draw_band(axes: Axes, curves: np.ndarray, colour: str, label: str) -> None:
+    """The mean of `curves` (seeds, epochs) and the band between their smallest and largest values."""
+    epochs = np.arange(1, curves.shape[1] + 1)
+    axes.plot(epochs, curves.mean(axis=0), color=colour, marker="." if len(epochs) < 30 else "", label=label, gid=label)
+    if len(curves) > 1:
+        axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    study = record["study"]
+    return f"{study if len(study) <= 40 else f'{study[:39]}...'}, trial {record['trial']}"
+
+
+def _test_note(record: Mapping[str, Any]) -> str:
+    """What a figure of test images rests on; the opening is told wherever they are shown."""
+    test = record["test"]
+    images = f"{record['train_images_final']:,} images, profile {record['profile']}"
+    return f"test set, opening {test['opening']}; the model that ships, trained on {images}"

@@ -1,0 +1,251 @@
+"""Which hyperparameters mattered, and which values the trials took: importances and parallel coordinates."""
+
+import math
+import textwrap
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from ..messages import shortened
+from ..study.attributes import HYPERPARAMETERS
+from ..study.goal import Goal, ParetoFront, SmallestNetwork, goal_of, score_of
+from ..study.records import finite
+from .study_view import StudyView
+from .style import BLUE, COLOURS, GREY, CannotDraw, heading, legend_below, new_axes, outer_fence
+
+FEWEST_TRIALS = 4
+
+
+ENOUGH_TRIALS = 50
+"""A tenth of them are the five good ones that Optuna advises for PED-ANOVA."""
+
+
+RARE = 0.1
+"""The share of the trials below which a hyperparameter is active too rarely for its importance to mean anything."""
+
+
+MOST_BARS = 15
+
+
+MOST_AXES = 8
+
+
+MOST_LETTERS = 24
+"""Of a value beside an axis."""
+
+
+TICK_DISTANCE = 0.09
+"""Of an axis, below which two labels would touch."""
+
+
+INACTIVE = -0.13
+"""Where a hyperparameter stands that a trial did not have; its axis reaches from 0 to 1."""
+
+
+def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
+    """How much each hyperparameter tells the best complete trials from the others; shares that sum to 1, largest first.
+
+    By conditional PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023; Optuna's default), which also weighs
+    hyperparameters that are active in some trials only; those active in less than a tenth are left out. The best are a
+    tenth of the trials, but five where that is fewer, and at most half.
+    Raises CannotDraw where there are too few trials or nothing tells them apart.
+    """
+    trials = _complete(study)
+    if len(trials) < FEWEST_TRIALS:
+        raise CannotDraw(f"importances need {FEWEST_TRIALS} complete trials, there are {len(trials)}")
+    frequency = Counter(name for trial in trials for name in trial.params)
+    names = sorted(name for name, count in frequency.items() if count >= max(2, RARE * len(trials)))
+    goal = goal_of(study)
+    # Optuna takes the smallest for the best. A study's own values do, except where they are costs alone.
+    places = {trial.number: place for place, trial in enumerate(goal.ranked(trials))}
+    target = (lambda trial: places[trial.number]) if isinstance(goal, SmallestNetwork) else None
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(0.1, 5 / len(trials))))
+    with warnings.catch_warnings():
+        # A condition that fewer than two trials met does not enter the sum: with few trials that is common.
+        warnings.filterwarnings("ignore", message="Some regimes for parameter", category=UserWarning)
+        # A low place is a good one: that is what is meant.
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes", category=UserWarning)
+        # All are equally good: said below.
+        warnings.filterwarnings("ignore", message="Target and region quantiles select the same", category=UserWarning)
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names, target=target)
+    if len(set(shares.values())) < 2:  # what Optuna makes of importances that are all 0
+        raise CannotDraw("no hyperparameter tells the best trials from the others")
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+
+
+def draw_importances(study: optuna.Study, note: str) -> Figure:
+    """The largest importances as bars; raises CannotDraw as `hyperparameter_importances` does."""
+    importances = list(hyperparameter_importances(study).items())
+    names, shares = zip(*reversed(importances[:MOST_BARS]), strict=True)
+    figure, axes = new_axes(1.6 + 0.26 * len(names))
+    bars = axes.barh(range(len(names)), shares, color=BLUE)
+    axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=9)
+    axes.set_yticks(range(len(names)), [shortened(name) for name in names], parse_math=False)
+    axes.set_xlim(0, 1.12 * shares[-1])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0%}"))
+    axes.grid(visible=False, axis="y")
+    remarks = []
+    if rest := len(importances) - len(names):
+        remarks.append(f"{rest} smaller ones not shown")
+    if (trials := len(_complete(study))) < ENOUGH_TRIALS:
+        remarks.append(f"from {trials} complete trials: a rough guide")
+    label = f"share of the importance for {_asked(goal_of(study))} (PED-ANOVA)"
+    axes.set_xlabel("\n".join([label, "; ".join(remarks)]), parse_math=False)
+    heading(figure, "Hyperparameter importances", note)
+    return figure
+
+
+def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
+    """The most important hyperparameters of every complete trial, one axis each, and the metric as the last axis.
+
+    Where there are no importances, it shows those that most trials have. Raises CannotDraw for fewer than two trials.
+    """
+    maximize = view.maximize
+    board = view.goal.ranked(view.trials)
+    if len(board) < 2:
+        raise CannotDraw(f"parallel coordinates need 2 complete trials, there are {len(board)}")
+    names = _most_telling(study, board)
+    figure, axes = new_axes(5.0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(-0.1, len(names) + 0.3)
+    axes.set_xticks([])
+
+    columns: list[list[float]] = []
+    for place, name in enumerate(names):
+        positions, ticks = _scale(name, board)
+        columns.append(positions)
+        _draw_axis(axes, place, _folded(shortened(name)), ticks)
+    values = np.array([score_of(trial) for trial in board])
+    fence = outer_fence(values, maximize=maximize)
+    usual = values[values >= fence] if maximize else values[values <= fence]
+    low, high = usual.min(), usual.max()
+    heights = np.clip((values - low) / (high - low), 0, 1) if high > low else np.ones(len(values))
+    columns.append(list(heights))
+    _draw_objective(axes, len(names), view.objective, (low, high), maximize, cut=len(usual) < len(values))
+
+    lines = np.column_stack(columns)
+    shades = colormaps[COLOURS](heights if maximize else 1 - heights)
+    for rank in reversed(range(len(board))):
+        width = 3.0 if rank == 0 else 1.2
+        label = f"{view.best_is} ({view.best_label})" if rank == 0 else None
+        axes.plot(lines[rank], color=shades[rank], linewidth=width, alpha=0.85, label=label, gid="trial")
+    without = any(position == INACTIVE for column in columns for position in column)
+    axes.set_ylim(INACTIVE - 0.05 if without else -0.05, 1.2)
+    axes.set_yticks([INACTIVE] if without else [], ["inactive"] if without else [], color=GREY, fontsize=9)
+    axes.tick_params(length=0)
+    heading(figure, "Parallel coordinates of the complete trials", view.note)
+    legend_below(figure, axes)
+    return figure
+
+
+def _asked(goal: Goal) -> str:
+    """What the importances are about."""
+    match goal:
+        case ParetoFront():
+            return "coming close to the front"
+        case SmallestNetwork(metric=metric, cost=cost, target=target):
+            return f"{metric.name} {target:g} with least {cost}"
+        case _:
+            return goal.metric.name
+
+
+def _complete(study: optuna.Study) -> list[FrozenTrial]:
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in trials if finite(score_of(trial)) is not None]
+
+
+def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[str]:
+    """The names of the most important hyperparameters with several values, or of those that most trials have."""
+    frequency = Counter(name for trial in trials for name in trial.params)
+    seen = {name: {_value(trial, name) for trial in trials if name in trial.params} for name in frequency}
+    varied = [name for name, count in frequency.most_common() if len(seen[name]) > 1]
+    if not varied:
+        raise CannotDraw("parallel coordinates need a hyperparameter with several values")
+    try:
+        importances = hyperparameter_importances(study)
+    except CannotDraw:
+        return varied[:MOST_AXES]
+    return [name for name in importances if name in varied][:MOST_AXES] or varied[:MOST_AXES]
+
+
+def _value(trial: FrozenTrial, name: str) -> Any:
+    """What KerasTuner calls the value, where Optuna samples another number for it."""
+    return trial.user_attrs.get(HYPERPARAMETERS, {}).get(name, trial.params[name])
+
+
+def _scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[tuple[float, str]]]:
+    """The height of every trial on the axis of `name`, from 0 to 1 or INACTIVE, and the ticks of that axis."""
+    having = [trial for trial in trials if name in trial.params]
+    sampled = {trial.number: _sampled(trial, name) for trial in having}
+    low, high = min(sampled.values()), max(sampled.values())
+    heights = {number: (x - low) / (high - low) if high > low else 0.5 for number, x in sampled.items()}
+    ticks: list[tuple[float, str]] = []
+    for height, text in sorted({(heights[trial.number], _text(_value(trial, name))) for trial in having}):
+        if not ticks or height == 1 or height - ticks[-1][0] >= TICK_DISTANCE:
+            if ticks and height - ticks[-1][0] < TICK_DISTANCE:
+                ticks.pop()
+            ticks.append((height, text))
+    return [heights.get(trial.number, INACTIVE) for trial in trials], ticks
+
+
+def _sampled(trial: FrozenTrial, name: str) -> float:
+    """What Optuna sampled as a number on its own scale."""
+    distribution, value = trial.distributions[name], trial.params[name]
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices.index(value)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return math.log10(value) if distribution.log else float(value)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else shortened(str(value), MOST_LETTERS)
+
+
+def _folded(name: str) -> str:
+    """`name` over several lines, broken after underscores."""
+    return "\n".join(textwrap.wrap(name.replace("_", "_ "), 12)).replace("_ ", "_")
+
+
+def _draw_axis(axes: Axes, place: float, name: str, ticks: Sequence[tuple[float, str]]) -> None:
+    axes.plot([place, place], [0, 1], color=GREY, linewidth=1, gid="axis")
+    axes.text(place, 1.04, name, ha="center", va="bottom", fontsize=9, parse_math=False, gid="name")
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+    for height, text in ticks:
+        axes.plot([place, place + 0.03], [height, height], color=GREY, linewidth=1, gid="tick")
+        axes.text(
+            place + 0.05,
+            height,
+            text,
+            va="center",
+            fontsize=8,
+            parse_math=False,
+            bbox=behind,
+            zorder=3,
+            gid=f"tick of {name}",
+        )
+
+
+def _draw_objective(axes: Axes, place: int, name: str, ends: tuple[float, float], maximize: bool, *, cut: bool) -> None:
+    """The last axis: a strip with the colours of the lines."""
+    ramp = np.linspace(0, 1, 256)[:, None]
+    extent = (place, place + 0.1, 0, 1)
+    axes.imshow(ramp if maximize else 1 - ramp, extent=extent, origin="lower", aspect="auto", cmap=COLOURS, zorder=3)
+    low, high = ends
+    ticks = [
+        (height, f"{low + height * (high - low):.4g}") for height in (np.linspace(0, 1, 6) if high > low else (1.0,))
+    ]
+    if cut:  # outliers are drawn at the end of the axis
+        end = 0 if maximize else -1
+        ticks[end] = (ticks[end][0], f"{'≤' if maximize else '≥'} {ticks[end][1]}")
+    _draw_axis(axes, place + 0.1, _folded(name), ticks)

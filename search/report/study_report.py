@@ -1,0 +1,102 @@
+"""What a study shows: its figures, drawn from trained trials alone, and its leaderboard as CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+
+import optuna
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial
+
+from ..study.attributes import is_trained
+from ..study.budget import COSTS, Budget
+from ..study.goal import Goal, ParetoFront, SmallestNetwork
+from ..study.records import full_record
+from .front_figures import draw_pareto_front
+from .hyperparameter_figures import draw_importances, draw_parallel_coordinates
+from .study_view import StudyView, view_of
+from .style import CannotDraw, Figures
+from .target_figures import draw_cost_history, draw_smallest_over_time
+from .trial_figures import (
+    draw_cost_vs_metric,
+    draw_incumbent_over_time,
+    draw_intermediate_values,
+    draw_optimization_history,
+)
+
+
+def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Figures:
+    """The figures of a study.
+
+    Args:
+        budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was made with.
+
+    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`,
+    `intermediate_values` and `incumbent_over_time`, as far as there are trials enough for each. Of a study that
+    minimises another cost than the parameters, that cost is in the place of `params`. A study of a Pareto front also
+    has `pareto_front`, and no `params_vs_accuracy` where that would show the same.
+    """
+    view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
+    figures: dict[str, Callable[[], Figure]] = {
+        "optimization_history": lambda: draw_optimization_history(view),
+        "hyperparameter_importances": lambda: draw_importances(study, view.note),
+        "parallel_coordinates": lambda: draw_parallel_coordinates(study, view),
+        "params_vs_accuracy": lambda: draw_cost_vs_metric(view),
+        "intermediate_values": lambda: draw_intermediate_values(view),
+        "incumbent_over_time": lambda: draw_incumbent_over_time(view),
+    }
+    drawn: dict[str, Figure] = {}
+    left_out: dict[str, str] = {}
+    for name, draw in _for_goal(figures, view).items():
+        try:
+            drawn[name] = draw()
+        except CannotDraw as reason:
+            left_out[name] = str(reason)
+    return Figures(drawn, left_out)
+
+
+def _for_goal(figures: dict[str, Callable[[], Figure]], view: StudyView) -> dict[str, Callable[[], Figure]]:
+    """`figures` with those in place of others that a study's goal asks for."""
+    match view.goal:
+        case SmallestNetwork(cost=cost) as goal:
+            other = {
+                "optimization_history": lambda: draw_cost_history(view, goal),
+                "incumbent_over_time": lambda: draw_smallest_over_time(view, goal),
+                "params_vs_accuracy": lambda: draw_cost_vs_metric(view, cost),
+            }
+            names = {"params_vs_accuracy": f"{cost}_vs_accuracy"}
+            return {names.get(name, name): other.get(name, draw) for name, draw in figures.items()}
+        case ParetoFront() as goal:
+            shown = {"params_vs_accuracy"} if "params" in goal.costs else set()
+            rest = {name: draw for name, draw in figures.items() if name not in shown}
+            return {"pareto_front": lambda: draw_pareto_front(view, goal), **rest}
+        case _:
+            return figures
+
+
+def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
+    """The trained trials as CSV: those of the leaderboard ranked, best first, then the others by number, unranked.
+
+    Columns: rank, trial, state, reason, value (of the metric at the last epoch), params, macs, ram, epochs, seconds,
+    reference, summary, and one for each hyperparameter, empty where it was inactive. After the rank stands `front`
+    (yes or no) where the study is after a Pareto front, which alone is ranked then, and `reached` (yes or no) where it
+    has a target.
+    """
+    trials = list(trials)
+    board = goal.leaderboard(trials)
+    ranked = {trial.number for trial in board}
+    rest = [trial for trial in trials if is_trained(trial) and trial.number not in ranked]
+    records = [full_record(trial) for trial in (*board, *rest)]
+    names = list(dict.fromkeys(name for record in records for name in record["hyperparameters"]))
+    columns = ("state", "reason", "value", *COSTS, "epochs", "seconds")
+    marks = [] if goal.mark is None else [goal.mark]
+    marked = {trial.number for trial in goal.results(trials)}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["rank", *marks, "trial", *columns, "reference", "summary", *names])
+    for place, record in enumerate(records, start=1):
+        rank = place if place <= len(board) else None
+        own = [record[column] for column in ("number", *columns, "name", "summary")]
+        told = ["yes" if record["number"] in marked else "no"] * len(marks)
+        writer.writerow([rank, *told, *own, *(record["hyperparameters"].get(name) for name in names)])
+    return buffer.getvalue()

@@ -1,0 +1,141 @@
+"""A study as its figures see it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from ..study.attributes import IDENTITY, is_trained
+from ..study.budget import UNITS, Budget
+from ..study.goal import Goal, ParetoFront, SmallestNetwork, budget_of, goal_of, score_of
+from ..study.records import counts, trial_record
+from .style import CannotDraw
+
+
+@final
+@dataclass(frozen=True)
+class Point:
+    """A trained trial: its place among them, from 1, and its value at its last epoch."""
+
+    place: int
+    trial: FrozenTrial
+    value: float
+
+    @property
+    def complete(self) -> bool:
+        return self.trial.state == TrialState.COMPLETE
+
+    def cost(self, name: str) -> int:
+        return self.trial.user_attrs[name]
+
+
+@final
+@dataclass(frozen=True)
+class StudyView:
+    """A study as its figures see it, read once.
+
+    Attributes:
+        goal: of the study.
+        trials: every one, refused and failed ones too.
+        points: the trained ones, by number.
+        best: the first of the leaderboard; None when it is empty.
+        limits: on the networks, by name.
+        note: what the figures rest on.
+    """
+
+    goal: Goal
+    trials: Sequence[FrozenTrial]
+    points: Sequence[Point]
+    best: FrozenTrial | None
+    limits: Mapping[str, int]
+    note: str
+
+    @property
+    def objective(self) -> str:
+        """The metric's name."""
+        return self.goal.metric.name
+
+    @property
+    def maximize(self) -> bool:
+        return self.goal.metric.direction == "max"
+
+    @property
+    def complete(self) -> list[Point]:
+        """At least one; raises CannotDraw when there is none."""
+        points = [point for point in self.points if point.complete]
+        if not points:
+            raise CannotDraw("no trial is complete yet")
+        return points
+
+    @property
+    def target(self) -> float | None:
+        """What the metric has to reach."""
+        return self.goal.target if isinstance(self.goal, SmallestNetwork) else None
+
+    @property
+    def best_is(self) -> str:
+        """In which way the best trial is the best."""
+        match self.goal:
+            case SmallestNetwork() if self.best and self.goal.is_met(score_of(self.best)):
+                return f"smallest that reaches {self.goal.target:g}"
+            case SmallestNetwork():
+                return f"closest to {self.goal.target:g}"
+            case ParetoFront():
+                return f"best {self.objective}"
+            case _:
+                return "best"
+
+    @property
+    def best_label(self) -> str:
+        if self.best is None:
+            return ""
+        size = ""
+        if isinstance(self.goal, SmallestNetwork):
+            size = f", {self.best.user_attrs[self.goal.cost]:,} {UNITS[self.goal.cost]}"
+        return f"trial {self.best.number}: {score_of(self.best):.4f}{size}"
+
+    def check_counted(self, cost: str) -> None:
+        """Raises CannotDraw when `cost` is not known of every trained network."""
+        if any(point.trial.user_attrs.get(cost) is None for point in self.points):
+            raise CannotDraw(f"the {UNITS[cost]} of the networks were not counted")
+
+    def best_so_far(self, values: Sequence[float]) -> list[float]:
+        """The best of `values` up to each."""
+        return list((np.maximum if self.maximize else np.minimum).accumulate(values))
+
+
+def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
+    """The trials of `study`; `budget` are the limits to draw, None for its own."""
+    trials = study.get_trials(deepcopy=False)
+    trained = [(t, value) for t in trials if is_trained(t) and (value := trial_record(t)["value"]) is not None]
+    number, identity = counts(trials), study.user_attrs.get(IDENTITY, {})
+    images, epochs = identity.get("data", {}).get("images"), identity.get("epochs")
+    note = [
+        study.study_name if len(study.study_name) <= 40 else f"{study.study_name[:39]}...",
+        f"{number['complete']} complete trials, {number['pruned']} stopped early",
+        *([f"{images:,} training images, {epochs} epochs, one seed each"] if images and epochs else []),
+    ]
+    goal = goal_of(study)
+    board = goal.leaderboard(trials)
+    budget = budget or budget_of(study)
+    return StudyView(
+        goal=goal,
+        trials=trials,
+        points=[Point(place, trial, value) for place, (trial, value) in enumerate(trained, start=1)],
+        best=board[0] if board else None,
+        limits={} if budget is None else budget.limits,
+        note="; ".join(note),
+    )
+
+
+def pareto_front(points: Iterable[Point], *, maximize: bool, cost: str = "params") -> list[Point]:
+    """Those that are better than every one that costs less or as much, the one of least cost first."""
+    sign = -1 if maximize else 1
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost(cost), sign * point.value, point.trial.number)):
+        if not front or sign * point.value < sign * front[-1].value:
+            front.append(point)
+    return front

@@ -1,0 +1,114 @@
+"""The trials of a study drawn: over their order, their size, their epochs and time.
+
+Only trained trials are shown: refused proposals stand in the study as PRUNED trials, but say nothing of accuracy.
+Optuna's own plots are not used: they change matplotlib's style for the whole process, and do not set apart what was
+stopped early.
+"""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..study.budget import UNITS
+from ..study.goal import ParetoFront
+from .study_view import StudyView, pareto_front
+from .style import BLACK, BLUE, COST_TITLES, GREEN, ORANGE, CannotDraw, new_axes, show_cost, widen_towards_one
+from .trial_axes import draw_points, finish, number_points, search_time, show_places
+
+
+def draw_optimization_history(view: StudyView) -> Figure:
+    """The value of every trained trial, in the order in which they began, and the best so far."""
+    figure, axes = new_axes()
+    best = view.best_so_far([point.value for point in view.complete])
+    places = [point.place for point in view.complete]
+    draw_points(axes, view, lambda point: point.place)
+    label = f"{view.best_is} so far ({view.best_label})"
+    ends = [*places, len(view.points)], [*best, best[-1]]
+    axes.step(*ends, where="post", color=BLACK, linewidth=1.2, label=label, gid="best_so_far")
+    show_places(axes)
+    return finish(figure, axes, view, "Optimisation history")
+
+
+def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
+    """The value of every trained trial over what its network costs, the limit, and what is not dominated in these two.
+
+    Where there is a target it is drawn too.
+    """
+    complete = view.complete
+    view.check_counted(cost)
+    figure, axes = new_axes()
+    draw_points(axes, view, lambda point: point.cost(cost))
+    front = pareto_front(complete, maximize=view.maximize, cost=cost)
+    xs, ys = [point.cost(cost) for point in front], [point.value for point in front]
+    axes.step(xs, ys, where="post", color=GREEN, linewidth=1.2, gid="pareto_front")
+    rings: dict[str, Any] = {"color": GREEN, "markersize": 9, "markerfacecolor": "none"}
+    of = " of these two" if isinstance(view.goal, ParetoFront) else ""
+    axes.plot(xs, ys, "o", **rings, label=f"Pareto front{of}, with trial numbers")
+    limit = view.limits.get(cost)
+    if limit is not None:
+        label = f"budget {limit:,}" if cost == "params" else f"at most {limit:,} {UNITS[cost]}"
+        axes.axvline(limit, color=BLACK, linestyle="--", label=label, gid="budget")
+    _draw_target(axes, view)
+    largest = max(limit or 1, *(point.cost(cost) for point in view.points))
+    axes.set_xlim(-0.05 * largest, 1.05 * largest)
+    show_cost(axes.xaxis, cost, (0, largest))
+    name = COST_TITLES[cost]
+    finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
+    figure.draw_without_rendering()
+    number_points(axes, front, [(point.cost(cost), point.value) for point in front], maximize=view.maximize)
+    return figure
+
+
+def draw_intermediate_values(view: StudyView) -> Figure:
+    """The value of every trained trial over its epochs; those stopped early end with a cross."""
+    lines = {
+        point.trial.number: sorted(point.trial.intermediate_values.items())
+        for point in view.points
+        if point.trial.intermediate_values
+    }
+    if not lines:
+        raise CannotDraw("no trial has reported an epoch")
+    figure, axes = new_axes()
+    styles: dict[str, dict[str, Any]] = {
+        "complete": {"color": BLUE, "linewidth": 0.9, "alpha": 0.6, "marker": ".", "markersize": 4},
+        "stopped": {"color": ORANGE, "linewidth": 0.9, "alpha": 0.8, "marker": "x", "markevery": [-1]},
+        "best": {"color": BLACK, "linewidth": 2.2, "marker": "."},
+    }
+    labels = {
+        "complete": "complete",
+        "stopped": "stopped early, at the cross",
+        "best": f"{view.best_is} ({view.best_label})",
+    }
+    for point in sorted(view.points, key=lambda point: (point.trial is view.best, not point.complete)):
+        if line := lines.get(point.trial.number):
+            kind = "best" if point.trial is view.best else "complete" if point.complete else "stopped"
+            axes.plot(*zip(*line, strict=True), **styles[kind], label=labels.pop(kind, None), gid=kind)
+    _draw_target(axes, view)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if view.maximize:
+        values = [value for line in lines.values() for _, value in line]
+        widen_towards_one(axes, values if view.target is None else [*values, view.target])
+    return finish(figure, axes, view, "Intermediate values")
+
+
+def draw_incumbent_over_time(view: StudyView) -> Figure:
+    """The best so far over the time since the first trial began, less the pauses between two searches."""
+    complete = view.complete
+    time = search_time(view, complete)
+    points = sorted(complete, key=time.of)
+    times, values = [time.of(point) for point in points], [point.value for point in points]
+    figure, axes = new_axes()
+    draw_points(axes, view, time.of, complete_only=True)
+    label = f"{view.best_is} so far ({view.best_label})"
+    axes.step(times, view.best_so_far(values), where="post", color=BLACK, linewidth=1.2, label=label, gid="incumbent")
+    axes.set_xlim(0)
+    axes.set_xlabel(time.label)
+    return finish(figure, axes, view, "Best so far over time")
+
+
+def _draw_target(axes: Axes, view: StudyView) -> None:
+    if view.target is not None:
+        axes.axhline(view.target, color=GREEN, linestyle="--", label=f"target {view.target:g}", gid="target")

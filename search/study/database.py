@@ -1,0 +1,109 @@
+"""Optuna's database storage, made to open at once for several processes, and to tell of its errors in one line."""
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, final
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy import Text
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import StudyError
+from ..messages import redact, redact_url
+
+ATTEMPTS = 10
+"""To make the tables of a new database, which other processes may be making at the same time."""
+
+
+LONGEST_PAUSE = 0.5
+"""Seconds between them."""
+
+
+_DRIVERS = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "pymysql, and begin the URL with mysql+pymysql://",
+}
+"""What to install for a module that SQLAlchemy wants, where the names differ."""
+
+
+def open_database(url: str) -> RDBStorage:
+    """A storage in the database at `url`, whose tables are made when they are missing.
+
+    Raises StudyError when it cannot be opened, naming the package that is missing if there is one; later on, too, when
+    the database fails or refuses. A password in the URL is not shown.
+    """
+    if url.startswith(("mysql", "mariadb")):
+        _make_wide_columns()
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            return _Database(url, engine_kwargs={"pool_pre_ping": True})  # servers drop who is silent for long
+        except ImportError as error:
+            module = getattr(error.__cause__, "name", None) or "a driver for that database"
+            raise StudyError(
+                f"storage {redact_url(url)!r} needs {module}, which is not installed: "
+                f"pip install {_DRIVERS.get(module, module)}"
+            ) from error
+        except Exception as error:
+            if attempts_left and _was_faster(error):
+                time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
+                continue
+            raise StudyError(
+                f"storage {redact_url(url)!r} cannot be opened ({_reason(error, url)}): give the URL of a database "
+                "that SQLAlchemy can reach, or the path of a journal file"
+            ) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+@final
+class _Database(RDBStorage):
+    """Raises StudyError in place of what a database raises in the middle of a search."""
+
+
+def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: RDBStorage, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except (StorageInternalError, SQLAlchemyError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+            raise StudyError(
+                f"storage {redact_url(self.url)!r} failed ({_reason(cause, self.url)}): what was stored is kept; see "
+                "to the database, and start again to go on"
+            ) from error
+
+    return call
+
+
+for _name, _member in vars(RDBStorage).items():  # those with an underscore too: Optuna's cache calls them
+    if isinstance(_member, FunctionType) and not _name.startswith("__"):
+        setattr(_Database, _name, _telling(_member))
+
+
+def _make_wide_columns() -> None:
+    """Let tables that are made in MySQL hold long texts: its TEXT ends at 64 KiB, a space or a history may not."""
+    from optuna.storages._rdb.models import BaseModel
+
+    for table in BaseModel.metadata.tables.values():
+        for column in table.columns:
+            if type(column.type) is Text and "mysql" not in column.type._variant_mapping:
+                column.type = column.type.with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+
+
+def _was_faster(error: Exception) -> bool:
+    """Whether another process has made a table, or its first row, at the same time."""
+    return type(error).__name__ == "IntegrityError" or "already exists" in str(error)
+
+
+def _reason(error: BaseException, url: str) -> str:
+    """What a database says, in one short line; only its kind where a part of the password may be taken for the host."""
+    kind = type(error).__name__
+    if url.count("@") > 1:
+        return kind
+    told = redact(str(getattr(error, "orig", error)).partition("(Background on this error")[0])
+    return f"{kind}: {' '.join(told.split())}"[:250]

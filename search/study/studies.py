@@ -1,0 +1,123 @@
+"""The Optuna study: where it is stored, what identifies it, what is noted about its trials, and who is alive."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from ..errors import StudyError
+from .attributes import IDENTITY
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep to itself what Optuna tells of every study that is made."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    *,
+    directions: Sequence[str],
+    identity: Mapping[str, Any],
+    pruner: BasePruner,
+    seed: int,
+    names: Sequence[str] | None = None,
+) -> optuna.Study:
+    """The study `name`, made when it is not there yet; `names` are those of its values, for Optuna's figures.
+
+    Raises StudyError when it is there with another identity, naming what differs, or was made by another program.
+    """
+    wanted = [StudyDirection[direction.upper()] for direction in directions]
+    with quiet_optuna():
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=wanted,
+            load_if_exists=True,
+            pruner=pruner,
+            sampler=RandomSampler(seed=seed),
+        )
+    identity = json.loads(json.dumps(identity, default=str))
+    begun = any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    known = study.user_attrs.get(IDENTITY)
+    if known is None:
+        if begun or study.directions != wanted:
+            raise StudyError(f"study {name!r} exists and was not made by Kerastuna: give another name")
+        study.set_user_attr(IDENTITY, identity)
+        if names is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(names))
+    elif differences := _differences(known, identity):
+        raise StudyError(
+            f"study {name!r} exists with another identity ({'; '.join(differences)}): give the same arguments to go on "
+            "with it, or another name to start afresh"
+        )
+    return study
+
+
+def load_study(storage: BaseStorage, name: str) -> optuna.Study:
+    """The study `name`; raises StudyError, naming those there are, when there is none."""
+    names = optuna.get_all_study_names(storage)
+    if name not in names:
+        there = ", ".join(sorted(names)) or "none yet"
+        raise StudyError(f"study {name!r} does not exist; there is: {there}")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def _differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    return [f"{key}: {_difference(known.get(key), value)}" for key, value in given.items() if known.get(key) != value]
+
+
+def _difference(known: Any, given: Any) -> str:
+    if isinstance(known, dict) and isinstance(given, dict):
+        return ", ".join(_differences(dict.fromkeys(given) | known, dict.fromkeys(known) | given))
+    if isinstance(known, list) and isinstance(given, list) and all(isinstance(item, dict) for item in known + given):
+        one_sided = [item for item in known if item not in given] + [item for item in given if item not in known]
+        names = sorted({str(item.get("name")) for item in one_sided})
+        return f"other {', '.join(names)}" if names else "in another order"
+    return f"{_short(known)}, now {_short(given)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def latest_study(storage: BaseStorage) -> optuna.Study:
+    """The study whose trial began last; raises StudyError when there is none."""
+    names = optuna.get_all_study_names(storage)
+    if not names:
+        raise StudyError("there is no study yet: run kerastuna search first")
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+    return max(studies, key=lambda study: last_begun(study.get_trials(deepcopy=False)) or datetime.min)
+
+
+def last_begun(trials: Sequence[FrozenTrial]) -> datetime | None:
+    """When the latest of `trials` began; None when none has."""
+    return max((trial.datetime_start for trial in trials if trial.datetime_start is not None), default=None)
+
+
+def delete_study(storage: BaseStorage, name: str) -> None:
+    """Delete a study with all its trials; raises StudyError when there is none of that name."""
+    load_study(storage, name)
+    optuna.delete_study(study_name=name, storage=storage)

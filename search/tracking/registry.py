@@ -1,0 +1,168 @@
+"""The champion in MLflow: its run with figures, the logged and registered model, and the alias that marks the best."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from .store import as_tags, log_batch, open_client, refused
+
+if TYPE_CHECKING:
+    import keras
+    from mlflow import MlflowClient
+
+ALIAS = "champion"
+
+
+CONFIRMED = "confirmed_validation"
+"""Tag of a model version: its mean on validation."""
+
+
+RANK = "rank"
+"""Tag of a model version: where it stands by that mean; the alias passes to a later one with a smaller rank."""
+
+
+@final
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version in MLflow's registry.
+
+    Attributes:
+        uri: `models:/NAME@champion` where it holds the alias, else `models:/NAME/VERSION`.
+        is_champion: whether it does.
+        run_id: of the run it was logged by.
+    """
+
+    uri: str
+    version: int
+    is_champion: bool
+    run_id: str
+
+
+def register_champion(
+    tracking_uri: str,
+    experiment_id: str,
+    parent_run_id: str,
+    *,
+    name: str,
+    model: keras.Model,
+    rank: Sequence[float],
+    confirmed: float,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, Any],
+    artifacts: Path,
+) -> RegisteredModel:
+    """Log `model` by a run of its own below the study's, register it, and give it the alias if it is the best yet.
+
+    Args:
+        name: of the registered model.
+        rank: where the model stands by its confirmed figures, compared from the first on; the smaller the better. That
+            alone decides on the alias.
+        confirmed: the mean of the objective on validation over fresh seeds.
+        artifacts: a folder of figures and cards, logged with the run.
+
+    Raises InputError when the store cannot be used.
+    """
+    with refused(tracking_uri):
+        client = open_client(tracking_uri)
+        own = {"mlflow.parentRunId": parent_run_id, "kerastuna.kind": "champion"}
+        run = client.create_run(experiment_id, run_name=ALIAS, tags=as_tags({**tags, **own}))
+        run_id = run.info.run_id
+        try:
+            log_batch(client, run_id, params=params, metrics=[(0, metrics)])
+            client.log_artifacts(run_id, str(artifacts))
+            number = _log_and_register(tracking_uri, run_id, name, model, metrics)
+            client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
+            for key, value in as_tags(tags).items():
+                client.set_model_version_tag(name, str(number), key, value)
+            client.set_model_version_tag(name, str(number), RANK, json.dumps(list(rank)))
+            champion = _passes(client, name, number, rank)
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+    return RegisteredModel(
+        f"models:/{name}@{ALIAS}" if champion else f"models:/{name}/{number}", number, champion, run_id
+    )
+
+
+def load_champion(tracking_uri: str, name: str) -> keras.Model:
+    """The model that holds the alias; raises InputError when there is none."""
+    import mlflow
+
+    with refused(tracking_uri):
+        mlflow.set_tracking_uri(tracking_uri)
+        return mlflow.keras.load_model(f"models:/{name}@{ALIAS}")  # pyright: ignore
+
+
+def _log_and_register(
+    tracking_uri: str, run_id: str, name: str, model: keras.Model, metrics: Mapping[str, float]
+) -> int:
+    import logging
+
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.input_shape[1:]), "images")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.output_shape[1:]), "probabilities")]),
+    )
+    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    chatter = logging.getLogger("mlflow")
+    level = chatter.level
+    chatter.setLevel(logging.ERROR)
+    try:
+        mlflow.set_tracking_uri(tracking_uri)
+        # The registry tells on standard error that it made a version.
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+            mlflow.start_run(run_id=run_id, log_system_metrics=False),
+        ):
+            # Of MLflow's own wrapper, when it is imported here for the first time; a Keras model has no type hints.
+            warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
+            logged = mlflow.keras.log_model(  # pyright: ignore[reportPrivateImportUsage]
+                model,
+                name=ALIAS,
+                signature=signature,
+                pip_requirements=_requirements(),
+                registered_model_name=name,
+                params={"parameters": str(model.count_params())},
+            )
+            mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
+    finally:
+        mlflow.set_tracking_uri(before)  # which sets the variable
+        if variable is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        chatter.setLevel(level)
+    assert logged.registered_model_version is not None
+    return int(logged.registered_model_version)
+
+
+def _requirements() -> Sequence[str]:
+    import keras
+
+    backend = keras.backend.backend()
+    return [f"{package}=={version(package)}" for package in ("keras", backend, "numpy")]
+
+
+def _passes(client: MlflowClient, name: str, number: int, rank: Sequence[float]) -> bool:
+    """Give the alias to version `number` if no other holds it or this one's rank is smaller."""
+    aliases = client.get_registered_model(name).aliases
+    if ALIAS in aliases:
+        holder = client.get_model_version(name, str(aliases[ALIAS]))
+        if list(rank) >= json.loads(holder.tags[RANK]):
+            return False
+    client.set_registered_model_alias(name, ALIAS, str(number))
+    return True

@@ -1,0 +1,223 @@
+"""The confirmation: which candidate wins, what is not trained twice, and the ledger of the test set."""
+
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import IntDistribution
+
+from kerastuna.search.champion.confirmation import (
+    CONFIRMATIONS,
+    champion_of,
+    chosen,
+    confirm_candidates,
+    confirmed_seeds,
+    fresh_seeds,
+    save_model,
+    train_final,
+)
+from kerastuna.search.champion.evaluation import evaluate
+from kerastuna.search.champion.ledger import open_test_set, openings, refuse_second_opening
+from kerastuna.search.datasets.data import load_dataset, load_test
+from kerastuna.search.errors import SearchFailed
+from kerastuna.search.study.goal import Quantity, SmallestNetwork
+from kerastuna.search.training.train import train
+from kerastuna.spaces.errors import InputError
+
+
+class Perceptron(keras_tuner.HyperModel):
+    def build(self, hp):
+        units = hp.Int("units", 2, 32)
+        model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(units, activation="relu"))
+        model.add(keras.layers.Dense(10, activation="softmax"))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+
+class Listener:
+    def __init__(self):
+        self.trainings: list[tuple[int, int, str]] = []
+        self.epochs = 0
+        self.values: list[float | None] = []
+
+    def training_started(self, trial, seed, summary, purpose):
+        self.trainings.append((trial, seed, purpose))
+
+    def epoch_ended(self, trial, epoch, metrics):
+        self.epochs += 1
+
+    def training_ended(self, trial, value):
+        self.values.append(value)
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """Three complete trials, the best of which is number 1, and one that was stopped early at a better value."""
+    study = optuna.create_study(direction="maximize", study_name="digits")
+    for units, value in ((8, 0.7), (16, 0.9), (4, 0.8)):
+        study.add_trial(_trial(units, value))
+    study.add_trial(_trial(30, None, optuna.trial.TrialState.PRUNED, {1: 0.99}))
+    return study
+
+
+def _trial(units, value, state=optuna.trial.TrialState.COMPLETE, intermediate_values=None):
+    return optuna.trial.create_trial(
+        state=state,
+        value=value,
+        params={"units": units},
+        distributions={"units": IntDistribution(2, 32)},
+        intermediate_values=intermediate_values or {},
+        user_attrs={
+            "hyperparameters": {"units": units},
+            "params": 785 * units + 10 * units + 10,
+            "summary": str(units),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(mnist_slice: Path):
+    return load_dataset(str(mnist_slice), images=200)
+
+
+@pytest.fixture
+def space() -> keras_tuner.HyperParameters:
+    space = keras_tuner.HyperParameters()
+    space.Int("units", 2, 32)
+    return space
+
+
+def _confirm(study, dataset, space, seeds, top=2, listener=None):
+    return confirm_candidates(
+        study,
+        Perceptron(),
+        space,
+        dataset,
+        objective="val_accuracy",
+        epochs=1,
+        top=top,
+        seeds=seeds,
+        observer=listener or Listener(),
+    )
+
+
+def test_the_best_complete_trials_are_trained_on_the_same_fresh_seeds(study, dataset, space):
+    listener, seeds = Listener(), fresh_seeds(0, 2)
+    candidates = _confirm(study, dataset, space, seeds, listener=listener)
+    assert listener.trainings == [(trial, seed, "confirm") for trial in (1, 2) for seed in seeds]
+    assert listener.epochs == 4
+    assert {candidate.trial for candidate in candidates} == {1, 2}
+    assert candidates[0].mean >= candidates[1].mean
+    for candidate in candidates:
+        assert len(set(candidate.values)) == 2  # other seeds, other networks
+        assert candidate.histories[0][0]["val_accuracy"] == candidate.values[0]
+        assert candidate.mean == pytest.approx(np.mean(candidate.values))
+        assert candidate.std == pytest.approx(np.std(candidate.values, ddof=1))
+
+
+def test_what_was_trained_is_not_trained_again(study, dataset, space):
+    seeds = fresh_seeds(0, 2)
+    before = _confirm(study, dataset, space, seeds[:1])
+    listener = Listener()
+    after = _confirm(study, dataset, space, seeds, listener=listener)
+    assert [seed for _, seed, _ in listener.trainings] == [seeds[1], seeds[1]]
+    assert {c.trial: c.values[0] for c in after} == {c.trial: c.values[0] for c in before}
+    assert [trial.number for trial in chosen(study, 2)] == [1, 2]
+    assert [confirmed_seeds(study, trial) for trial in chosen(study, 9)] == [set(seeds), set(seeds), set()]
+
+
+def _known(study, values: dict[int, list[float]], seeds) -> None:
+    study.set_user_attr(
+        CONFIRMATIONS,
+        {
+            str(trial): {str(seed): {"value": value, "history": []} for seed, value in zip(seeds, known, strict=True)}
+            for trial, known in values.items()
+        },
+    )
+
+
+def test_the_mean_wins_not_the_search_nor_the_luckiest_seed(study, dataset, space):
+    _known(study, {1: [0.99, 0.5], 2: [0.8, 0.8]}, [11, 12])
+    listener = Listener()
+    winner = _confirm(study, dataset, space, [11, 12], listener=listener)[0]
+    assert (winner.trial, winner.search_value, listener.trainings) == (2, 0.8, [])
+
+
+def test_of_equal_means_the_smaller_network_wins(study, dataset, space):
+    _known(study, {0: [0.9], 1: [0.9], 2: [0.9]}, [11])
+    assert [candidate.trial for candidate in _confirm(study, dataset, space, [11], top=3)] == [2, 0, 1]
+
+
+def test_with_a_target_the_smallest_network_that_is_confirmed_to_reach_it_wins(dataset, space):
+    goal = SmallestNetwork(Quantity("val_accuracy", "max"), "params", 0.8)
+    study = optuna.create_study(direction="minimize", study_name="smallest")
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "goal": goal.description()})
+    for units, score in ((4, 0.81), (8, 0.82), (16, 0.99), (2, 0.7)):
+        trial = _trial(units, 795.0 * units + 10)
+        trial.user_attrs["score"] = score
+        study.add_trial(trial)
+    _known(study, {0: [0.79, 0.8], 1: [0.79, 0.82], 2: [0.99, 0.99], 3: [0.9, 0.9]}, [11, 12])
+    candidates = _confirm(study, dataset, space, [11, 12], top=4)
+    assert [candidate.trial for candidate in candidates] == [1, 2, 0]  # number 3 fell short in the search
+    assert [candidate.search_value for candidate in candidates] == [0.82, 0.99, 0.81]
+
+
+def test_without_a_complete_trial_there_is_nothing_to_confirm(dataset, space):
+    empty = optuna.create_study(study_name="empty")
+    with pytest.raises(SearchFailed, match="'empty' has no trial to confirm: none is complete"):
+        _confirm(empty, dataset, space, [1])
+
+
+def test_fresh_seeds_are_fixed_by_the_study_and_differ():
+    assert fresh_seeds(3, 5) == fresh_seeds(3, 5)
+    assert len({*fresh_seeds(3, 5), *fresh_seeds(4, 5)}) == 10
+    assert fresh_seeds(3, 2) == fresh_seeds(3, 5)[:2]
+
+
+def test_one_seed_gives_one_network(dataset, space):
+    models = [train(Perceptron(), space, 5, dataset.x_train, dataset.y_train, 1)[0] for _ in range(2)]
+    other, _ = train(Perceptron(), space, 6, dataset.x_train, dataset.y_train, 1)
+    for first, second in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(models[0].get_weights()[0], other.get_weights()[0])
+
+
+def test_the_final_models_see_training_and_validation_images(dataset, space, mnist_slice, tmp_path):
+    listener = Listener()
+    models = train_final(Perceptron(), space, dataset, 1, "16", 2, [7, 8], listener)
+    assert listener.trainings == [(1, 7, "final"), (1, 8, "final")]
+    steps = -(-(len(dataset.x_train) + len(dataset.x_validation)) // 32)
+    assert [int(model.optimizer.iterations) for model in models] == [2 * steps, 2 * steps]
+
+    x, y = load_test(str(mnist_slice), classes=10, input_shape=(28, 28, 1))
+    result = evaluate(models, x, y)
+    assert result.values[0] == pytest.approx(models[0].evaluate(x, y, verbose=0)[1])
+    study = optuna.create_study(study_name="digits")
+    told = result.record(open_test_set(study, 1, "for this test"))
+    assert (told["n"], told["images"], told["opening"]) == (2, 200, 1)
+    assert told["mean"] == pytest.approx(np.mean(result.values))
+    assert told["standard_error"] == pytest.approx((told["mean"] * (1 - told["mean"]) / 200) ** 0.5)
+    right = sum(entry["accuracy"] * entry["images"] for entry in told["per_class"])
+    assert right == pytest.approx(result.values[0] * 200)
+
+    path = save_model(models[0], tmp_path / "champions" / "champion.keras")
+    np.testing.assert_allclose(keras.models.load_model(path).predict(x, verbose=0), result.predictions, atol=1e-6)
+    assert [file.name for file in path.parent.iterdir()] == ["champion.keras"]
+
+
+def test_the_ledger_numbers_every_opening(study):
+    refuse_second_opening(study, 1, again=False)
+    first = open_test_set(study, 1, "the winner")
+    assert first.opening == 1
+    assert openings(study) == [first]
+    refuse_second_opening(study, 2, again=False)  # another winner is another opening, not a second look
+    with pytest.raises(InputError, match=r"opened for trial 1 of study 'digits' before.*--again"):
+        refuse_second_opening(study, 1, again=False)
+    refuse_second_opening(study, 1, again=True)
+    assert open_test_set(study, 1, "again").opening == 2
+    assert [opening.purpose for opening in openings(study)] == ["the winner", "again"]
+    assert champion_of(study) is None

@@ -1,0 +1,111 @@
+"""The options of a search: what is allowed, what profiles fill in, what makes the same study again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerastuna.search.commands.options import PROFILES, SearchOptions
+from kerastuna.search.errors import StudyError
+from kerastuna.search.study.budget import Budget
+from kerastuna.spaces.errors import InputError
+
+TARGET = {"val_accuracy": 0.9}
+
+
+@pytest.mark.parametrize("name", ["budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"])
+@pytest.mark.parametrize("value", [0, -3, float("nan")])
+def test_numbers_are_above_zero(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} {value}: give a number above 0"):
+        SearchOptions(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": -1}, "--seed -1: give a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "--seed 4294967296: give a whole number from 0 to 4294967295"),
+        ({"profile": "fast"}, "--profile fast: choose one of auto, quick, full"),
+        ({"sampler": "bayes"}, "--sampler bayes: choose one of tpe, random, gp, cmaes, nsga2, qmc"),
+        ({"pruner": "axe"}, "--pruner axe: choose one of halving, hyperband, median, none"),
+        ({"pareto": ["val_accuracy"]}, "--pareto val_accuracy: give val_accuracy and one or more of params, macs, ram"),
+        (
+            {"pareto": ["params", "macs"]},
+            "--pareto params,macs: give val_accuracy and one or more of params, macs, ram",
+        ),
+        ({"pareto": ["val_accuracy", "f1"]}, "--pareto val_accuracy,f1: give val_accuracy and one or more of params, "),
+        ({"pareto": ["val_accuracy", "macs", "macs"]}, "--pareto val_accuracy,macs,macs: give val_accuracy and one "),
+        ({"minimize": "params"}, "--minimize and --reach belong together"),
+        ({"reach": TARGET}, "--minimize and --reach belong together"),
+        ({"minimize": "bytes", "reach": TARGET}, "--minimize bytes: choose one of params, macs, ram"),
+        ({"minimize": "params", "reach": {"f1": 0.9}}, "--reach f1: give val_accuracy and its target"),
+        (
+            {"pareto": ["val_accuracy", "macs"], "minimize": "params", "reach": TARGET},
+            "--pareto and --minimize exclude each other",
+        ),
+    ],
+)
+def test_what_is_not_allowed_is_told_with_what_is(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        SearchOptions(**given)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_study_has_a_name(name: str) -> None:
+    with pytest.raises(StudyError, match="--study is empty"):
+        SearchOptions(study=name)
+
+
+def test_the_extremes_are_allowed() -> None:
+    SearchOptions(seed=2**32 - 1, budget=1, images=1, trials=1, epochs=1, timeout=0.001)
+
+
+def test_the_device_decides_the_profile_unless_it_is_given() -> None:
+    assert SearchOptions().resolved(on_gpu=False) == PROFILES["quick"]
+    assert SearchOptions().resolved(on_gpu=True) == PROFILES["full"]
+    assert SearchOptions(profile="full").resolved(on_gpu=False) == PROFILES["full"]
+    assert SearchOptions(profile="quick").resolved(on_gpu=True) == PROFILES["quick"]
+
+
+def test_what_is_given_stands_in_place_of_the_profiles_numbers() -> None:
+    profile = SearchOptions(profile="full", images=10, epochs=2).resolved(on_gpu=False)
+    assert (profile.name, profile.images, profile.epochs) == ("full", 10, 2)
+    assert profile.trials == PROFILES["full"].trials
+
+
+def test_a_study_is_named_after_what_it_is_about() -> None:
+    assert SearchOptions(budget=99).study_name("mnist", "convnet", "quick") == "mnist-convnet-99-quick"
+    assert SearchOptions(study="mine").study_name("mnist", "convnet", "quick") == "mine"
+    limited = SearchOptions(max_macs=3_000_000, max_ram=65_536, pareto=["val_accuracy", "macs"])
+    name = limited.study_name("mnist", "convnet", "quick")
+    assert name == "mnist-convnet-15000-3000000macs-65536ram-quick-pareto-val_accuracy-macs"
+    smallest = SearchOptions(minimize="ram", reach=TARGET).study_name("mnist", "convnet", "quick")
+    assert smallest == "mnist-convnet-15000-quick-least-ram"
+    assert limited.limits == Budget(15_000, 3_000_000, 65_536)
+
+
+def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
+    assert SearchOptions(folder=Path("runs")).storage_location == Path("runs/optuna.journal")
+    assert SearchOptions(storage="sqlite:///x.db").storage_location == "sqlite:///x.db"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SearchOptions(),
+        SearchOptions(profile="full", images=500, seed=7, sampler="random", pruner="none", budget=300),
+        SearchOptions(space="m:S", data="m:d", trials=3, epochs=4),
+        SearchOptions(max_macs=5, max_ram=6, pareto=("val_accuracy", "params")),
+        SearchOptions(minimize="macs", reach=TARGET),
+    ],
+    ids=["default", "full", "own", "front", "target"],
+)
+def test_a_request_makes_the_same_study_again(options: SearchOptions) -> None:
+    profile = options.resolved(on_gpu=False)
+    again = SearchOptions(**json.loads(json.dumps(options.request(profile))))
+    assert again.resolved(on_gpu=True) == profile
+    assert json.dumps(again.request(profile)) == json.dumps(options.request(profile))
+    assert again.limits == options.limits
+    assert again.study_name("d", "s", profile.name) == options.study_name("d", "s", profile.name)

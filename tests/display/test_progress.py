@@ -1,0 +1,331 @@
+import io
+import math
+import os
+import pty
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+from rich.console import Console
+
+from kerastuna.search.display.progress import PlainProgress, Progress, RichProgress, make_progress
+from kerastuna.search.display.progress_state import Pace, about, seconds_left
+
+SUMMARY = "16-32-p16 | 16-32 | p10 | conv | 14,652 params"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def train(progress: Progress, clock: Clock, number: int, epoch_seconds: list[float], values: list[float]) -> None:
+    """Epochs that take the given seconds and end with the given accuracies, after one second of building."""
+    progress.trial_started(number=number, summary=SUMMARY)
+    clock.now += 1.0
+    for epoch, (seconds, value) in enumerate(zip(epoch_seconds, values, strict=True), start=1):
+        clock.now += seconds
+        metrics = {"loss": 0.0931, "val_accuracy": value}
+        progress.epoch_ended(number=number, epoch=epoch, epochs=3, metrics=metrics, seconds=seconds)
+
+
+def run_search(progress: Progress, clock: Clock) -> None:
+    with progress:
+        progress.search_started(study="mnist-15000", profile="quick", trials_done=0, trials_total=4, epochs=3)
+        for number in range(3):
+            progress.rejected(number=number, reason="over_budget", summary=SUMMARY)
+        progress.rejected(number=3, reason="duplicate", summary=SUMMARY)
+        train(progress, clock, 4, [6.0, 4.0, 4.0], [0.9, 0.95, 0.97])
+        progress.trial_ended(number=4, state="COMPLETE", value=0.97, seconds=15.0)
+        train(progress, clock, 5, [6.0], [0.5])
+        progress.trial_ended(number=5, state="PRUNED", reason="stopped_early", value=0.5, seconds=7.0)
+        train(progress, clock, 6, [], [])
+        progress.trial_ended(number=6, state="FAIL", reason="out_of_memory", seconds=1.0)
+        progress.message("a note\nof two lines")
+        progress.rejected(number=7, reason="infeasible", summary=SUMMARY)
+        train(progress, clock, 8, [6.0, 4.0, 4.0], [0.9, 0.95, 0.98])
+        progress.trial_ended(number=8, state="COMPLETE", value=0.98, seconds=15.0)
+        progress.search_ended()
+
+
+def test_plain_lines_of_a_search() -> None:
+    clock, file = Clock(), io.StringIO()
+    run_search(PlainProgress("val_accuracy", "max", file=file, clock=clock), clock)
+    assert file.getvalue().splitlines() == [
+        "study mnist-15000 (quick): 4 trials of 3 epochs",
+        "skipped without training: 3 over budget, 1 duplicate",
+        "one epoch takes about 6 s; 4 trials of 3 epochs: about 66 s, less where trials stop early",
+        "trial 4 (1/4): val_accuracy 0.9700 after 3 epochs in 15 s; best 0.9700 (trial 4); about 45 s left | "
+        + SUMMARY,
+        # A usual trial now has 2 epochs: 1 s + 6 s + 4 s.
+        "trial 5 (2/4): stopped early, val_accuracy 0.5000 after 1 epoch in 7 s; best 0.9700 (trial 4); "
+        "about 22 s left | " + SUMMARY,
+        "trial 6 (2/4): failed (out of memory) after 0 epochs in 1 s; best 0.9700 (trial 4); "
+        "about 22 s left | " + SUMMARY,
+        "a note",
+        "of two lines",
+        "skipped without training: 1 infeasible",
+        "trial 8 (3/4): val_accuracy 0.9800 after 3 epochs in 15 s; best 0.9800 (trial 8); about 12 s left | "
+        + SUMMARY,
+        "mnist-15000 ended after 38 s: 3 of 4 trials done, 1 stopped early, 1 failed; "
+        "3 over budget, 1 infeasible, 1 duplicate; best val_accuracy 0.9800 (trial 8)",
+    ]
+
+
+def test_plain_resumes_with_a_time_limit() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress("val_loss", "min", file=file, clock=clock)
+    progress.search_started(
+        study="s", profile="full", trials_done=7, trials_total=100, epochs=20, best=0.05, deadline=600.0
+    )
+    progress.trial_started(number=9, summary="")
+    clock.now += 30.0
+    progress.epoch_ended(number=9, epoch=1, epochs=20, metrics={"val_loss": 0.2}, seconds=30.0)
+    progress.trial_ended(number=9, state="COMPLETE", value=0.06, seconds=30.0)
+    progress.trial_started(number=10, summary="")
+    progress.trial_ended(number=10, state="COMPLETE", value=0.04, seconds=30.0)
+    assert file.getvalue().splitlines() == [
+        "study s (full): 100 trials of 20 epochs, 7 done, best val_loss 0.0500, stops after 10 min",
+        "one epoch takes about 30 s; 93 more trials of 20 epochs: about 15.5 h, but the time limit leaves 10 min",
+        "trial 9 (8/100): val_loss 0.0600 after 1 epoch in 30 s; best 0.0500; about 10 min left",
+        "trial 10 (9/100): val_loss 0.0400 after 0 epochs in 30 s; best 0.0400 (trial 10); about 10 min left",
+    ]
+
+
+@pytest.mark.parametrize("value", [math.nan, 0.96, None])
+def test_what_does_not_improve_is_not_the_best(value: float | None) -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress.search_started(study="s", profile="quick", trials_done=1, trials_total=2, epochs=1, best=0.97)
+    progress.trial_started(number=1, summary="")
+    progress.trial_ended(number=1, state="COMPLETE", value=value, seconds=1.0)
+    assert "; best 0.9700" in file.getvalue().splitlines()[-1]
+    assert "(trial 1)" not in file.getvalue()
+
+
+def test_a_note_stands_beside_the_value_or_in_its_place_and_a_rank_decides_on_the_best() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress.search_started(study="s", profile="quick", trials_done=1, trials_total=4, epochs=1)
+    for number, value, rank, note in ((1, 0.99, (0, 900), "large"), (2, 0.9, (0, 300), "small")):
+        progress.trial_ended(number=number, state="COMPLETE", value=value, seconds=1.0, rank=rank, note=note)
+    progress.trial_ended(number=2, state="COMPLETE", seconds=1.0, note="final model trained")
+    assert file.getvalue().splitlines()[1:] == [
+        "trial 1 (2/4): val_accuracy 0.9900, large after 0 epochs in 1 s; best 0.9900 (trial 1, large)",
+        "trial 2 (3/4): val_accuracy 0.9000, small after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
+        "trial 2 (4/4): final model trained after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
+    ]
+
+
+def test_trials_stopped_early_are_never_the_best() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    progress.trial_started(number=0, summary="")
+    progress.trial_ended(number=0, state="PRUNED", reason="stopped_early", value=0.99, seconds=1.0)
+    assert "best" not in file.getvalue()
+
+
+def test_plain_shows_long_runs_of_rejections() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    for number in range(1001):
+        progress.rejected(number=number, reason="over_budget", summary=SUMMARY)
+    assert file.getvalue().splitlines()[1:] == ["skipped without training: 500 over budget"] * 2
+
+
+def test_plain_never_writes_control_characters() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val\x1b[31m", "max", file=file, clock=Clock())
+    progress.search_started(study="s\x07", profile="quick", trials_done=0, trials_total=1, epochs=1)
+    progress.message("red \x1b[31mtext\rover\tthere")
+    progress.rejected(number=0, reason="over\x1bbudget", summary="\x1b[2J")
+    progress.trial_started(number=1, summary="\x1b[2J\nsecond line")
+    progress.trial_ended(number=1, state="FAIL", reason="error\x1b", seconds=1.0)
+    progress.search_ended()
+    assert all(character.isprintable() for character in file.getvalue().replace("\n", ""))
+    assert "second line" in file.getvalue()
+
+
+def test_an_interrupted_search_is_summarised_once() -> None:
+    file = io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+
+    def interrupted() -> None:
+        with progress:
+            progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert file.getvalue().count("s ended after") == 1
+
+
+def rendered(progress: RichProgress, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(progress)
+    return capture.get()
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_rich_shows_the_running_trial(width: int) -> None:
+    clock = Clock()
+    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=clock)
+    assert rendered(progress, width) == ""
+    progress.search_started(study="mnist-15000", profile="quick", trials_done=0, trials_total=4, epochs=3)
+    assert "time left not known yet" in rendered(progress, width)
+    progress.rejected(number=3, reason="over_budget", summary=SUMMARY)
+    train(progress, clock, 4, [6.0, 4.0, 4.0], [0.9, 0.95, 0.97])
+    progress.trial_ended(number=4, state="COMPLETE", value=0.97, seconds=15.0)
+    train(progress, clock, 5, [6.0, 4.0], [0.9, 0.95])
+    clock.now += 2.0
+    lines = rendered(progress, width).splitlines()
+    assert max(map(len, lines)) <= width - len("^C")
+    text = " ".join(" ".join(lines).split())
+    assert "study mnist-15000 quick profile" in text
+    assert "1/4 0 stopped early, 0 failed" in text
+    assert f"trial 5 {SUMMARY}" in text
+    assert "2/3 val_accuracy 0.9500 loss 0.0931" in text
+    assert "best val_accuracy 0.9700 (trial 4)" in text
+    assert "skipped 1 over budget, 0 infeasible, 0 duplicate" in text
+    # One more epoch of 4 s, of which 2 s are over, and two trials of 15 s.
+    assert "time 0:00:28 elapsed, about 32 s left" in text
+
+
+def test_rich_display_on_a_terminal() -> None:
+    clock, file = Clock(), io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
+    run_search(RichProgress("val_accuracy", "max", console=console, clock=clock), clock)
+    output = file.getvalue()
+    assert "one epoch takes about 6 s; 4 trials of 3 epochs" in output
+    assert "a note" in output
+    last = output[output.rindex("mnist-15000") :]
+    assert "3/4  1 stopped early, 1 failed" in last
+    assert "val_accuracy 0.9800 (trial 8)" in last
+    assert "3 over budget, 1 infeasible, 1 duplicate" in last
+    assert "0:00:38 elapsed" in last
+    assert "left" not in last
+    assert SUMMARY not in last
+    assert output.count("\x1b[?25l") == output.count("\x1b[?25h") == 1  # the cursor hidden, and shown again
+
+
+def test_rich_keeps_a_search_that_ended_above_the_next() -> None:
+    clock, file = Clock(), io.StringIO()
+    with RichProgress("val_accuracy", "max", console=Console(file=file, width=100), clock=clock) as progress:
+        run_search(progress, clock)
+        assert rendered(progress, 100) == ""
+        progress.search_started(study="confirmation", profile="quick", trials_done=0, trials_total=6, epochs=3)
+    kept = file.getvalue()
+    assert kept.count("mnist-15000") == kept.count("confirmation") == 1
+    assert kept.index("val_accuracy 0.9800 (trial 8)") < kept.index("confirmation") < kept.index("0/6")
+
+
+def test_rich_gives_the_terminal_back_after_an_interrupt() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
+    streams = sys.stdout, sys.stderr
+
+    def interrupted() -> None:
+        with RichProgress("val_accuracy", "max", console=console, clock=Clock()) as progress:
+            progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+            progress.trial_started(number=1, summary="[16]")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (sys.stdout, sys.stderr) == streams
+    assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("elapsed")
+
+
+def test_rich_leaves_piped_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
+    with RichProgress("val_accuracy", "max", console=console):
+        print('{"study": "s"}')
+        print("a warning", file=sys.stderr)
+    assert capsys.readouterr() == ('{"study": "s"}\n', "a warning\n")
+    assert "study" not in file.getvalue()
+
+
+def test_rich_takes_brackets_as_text() -> None:
+    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=Clock())
+    progress.search_started(study="[bold]s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    progress.trial_started(number=1, summary="[red]16[/red]")
+    assert "[bold]s" in rendered(progress, 100)
+    assert "[red]16[/red]" in rendered(progress, 100)
+
+
+@pytest.fixture
+def terminal() -> Iterator[TextIO]:
+    """The writing end of a new pseudo-terminal."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as file:
+        yield file
+    os.close(master)
+
+
+def test_a_terminal_gets_the_display(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(make_progress(objective="a", direction="max", file=terminal), RichProgress)
+    assert isinstance(make_progress(objective="a", direction="max", file=terminal, force_plain=True), PlainProgress)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(make_progress(objective="a", direction="max", file=terminal), PlainProgress)
+
+
+def test_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert isinstance(make_progress(objective="a", direction="max", file=io.StringIO()), PlainProgress)
+
+
+@pytest.mark.parametrize(
+    ("pace", "trials", "epochs_done", "expected"),
+    [
+        pytest.param(Pace(), 20, 0, None, id="nothing known"),
+        pytest.param(Pace(), 0, 0, 0.0, id="nothing to do"),
+        pytest.param(Pace().with_epoch(1, 6.0), 20, 1, 5 * 6.0 + 19 * 36.0, id="first epoch"),
+        pytest.param(
+            Pace().with_epoch(1, 6.0).with_epoch(2, 4.0), 20, 2, 4 * 4.0 + 19 * (6.0 + 5 * 4.0), id="second epoch"
+        ),
+        pytest.param(
+            Pace(first_epochs=2, first_epoch_seconds=12.0, later_epochs=5, later_epoch_seconds=20.0).with_trial(6, 3.0),
+            10,
+            0,
+            10 * (3.0 + 6.0 + 5 * 4.0),
+            id="overhead of a trial",
+        ),
+        pytest.param(
+            Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0).with_trial(3, 0.0),
+            3,
+            1,
+            1.5 * 4.0 + 2 * (6.0 + 1.5 * 4.0),
+            id="early stops shorten",
+        ),
+        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 4, 4.0, id="past the usual length"),
+        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 6, 0.0, id="all epochs done"),
+        pytest.param(Pace().with_epoch(1, 6.0).with_trial(1, -0.5), 2, 0, 12.0, id="no negative overhead"),
+    ],
+)
+def test_seconds_left(pace: Pace, trials: int, epochs_done: int, expected: float | None) -> None:
+    assert seconds_left(pace, trials=trials, epochs=6, epochs_done=epochs_done) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (0.04, "0.04 s"),
+        (0.95, "1 s"),
+        (59.6, "60 s"),
+        (100.0, "2 min"),
+        (5900.0, "98 min"),
+        (9000, "2.5 h"),
+    ],
+)
+def test_about(seconds: float, text: str) -> None:
+    assert about(seconds) == text

@@ -1,0 +1,130 @@
+"""The tables that people read: which columns a study has, what they say, and that they keep whole numbers."""
+
+import io
+import re
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.table import Table
+
+from kerastuna.search.display.tables import leaderboard_table, trials_table
+from kerastuna.search.study.budget import Budget
+from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
+from kerastuna.search.study.records import trial_records
+
+ACCURACY = Quantity("val_accuracy", "max")
+PARAMS, MACS = Quantity("params", "min"), Quantity("macs", "min")
+BEST = BestMetric(ACCURACY)
+FRONT = ParetoFront(ACCURACY, (ACCURACY, PARAMS))
+SMALLEST = SmallestNetwork(ACCURACY, "macs", 0.95)
+NETWORK = "48-26 | p12 | 16-32-p16 | pool+dense"
+
+
+def trials_of(goal: Goal) -> list[FrozenTrial]:
+    """Three complete trials, one that was stopped, and a proposal that breaks every limit."""
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    for score, params, macs in ((0.97, 12_345, 2_345_678), (0.96, 6_789, 1_234_567), (0.94, 8_000, 345_678)):
+        costs = {"params": params, "macs": macs, "ram": 98_765}
+        values = [costs.get(part.name, score) for part in goal.quantities]
+        told = costs | {"score": score, "summary": NETWORK, "seconds": 12.3, "history": [{}] * 5}
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, values=values, user_attrs=told))
+    stopped = {"reason": "stopped_early", "params": 500, "macs": 400_000, "ram": 10_000, "summary": "4 | gap"}
+    study.add_trial(
+        optuna.create_trial(state=TrialState.PRUNED, user_attrs=stopped, intermediate_values={1: 0.5, 2: 0.96})
+    )
+    refused = stopped | {"reason": "over_budget", "limits": ["params", "macs", "ram"], "params": 1_234_567}
+    study.add_trial(optuna.create_trial(state=TrialState.PRUNED, user_attrs=refused))
+    return study.trials
+
+
+def shown(table: Table, width: int = 140) -> list[str]:
+    """The lines of `table` on a console of so many columns: title, head, rows."""
+    out = io.StringIO()
+    Console(file=out, width=width).print(table)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def words(line: str) -> list[str]:
+    return re.split(r" {2,}", line.strip())
+
+
+@pytest.mark.parametrize(
+    ("goal", "budget", "columns"),
+    [
+        (BEST, Budget(15_000), "trial val_accuracy params MACs epochs seconds network"),
+        (BEST, Budget(15_000, ram=100_000), "trial val_accuracy params MACs RAM epochs seconds network"),
+        (BEST, None, "trial val_accuracy params MACs epochs seconds network"),
+        (FRONT, Budget(15_000), "trial val_accuracy params MACs epochs seconds network"),
+        (
+            ParetoFront(ACCURACY, (ACCURACY, Quantity("ram", "min"))),
+            None,
+            "trial val_accuracy params MACs RAM epochs seconds network",
+        ),
+        (SMALLEST, Budget(15_000), "trial val_accuracy reaches params MACs seconds network"),
+    ],
+)
+def test_the_leaderboard_has_the_columns_that_its_study_is_about(goal: Goal, budget: Budget | None, columns: str):
+    assert words(shown(leaderboard_table(trials_of(goal), goal, budget=budget))[1]) == columns.split()
+
+
+@pytest.mark.parametrize(
+    ("goal", "title", "order"),
+    [
+        (BEST, "best 3 of 3 complete trials", [0, 1, 2]),
+        (FRONT, "2 of 2 trials on the front of val_accuracy, params", [0, 1]),
+        (SMALLEST, "3 of 3 complete trials; 2 reach val_accuracy 0.95, least MACs first", [1, 0, 2]),
+        (
+            SmallestNetwork(ACCURACY, "params", 0.965),
+            "3 of 3 complete trials; 1 reaches val_accuracy 0.965, least params first",
+            [0, 1, 2],
+        ),
+        (
+            SmallestNetwork(ACCURACY, "params", 0.99),
+            "3 of 3 complete trials; 0 reach val_accuracy 0.99, the closest first",
+            [0, 1, 2],
+        ),
+    ],
+)
+def test_the_leaderboard_says_what_it_shows(goal: Goal, title: str, order: list[int]):
+    first, _, *rows = shown(leaderboard_table(trials_of(goal), goal))
+    assert first == title
+    assert [int(words(row)[0]) for row in rows] == order
+
+
+def test_the_leaderboard_of_a_target_tells_what_reaches_it():
+    _, _, *rows = shown(leaderboard_table(trials_of(SMALLEST), SMALLEST))
+    assert [words(row)[:6] for row in rows] == [
+        ["1", "0.9600", "yes", "6,789", "1,234,567", "12"],
+        ["0", "0.9700", "yes", "12,345", "2,345,678", "12"],
+        ["2", "0.9400", "no", "8,000", "345,678", "12"],
+    ]
+
+
+@pytest.mark.parametrize("goal", [BEST, FRONT, SMALLEST], ids=["best", "front", "smallest"])
+def test_no_number_is_cut_in_80_columns(goal: Goal):
+    trials = trials_of(goal)
+    budget = Budget(15_000, macs=3_000_000, ram=100_000)
+    text = "\n".join(shown(leaderboard_table(trials, goal, budget=budget), 80))
+    for number in ("0.9700", "12,345", "2,345,678", "98,765", "val_accuracy"):
+        assert number in text
+    listed = "\n".join(shown(trials_table(trial_records(trials), [NETWORK] * 5, goal), 80))
+    numbers = ("345,678", "2,345,678") if goal == SMALLEST else ("12,345", "1,234,567")
+    for number in (*numbers, "0.9600", "stopped_early", "over_budget", "COMPLETE", "seconds"):
+        assert number in listed
+    assert "…" not in text + listed
+
+
+@pytest.mark.parametrize(
+    ("goal", "cost"),
+    [(BEST, "params"), (FRONT, "params"), (SMALLEST, "MACs"), (ParetoFront(ACCURACY, (ACCURACY, MACS)), "MACs")],
+)
+def test_every_trial_is_listed_with_the_limits_it_broke(goal: Goal, cost: str):
+    trials = trials_of(goal)
+    title, head, *rows = shown(trials_table(trial_records(trials), [""] * 5, goal))
+    assert title == "5 trials"
+    assert words(head) == ["trial", "state", "reason", "val_accuracy", cost, "epochs", "seconds", "network"]
+    assert "over_budget (params, macs, ram)" in rows[4]
+    assert words(rows[3])[:4] == ["3", "PRUNED", "stopped_early", "0.9600"]

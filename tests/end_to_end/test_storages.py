@@ -1,0 +1,172 @@
+"""A search in a database: sqlite, and PostgreSQL and MySQL where a server is named.
+
+The variables KERASTUNA_TEST_POSTGRESQL and KERASTUNA_TEST_MYSQL name empty databases by SQLAlchemy's URLs, such as
+postgresql+psycopg2://me:password@127.0.0.1/test and mysql+pymysql://me:password@127.0.0.1/test. As a script, this
+begins a trial in the database at a URL and waits.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import keras_tuner
+import optuna
+import pytest
+from support import script_environment
+from tuner_support import complete_all
+
+from kerastuna.search import OptunaOracle
+from kerastuna.search.errors import StudyError
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.studies import delete_study, load_study
+
+SERVERS = {"postgresql": "KERASTUNA_TEST_POSTGRESQL", "mysql": "KERASTUNA_TEST_MYSQL"}
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database that can be used."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'studies.db'}"
+    variable = SERVERS[request.param]
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no database")
+    return os.environ[variable]
+
+
+@pytest.fixture
+def name(url: str) -> Iterator[str]:
+    """Of a study, which is deleted at the end."""
+    name = f"test-{os.getpid()}-{time.time_ns()}"
+    yield name
+    storage = open_storage(url)
+    if name in optuna.get_all_study_names(storage):
+        delete_study(storage, name)
+
+
+def make(folder: Path, url: str, name: str) -> OptunaOracle:
+    hp = keras_tuner.HyperParameters()
+    hp.Float("rate", 1e-4, 1.0, sampling="log")
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("width", 4, 32, step=4)
+    objective = keras_tuner.Objective("score", "max")
+    oracle = OptunaOracle(
+        objective, 4, seed=0, hyperparameters=hp, storage=url, study_name=name, sampler="random", pruner="none"
+    )
+    oracle._set_project_dir(folder, "project")
+    oracle.verbose = 0
+    return oracle
+
+
+def run(oracle: OptunaOracle) -> list[dict[str, object]]:
+    return complete_all(oracle, lambda values: 2 * values["rate"], epochs=2)
+
+
+def test_a_search_is_kept_and_read_by_another(tmp_path: Path, url: str, name: str) -> None:
+    values = run(make(tmp_path, url, name))
+    assert len(values) == 4
+    study = optuna.load_study(study_name=name, storage=url)
+    assert [trial.params["rate"] for trial in study.trials] == pytest.approx([value["rate"] for value in values])
+    assert [trial.value for trial in study.trials] == [2 * trial.params["rate"] for trial in study.trials]
+    assert [trial.intermediate_values for trial in study.trials] == [
+        {1: trial.params["rate"], 2: 2 * trial.params["rate"]} for trial in study.trials
+    ]
+    assert run(make(tmp_path, url, name)) == []
+
+
+def test_a_process_that_is_killed_is_noticed_and_its_trial_tried_again(tmp_path: Path, url: str, name: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, __file__, str(tmp_path), url, name],
+        env=script_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        begun = process.stdout.readline().strip()
+        process.kill()
+    assert begun, "it began no trial"
+    values = run(make(tmp_path, url, name))
+    assert str(values[0]["rate"]) == begun
+    states = [
+        (trial.state.name, trial.user_attrs.get("reason")) for trial in load_study(open_storage(url), name).trials
+    ]
+    assert states == [("FAIL", "interrupted"), *[("COMPLETE", None)] * 4]
+
+
+def test_long_texts_are_kept(tmp_path: Path, url: str, name: str) -> None:
+    """MySQL's TEXT, which Optuna would choose, ends at 65,535 bytes."""
+    oracle = make(tmp_path, url, name)
+    trial = oracle.create_trial("tuner0")
+    history = [{"epoch": epoch, "loss": 1 / epoch, "name": "ü" * 40} for epoch in range(1, 1001)]
+    oracle.note(trial.trial_id, history=history)
+    study = optuna.load_study(study_name=name, storage=url)
+    assert study.trials[0].user_attrs["history"] == history
+
+
+def test_several_processes_may_make_a_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    code = (
+        "import sys, time\n"
+        "from kerastuna.search.study import open_storage\n"
+        "import kerastuna.search.database\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "open_storage(sys.argv[1])"
+    )
+    begin = str(time.time() + 5)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, url, begin], stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    assert optuna.get_all_study_names(url) == []
+
+
+def test_a_database_that_fails_in_the_middle_is_told_in_one_line(tmp_path: Path) -> None:
+    oracle = make(tmp_path, f"sqlite:///{tmp_path / 'studies.db'}", "s")
+    trial = oracle.create_trial("tuner0")
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as database:
+        database.execute("DROP TABLE trial_user_attributes")
+    with pytest.raises(
+        StudyError, match=r"studies.db' failed \(OperationalError: no such table.*\): what was"
+    ) as caught:
+        oracle.note(trial.trial_id, seconds=1.0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "advice"),
+    [
+        ("mysql+pymysql://me:secret@localhost/db", "pymysql", "pip install pymysql"),
+        ("mysql://me:secret@localhost/db", "MySQLdb", r"pip install pymysql, and begin the URL with mysql\+pymysql://"),
+        ("postgresql+psycopg2://me:secret@localhost/db", "psycopg2", "pip install psycopg2-binary"),
+        ("postgresql+psycopg://me:secret@localhost/db", "psycopg", r"pip install 'psycopg\[binary\]'"),
+    ],
+)
+def test_a_missing_driver_is_told(url: str, module: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(StudyError, match=rf"me:\*\*\*@localhost/db' needs {module}, which is not installed: {advice}$"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_wrong_password_is_told_without_it(server: str) -> None:
+    if SERVERS[server] not in os.environ:
+        pytest.skip(f"{SERVERS[server]} names no database")
+    scheme, _, rest = os.environ[SERVERS[server]].partition("://")
+    user, host = rest.partition(":")[0], rest.rpartition("@")[2]
+    with pytest.raises(
+        StudyError, match=r"cannot be opened \(OperationalError: .*(authentication failed|denied)"
+    ) as told:
+        open_storage(f"{scheme}://{user}:no-such-password@{host}")
+    assert "no-such-password" not in str(told.value)
+
+
+if __name__ == "__main__":
+    print(make(Path(sys.argv[1]), *sys.argv[2:]).create_trial("tuner0").hyperparameters.values["rate"], flush=True)
+    time.sleep(600)

@@ -1,0 +1,140 @@
+"""What a study is after: how its trials are ranked, and how that is read back from the study."""
+
+import math
+from typing import Any
+
+import keras_tuner
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork, goal_of
+from kerastuna.search.tuning.goal_arguments import goal_for, metric_for
+from kerastuna.spaces.errors import InputError
+
+ACCURACY, LOSS = Quantity("val_accuracy", "max"), Quantity("val_loss", "min")
+PARAMS, MACS = Quantity("params", "min"), Quantity("macs", "min")
+FRONT = ParetoFront(ACCURACY, (ACCURACY, PARAMS))
+SMALLEST = SmallestNetwork(ACCURACY, "params", 0.9)
+
+
+def trials_of(goal: Goal, *made: tuple[float, int | None]) -> list[FrozenTrial]:
+    """Complete trials with these scores and parameters, as they come back from a storage."""
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    for score, params in made:
+        values = [score if not part.is_cost else float(params or 0) for part in goal.quantities]
+        attributes = {"score": score} | ({} if params is None else {"params": params})
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, values=values, user_attrs=attributes))
+    study.add_trial(optuna.create_trial(state=TrialState.FAIL))
+    study.add_trial(optuna.create_trial(state=TrialState.PRUNED, user_attrs={"reason": "over_budget", "params": 1}))
+    return study.trials
+
+
+@pytest.mark.parametrize(("metric", "expected"), [(ACCURACY, [1, 3, 4, 2, 0]), (LOSS, [0, 3, 4, 2, 1])])
+def test_the_best_metric_prefers_the_smaller_and_then_the_earlier_of_equals(metric: Quantity, expected: list[int]):
+    goal = BestMetric(metric)
+    trials = trials_of(goal, (-0.1, 1), (0.9, 900), (0.5, None), (0.5, 10), (0.5, 20), (math.inf, 1))
+    assert [trial.number for trial in goal.leaderboard(trials)] == expected
+    assert goal.results(trials) == goal.leaderboard(trials)
+    assert goal.constraints(0.1) == {}
+
+
+def test_the_smallest_network_that_reaches_the_target_is_the_best_and_the_others_follow_by_distance():
+    trials = trials_of(SMALLEST, (0.95, 900), (0.91, 300), (0.9, 300), (0.89, 10), (0.2, 5), (0.89, 9))
+    assert [trial.number for trial in SMALLEST.leaderboard(trials)] == [1, 2, 0, 5, 3, 4]
+    assert [trial.number for trial in SMALLEST.results(trials)] == [1, 2, 0]
+    assert SMALLEST.directions == ["minimize"]
+    assert SMALLEST.constraints(0.85) == {"val_accuracy": pytest.approx(0.05)}
+    assert SMALLEST.constraints(0.95) == {"val_accuracy": pytest.approx(-0.05)}
+    below = SmallestNetwork(LOSS, "macs", 0.3)
+    assert below.constraints(0.4) == {"val_loss": pytest.approx(0.1)}
+    assert below.is_met(0.3)
+    assert not below.is_met(0.31)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), max_size=25))
+def test_the_front_is_what_optuna_takes_for_it(made: list[tuple[int, int]]):
+    trials = trials_of(FRONT, *((float(score), params) for score, params in made))
+    front = FRONT.leaderboard(trials)
+    study = optuna.create_study(storage=InMemoryStorage(), directions=FRONT.directions)
+    study.add_trials(trials)
+    points = {tuple(trial.values) for trial in study.best_trials}
+    assert {tuple(trial.values) for trial in front} == points
+    assert len(front) == len(points)  # of equal ones the first
+    assert [trial.values[0] for trial in front] == sorted((point[0] for point in points), reverse=True)
+
+
+@pytest.mark.parametrize(
+    "goal", [BestMetric(ACCURACY), BestMetric(LOSS), FRONT, ParetoFront(LOSS, (PARAMS, LOSS, MACS, ACCURACY)), SMALLEST]
+)
+def test_a_goal_is_read_back_from_its_study(goal: Goal):
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    metric = [goal.metric.name, goal.metric.direction]
+    study.set_user_attr("identity", {"objective": metric, "goal": goal.description()})
+    assert goal_of(study) == goal
+
+
+def test_the_study_of_another_program_has_the_goal_that_optuna_knows():
+    alone = optuna.create_study(storage=InMemoryStorage(), direction="maximize")
+    assert goal_of(alone) == BestMetric(Quantity("value 0", "max"))
+    both = optuna.create_study(storage=InMemoryStorage(), directions=["minimize", "maximize"])
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        both.set_metric_names(["loss", "f1"])
+    parts = (Quantity("loss", "min"), Quantity("f1", "max"))
+    assert goal_of(both) == ParetoFront(parts[0], parts)
+    both.add_trial(optuna.create_trial(state=TrialState.COMPLETE, values=[0.5, 0.5]))
+    assert [trial.number for trial in goal_of(both).leaderboard(both.trials)] == [0]
+
+
+# From arguments
+
+
+def goal_from(objective: Any = None, pareto: Any = None, minimize: Any = None, reach: Any = None) -> Goal:
+    given = metric_for(objective, pareto, reach)
+    return goal_for(keras_tuner.Oracle(objective=given).objective, pareto, minimize, reach)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goal"),
+    [
+        ({"objective": "val_accuracy"}, BestMetric(ACCURACY)),
+        ({"objective": keras_tuner.Objective("val_accuracy", "max")}, BestMetric(ACCURACY)),
+        ({"objective": ["val_loss"]}, BestMetric(Quantity("multi_objective", "min"))),
+        ({}, BestMetric(Quantity("default_objective", "min"))),
+        ({"pareto": ["val_accuracy", "params"]}, FRONT),
+        (
+            {"pareto": ["peak_activation_bytes", "val_loss", keras_tuner.Objective("val_accuracy", "max")]},
+            ParetoFront(LOSS, (Quantity("ram", "min"), LOSS, ACCURACY)),
+        ),
+        ({"minimize": "params", "reach": {"val_accuracy": 0.9}}, SMALLEST),
+        ({"minimize": "peak_activation_bytes", "reach": {"val_loss": 1}}, SmallestNetwork(LOSS, "ram", 1.0)),
+    ],
+)
+def test_a_goal_is_made_from_what_a_tuner_is_given(arguments: dict[str, Any], goal: Goal):
+    assert goal_from(**arguments) == goal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"pareto": ["val_accuracy"]}, "give a list of at least two"),
+        ({"pareto": "val_accuracy,params"}, "give a list of at least two"),
+        ({"pareto": ["params", "macs"]}, "among them a metric that the training reports"),
+        ({"pareto": ["val_accuracy", "ram", "peak_activation_bytes"]}, "give a list of at least two"),
+        ({"pareto": ["val_accuracy", "params"], "objective": "val_loss"}, "exclude each other"),
+        ({"pareto": ["val_accuracy", "params"], "reach": {"val_loss": 1}}, "exclude each other"),
+        ({"minimize": "params"}, "minimize='params' alone is no goal"),
+        ({"reach": {"val_accuracy": 0.9}}, "alone is no goal"),
+        ({"minimize": "seconds", "reach": {"val_accuracy": 0.9}}, "choose one of params, macs, ram"),
+        ({"minimize": "params", "reach": {"val_accuracy": math.nan}}, "the target has to be a number"),
+        ({"minimize": "params", "reach": {"val_accuracy": "high"}}, "the target has to be a number"),
+        ({"minimize": "params", "reach": 0.9}, "give one metric and its target"),
+        ({"minimize": "params", "reach": {}}, "give one metric and its target"),
+    ],
+)
+def test_what_is_no_goal_is_refused(arguments: dict[str, Any], told: str):
+    with pytest.raises(InputError, match=told):
+        goal_from(**arguments)

@@ -1,0 +1,78 @@
+"""The registry: the alias passes by the confirmed validation mean alone."""
+
+from pathlib import Path
+
+import keras
+import pytest
+from mlflow import MlflowClient
+
+from kerastuna.search.tracking.registry import load_champion, register_champion
+from kerastuna.search.tracking.store import default_tracking_uri
+from kerastuna.search.tracking.tracker import Tracker
+from kerastuna.spaces.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    folder = tmp_path_factory.mktemp("registry")
+    tracker = Tracker(
+        default_tracking_uri(folder), "registry", artifact_root=folder / "artifacts", warn=lambda line: None
+    )
+    tracker.start_study("digits", {}, {})
+    return tracker
+
+
+def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: tuple[float, ...] | None = None):
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(weight))]
+    )
+    (folder / "MODEL_CARD.md").write_text("a card")
+    return register_champion(
+        tracker.tracking_uri,
+        tracker.experiment_id,
+        tracker.run_id,
+        name="digits-max" if rank is None else "digits-ranked",
+        model=model,
+        rank=(-confirmed,) if rank is None else rank,
+        confirmed=confirmed,
+        params={"units": 1},
+        metrics={"test_mean": 1 - confirmed},  # the worse on validation the better on test
+        tags={"kerastuna.study": "digits"},
+        artifacts=folder,
+    )
+
+
+def _weight(tracker: Tracker, name: str) -> float:
+    return float(load_champion(tracker.tracking_uri, name).get_weights()[0][0, 0])
+
+
+def test_the_alias_passes_by_validation_only(tracker: Tracker, tmp_path: Path):
+    first = _register(tracker, tmp_path, 0.90, weight=1.0)
+    assert (first.uri, first.version, first.is_champion) == ("models:/digits-max@champion", 1, True)
+    worse = _register(tracker, tmp_path, 0.85, weight=2.0)
+    assert (worse.uri, worse.is_champion) == ("models:/digits-max/2", False)
+    assert _weight(tracker, "digits-max") == 1.0
+    equal = _register(tracker, tmp_path, 0.90, weight=3.0)
+    assert not equal.is_champion
+    better = _register(tracker, tmp_path, 0.91, weight=4.0)
+    assert better.is_champion
+    assert _weight(tracker, "digits-max") == 4.0
+    client = MlflowClient(tracker.tracking_uri)
+    assert len(client.search_model_versions("name='digits-max'")) == 4  # the earlier ones stay
+    run = client.get_run(better.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test_mean"] == pytest.approx(0.09)
+    assert [file.path for file in client.list_artifacts(better.run_id)] == ["MODEL_CARD.md"]
+
+
+def test_the_smallest_rank_holds_the_alias_whatever_the_mean(tracker: Tracker, tmp_path: Path):
+    _register(tracker, tmp_path, 0.95, weight=1.0, rank=(0.0, 10_000.0))
+    assert not _register(tracker, tmp_path, 0.99, weight=2.0, rank=(1.0, 0.01)).is_champion
+    assert not _register(tracker, tmp_path, 0.99, weight=2.0, rank=(0.0, 10_000.0)).is_champion
+    assert _register(tracker, tmp_path, 0.94, weight=3.0, rank=(0.0, 9_000.0)).is_champion
+
+
+def test_no_champion_is_one_line(tracker: Tracker):
+    with pytest.raises(InputError, match="the tracking URI") as refused:
+        load_champion(tracker.tracking_uri, "nobody")
+    assert len(str(refused.value).splitlines()) == 1

@@ -1,0 +1,760 @@
+"""`OptunaOracle` keeps KerasTuner's protocol. As a script, this begins a trial in a project and dies."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import optuna
+import pytest
+from keras_tuner.engine.trial import Trial
+from optuna.pruners import BasePruner
+from optuna.trial import TrialState
+
+from kerastuna.search import OptunaOracle
+from kerastuna.search.errors import SpaceError, StudyError
+from kerastuna.search.study.budget import Size
+from kerastuna.search.study.events import SearchObserver
+from kerastuna.spaces.errors import InputError
+
+SCORE = keras_tuner.Objective("score", "max")
+
+
+def hyperparameters(declare: Callable[[keras_tuner.HyperParameters], Any]) -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    declare(hp)
+    return hp
+
+
+def one_float(hp: keras_tuner.HyperParameters) -> None:
+    hp.Float("x", 0.0, 1.0)
+
+
+def make(
+    folder: Path,
+    declare: Callable[[keras_tuner.HyperParameters], Any] | None = one_float,
+    kind: type[OptunaOracle] = OptunaOracle,
+    **given: Any,
+) -> OptunaOracle:
+    """An oracle in its project folder, as a tuner makes it. `declare=None` leaves the space to be found."""
+    space = {} if declare is None else {"hyperparameters": hyperparameters(declare)}
+    oracle = kind(**{"objective": SCORE, "seed": 0, "pruner": "none", **space, **given})
+    oracle._set_project_dir(folder, "project")
+    oracle.verbose = 0
+    return oracle
+
+
+def begin(oracle: OptunaOracle, tuner_id: str = "tuner0") -> Trial:
+    trial = oracle.create_trial(tuner_id)
+    assert trial.status == "RUNNING"
+    return trial
+
+
+def complete(oracle: OptunaOracle, trial: Trial, score: float, step: int = 0) -> None:
+    oracle.update_trial(trial.trial_id, {oracle.objective.name: score}, step=step)
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+
+
+def fail(oracle: OptunaOracle, trial: Trial, status: str = "FAILED", message: str = "it broke") -> None:
+    trial.status, trial.message = status, message
+    oracle.end_trial(trial)
+
+
+def run(oracle: OptunaOracle, trials: int, score: Callable[[Any], float] = lambda values: values["x"]) -> list[Any]:
+    """Complete so many trials, or as many as there are; returns their values."""
+    done = []
+    while len(done) < trials and (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        complete(oracle, trial, score(trial.hyperparameters.values))
+        done.append(trial.hyperparameters.values)
+    return done
+
+
+def recorded(oracle: OptunaOracle) -> list[tuple[str, str | None]]:
+    return [(trial.state.name, trial.user_attrs.get("reason")) for trial in oracle.study.trials]
+
+
+def in_another_thread(call: Callable[[], Any]) -> Any:
+    """What `call` returns; fails the test when it waits for a lock that nobody holds any more."""
+    answer: list[Any] = []
+    thread = threading.Thread(target=lambda: answer.append(call()), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert answer, "the lock was never given back"
+    return answer[0]
+
+
+# The space
+
+
+def declare_every_kind(hp: keras_tuner.HyperParameters) -> None:
+    hp.Choice("text", ["a", "b", "c"])
+    hp.Choice("whole", [1, 2, 4])
+    hp.Choice("real", [0.1, 0.2])
+    hp.Boolean("flag")
+    hp.Fixed("fixed", "as it is")
+    hp.Int("int", -3, 3)
+    hp.Int("int_step", 2, 11, step=3)
+    hp.Int("int_log", 1, 1000, sampling="log")
+    hp.Int("int_log_step", 1, 64, step=4, sampling="log")
+    hp.Int("int_reverse", 1, 1000, sampling="reverse_log")
+    hp.Float("float", -1.0, 1.0)
+    hp.Float("float_step", 0.0, 1.0, step=0.25)
+    hp.Float("float_log", 1e-4, 1.0, sampling="log")
+    hp.Float("float_log_step", 0.001, 1.0, step=10, sampling="log")
+    hp.Float("float_reverse", 1e-4, 1.0, sampling="reverse_log")
+
+
+def test_every_kind_and_sampling_gives_its_own_values(tmp_path: Path):
+    done = run(make(tmp_path, declare_every_kind, sampler="random", max_trials=60), 60, lambda values: 0.0)
+    seen = {name: [values[name] for values in done] for name in done[0]}
+    expected: dict[str, set[Any]] = {
+        "text": {"a", "b", "c"},
+        "whole": {1, 2, 4},
+        "real": {0.1, 0.2},
+        "flag": {False, True},
+        "fixed": {"as it is"},
+        "int": {-3, -2, -1, 0, 1, 2, 3},
+        "int_step": {2, 5, 8, 11},
+        "int_log_step": {1, 4, 16, 64},
+    }
+    for name, values in expected.items():
+        assert set(seen[name]) == values
+    assert {round(value, 9) for value in seen["float_step"]} <= {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert {round(math.log10(value), 6) for value in seen["float_log_step"]} == {-3, -2, -1, 0}
+    for name, kind, low, high in [
+        ("int_log", int, 1, 1000),
+        ("int_reverse", int, 1, 1000),
+        ("float", float, -1.0, 1.0),
+        ("float_log", float, 1e-4, 1.0),
+        ("float_reverse", float, 1e-4, 1.0),
+    ]:
+        assert all(type(value) is kind and low <= value <= high for value in seen[name])
+        assert len(set(seen[name])) > 20
+    middle = {name: sorted(values)[30] for name, values in seen.items() if name not in ("flag", "text")}
+    assert middle["int_log"] < 150 < 850 < middle["int_reverse"]
+    assert middle["float_log"] < 0.1 < 0.9 < middle["float_reverse"]
+
+
+def declare_nested(hp: keras_tuner.HyperParameters) -> None:
+    hp.Choice("kind", ["cnn", "mlp"])
+    with hp.conditional_scope("kind", ["cnn"]):
+        hp.Choice("pooling", ["max", "none"])
+        with hp.conditional_scope("pooling", ["max"]):
+            hp.Int("window", 2, 4)
+    with hp.conditional_scope("kind", ["mlp"]):
+        hp.Int("units", 8, 64, step=8)
+    hp.Boolean("dropout", parent_name="kind", parent_values=["cnn", "mlp"])
+
+
+def test_only_active_hyperparameters_have_values(tmp_path: Path):
+    done = run(make(tmp_path, declare_nested, sampler="random", max_trials=25), 25, lambda values: 0.0)
+    shapes = {(values["kind"], values.get("pooling")): set(values) for values in done}
+    assert shapes == {
+        ("cnn", "max"): {"kind", "pooling", "window", "dropout"},
+        ("cnn", "none"): {"kind", "pooling", "dropout"},
+        ("mlp", None): {"kind", "units", "dropout"},
+    }
+
+
+def test_one_name_may_have_another_range_under_another_condition(tmp_path: Path):
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Choice("size", ["small", "large"])
+        with hp.conditional_scope("size", ["small"]):
+            hp.Int("units", 1, 4)
+        with hp.conditional_scope("size", ["large"]):
+            hp.Int("units", 100, 104)
+
+    done = run(make(tmp_path, declare, max_trials=9), 9, lambda values: values["units"])
+    assert len(done) == 9
+    assert all(values["units"] in range(*((1, 5) if values["size"] == "small" else (100, 105))) for values in done)
+
+
+def test_a_hyperparameter_that_shows_up_in_a_trial_is_tuned_from_then_on(tmp_path: Path):
+    oracle = make(tmp_path, None, max_trials=8)
+    trial = begin(oracle)
+    assert trial.hyperparameters.values == {}
+    trial.hyperparameters.Int("late", 1, 4, default=2)
+    complete(oracle, trial, 0.0)
+    assert oracle.study.trials[0].user_attrs["hyperparameters"] == {"late": 2}
+    assert sorted(values["late"] for values in run(oracle, 8, lambda values: 0.0)) == [1, 3, 4]  # 2 was tried
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+
+
+def test_a_new_entry_that_is_not_to_be_tuned_keeps_its_default_and_makes_no_new_trial(tmp_path: Path):
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Choice("known", [1, 2])
+
+    def search() -> OptunaOracle:
+        oracle = make(tmp_path, declare, tune_new_entries=False, max_trials=1 + len(done))
+        trial = begin(oracle)
+        assert trial.hyperparameters.Int("new", 1, 9, default=5) == 5
+        complete(oracle, trial, 0.0)
+        done.append(trial.hyperparameters.values)
+        return oracle
+
+    done: list[Any] = []
+    oracles = [search(), search()]  # the second goes on with the study of the first
+    assert sorted(values["known"] for values in done) == [1, 2]
+    assert [hp.name for hp in oracles[1].get_space().space] == ["known"]
+    oracles[1].max_trials = 9
+    assert oracles[1].create_trial("tuner0").status == "STOPPED"
+
+
+def test_a_new_entry_that_is_not_allowed_fails_the_trial_and_frees_the_oracle(tmp_path: Path):
+    oracle = make(tmp_path, allow_new_entries=False, max_trials=2)
+    trial = begin(oracle)
+    trial.hyperparameters.Int("new", 1, 9)
+    with pytest.raises(RuntimeError, match="`allow_new_entries` is `False`"):
+        complete(oracle, trial, 0.0)
+    assert recorded(oracle) == [("FAIL", "error")]
+    assert in_another_thread(lambda: begin(oracle)).trial_id == "0001"
+
+
+@pytest.mark.parametrize("entries", ["tune_new_entries", "allow_new_entries"])
+def test_a_closed_space_has_to_be_given(tmp_path: Path, entries: str):
+    closed: dict[str, Any] = {entries: False}
+    with pytest.raises(ValueError, match=f"{entries}=False"):
+        make(tmp_path, None, **closed)
+
+
+def test_a_space_is_copied_with_defaults_for_what_has_no_value_yet():
+    oracle = OptunaOracle(hyperparameters=hyperparameters(declare_nested))
+    space = oracle.get_space()
+    space.values["kind"] = "mlp"
+    space.ensure_active_values()
+    assert space.values == {"kind": "mlp", "units": 8, "dropout": False}
+    assert oracle.hyperparameters.values["kind"] == "cnn"
+
+
+# Proposals
+
+
+def test_an_exhausted_space_ends_the_search_without_a_duplicate(tmp_path: Path):
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Boolean("a")
+        with hp.conditional_scope("a", [True]):
+            hp.Choice("b", ["x", "y", "z"])
+
+    done = run(make(tmp_path, declare, max_trials=50), 50, lambda values: 0.0)
+    assert len(done) == len({json.dumps(values, sort_keys=True) for values in done}) == 4
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "qmc"])
+def test_a_seed_gives_the_same_proposals(tmp_path: Path, sampler: str):
+    def proposals(name: str, seed: int | None) -> list[Any]:
+        return run(make(tmp_path / name, declare_nested, sampler=sampler, seed=seed, max_trials=12), 12, score_of)
+
+    def score_of(values: Any) -> float:
+        return values.get("units", 0) - values.get("window", 0)
+
+    assert proposals("one", 0) == proposals("two", 0)  # KerasTuner takes 0 for none
+    assert proposals("one more", 1) != proposals("two", 0)
+
+
+def test_a_seed_that_is_not_given_is_drawn_once_and_kept(tmp_path: Path):
+    first = make(tmp_path, seed=None)
+    first.study  # noqa: B018  opened
+    again = make(tmp_path, seed=None)
+    assert again.study.user_attrs["drawn_seed"] == again.seed == first.seed
+
+
+def test_a_seed_of_zero_is_a_seed():
+    assert OptunaOracle(seed=0).seed == 0
+
+
+def test_resuming_proposes_what_going_on_would_have(tmp_path: Path):
+    whole = run(make(tmp_path / "whole", max_trials=14), 14)
+    parts: list[Any] = []
+    for until in (5, 11, 14):  # TPE begins to learn after 10
+        oracle = make(tmp_path / "parts", max_trials=until)
+        oracle.reload()
+        parts += run(oracle, 14)
+    assert parts == whole
+
+
+def test_the_protocol_of_populate_space(tmp_path: Path):
+    oracle = make(tmp_path, max_trials=1)
+    response = oracle.populate_space("0000")
+    assert response["status"] == "RUNNING"
+    assert set(response["values"]) == {"x"}
+    assert oracle.populate_space("0001")["status"] == "STOPPED"
+
+
+def test_a_subclass_may_change_what_is_proposed(tmp_path: Path):
+    class Doubled(OptunaOracle):
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            response = super().populate_space(trial_id)
+            response.setdefault("values", {})["x"] = 0.5
+            return response
+
+    oracle = make(tmp_path, kind=Doubled, max_trials=1)
+    assert run(oracle, 2) == [{"x": 0.5}]
+    assert oracle.study.trials[0].user_attrs["hyperparameters"] == {"x": 0.5}
+
+
+def test_a_subclass_may_propose_by_itself(tmp_path: Path):
+    class Own(OptunaOracle):
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            return {"status": "RUNNING", "values": {"x": len(self.trials) / 10}}
+
+    oracle = make(tmp_path, kind=Own, max_trials=3)
+    assert run(oracle, 9) == [{"x": 0.0}, {"x": 0.1}, {"x": 0.2}]
+    assert [trial.value for trial in oracle.study.trials] == [0.0, 0.1, 0.2]
+    assert oracle.get_best_trials()[0].score == 0.2
+
+
+def test_an_oracle_may_be_idle(tmp_path: Path):
+    class Waiting(OptunaOracle):
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            return {"status": "IDLE"}
+
+    oracle = make(tmp_path, kind=Waiting)
+    assert oracle.create_trial("tuner0").status == "IDLE"
+    assert oracle.tuner_ids == {"tuner0"}
+    assert oracle.trials == {}
+
+
+def test_enqueued_values_come_first_under_their_name(tmp_path: Path):
+    oracle = make(tmp_path, declare_nested, max_trials=9)
+    values = {"kind": "mlp", "units": 24, "dropout": True}
+    oracle.enqueue(values, name="classic")
+    assert begin(oracle).hyperparameters.values == values
+    assert oracle.study.trials[0].user_attrs["name"] == "classic"
+    with pytest.raises(SpaceError, match="'units' = 25 is outside the space"):
+        oracle.enqueue(values | {"units": 25})
+
+
+# Trials
+
+
+def test_a_tuner_has_one_trial_at_a_time(tmp_path: Path):
+    oracle = make(tmp_path, max_trials=3)
+    first = begin(oracle, "a")
+    assert begin(oracle, "a") is first
+    assert begin(oracle, "b").trial_id != first.trial_id
+    complete(oracle, first, 1.0)
+    assert begin(oracle, "a").trial_id == "0002"
+    assert oracle.create_trial("c").status == "STOPPED"
+    assert oracle.tuner_ids == {"a", "b"}
+
+
+def test_failures_do_not_count_towards_max_trials(tmp_path: Path):
+    oracle = make(tmp_path, max_trials=3)
+    for number in range(6):
+        assert oracle.remaining_trials() == 3 - number // 2
+        trial = begin(oracle)
+        complete(oracle, trial, 0.5) if number % 2 else fail(oracle, trial)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert oracle.remaining_trials() == 0
+    assert recorded(oracle) == [("FAIL", "error"), ("COMPLETE", None)] * 3
+    assert oracle.study.trials[0].user_attrs["message"] == "it broke"
+
+
+def test_without_max_trials_there_is_no_end(tmp_path: Path):
+    oracle = make(tmp_path, max_trials=None)
+    assert len(run(oracle, 12)) == 12
+    assert oracle.remaining_trials() is None
+
+
+def test_an_invalid_trial_is_tried_again_under_its_id(tmp_path: Path):
+    oracle = make(tmp_path, max_retries_per_trial=2, max_trials=1)
+    trial = begin(oracle)
+    trial.hyperparameters.Int("late", 1, 4)  # known from now on, but not part of what seeds the trial
+    seed = oracle.seed_of(trial)
+    fail(oracle, trial, "INVALID")
+    again = begin(oracle)
+    assert (again.trial_id, again.hyperparameters.values) == (trial.trial_id, trial.hyperparameters.values)
+    assert oracle.seed_of(again) == seed == oracle.study.trials[0].user_attrs["seed"]
+    complete(oracle, again, float("nan"))
+    complete(oracle, begin(oracle), 0.75)
+    assert recorded(oracle) == [("COMPLETE", None)]
+    assert oracle.trials["0000"].score == oracle.study.trials[0].value == 0.75
+
+
+def test_retries_have_an_end(tmp_path: Path):
+    oracle = make(tmp_path, max_retries_per_trial=1)
+    for _ in range(2):
+        fail(oracle, begin(oracle), "INVALID")
+    assert oracle.trials["0000"].status == "FAILED"
+    assert begin(oracle).trial_id == "0001"
+    assert recorded(oracle) == [("FAIL", "error"), ("RUNNING", None)]
+
+
+def test_a_failed_trial_is_not_tried_again(tmp_path: Path):
+    oracle = make(tmp_path, max_retries_per_trial=3)
+    fail(oracle, begin(oracle))
+    assert begin(oracle).trial_id == "0001"
+
+
+def test_failures_in_a_row_end_the_search_and_the_next_process_begins_to_count_anew(tmp_path: Path):
+    oracle = make(tmp_path, max_consecutive_failed_trials=2)
+    fail(oracle, begin(oracle))
+    complete(oracle, begin(oracle), 0.5)
+    fail(oracle, begin(oracle))
+    last = begin(oracle)
+    with pytest.raises(RuntimeError, match=r"consecutive failures exceeded the limit of 2.\nthe fourth"):
+        fail(oracle, last, message="the fourth")
+    assert [state for state, _ in recorded(oracle)] == ["FAIL", "COMPLETE", "FAIL", "FAIL"]
+    assert in_another_thread(lambda: begin(oracle)).trial_id == "0004"
+    again = make(tmp_path, max_consecutive_failed_trials=2)
+    again.reload()
+    fail(again, begin(again))
+    complete(again, begin(again), 0.5)
+
+
+def test_a_score_that_is_not_a_number_is_a_failure(tmp_path: Path):
+    oracle = make(tmp_path)
+    complete(oracle, begin(oracle), 0.1)
+    complete(oracle, begin(oracle), float("nan"))
+    assert recorded(oracle) == [("COMPLETE", None), ("FAIL", "not_finite")]
+    assert oracle.trials["0001"].status == "FAILED"
+    assert [trial.trial_id for trial in oracle.get_best_trials(5)] == ["0000"]
+
+
+def test_an_infinite_score_is_the_worst(tmp_path: Path):
+    oracle = make(tmp_path, objective=keras_tuner.Objective("loss", "min"))
+    complete(oracle, begin(oracle), math.inf)
+    complete(oracle, begin(oracle), 3.0)
+    assert [trial.score for trial in oracle.get_best_trials(2)] == [3.0, math.inf]
+
+
+def test_the_objective_may_be_a_name_or_several():
+    assert OptunaOracle("val_accuracy").objective == keras_tuner.Objective("val_accuracy", "max")
+    assert OptunaOracle("val_loss").objective.direction == "min"
+    assert OptunaOracle().objective.name == "default_objective"
+    several = OptunaOracle(["val_accuracy", keras_tuner.Objective("cost", "min")]).objective
+    assert several.get_value({"val_accuracy": 0.75, "cost": 2.0}) == 1.25
+    with pytest.raises(ValueError, match="Could not infer optimization direction"):
+        OptunaOracle("cost")
+
+
+def test_the_direction_of_a_metric_is_the_objectives(tmp_path: Path):
+    oracle = make(tmp_path)
+    trial = begin(oracle)
+    oracle.update_trial(trial.trial_id, {"score": 1.0, "other": 2.0})
+    assert oracle.get_trial(trial.trial_id).metrics.get_direction("score") == "max"
+
+
+def test_metrics_without_the_objective_are_refused_and_the_oracle_is_free(tmp_path: Path):
+    oracle = make(tmp_path)
+    trial = begin(oracle)
+    with pytest.raises(ValueError, match="Objective value missing"):
+        oracle.update_trial(trial.trial_id, {"loss": 1.0})
+    assert in_another_thread(lambda: oracle.update_trial(trial.trial_id, {"score": 1.0})).trial_id == trial.trial_id
+
+
+def test_the_score_is_the_last_value_not_the_best(tmp_path: Path):
+    oracle = make(tmp_path)
+    trial = begin(oracle)
+    for step, score in enumerate([0.2, 0.9, 0.4]):
+        oracle.update_trial(trial.trial_id, {"score": score}, step=step)
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    ended = oracle.get_trial(trial.trial_id)
+    assert (ended.score, ended.best_step) == (0.4, 2)
+
+
+def test_trials_made_by_hand_can_be_the_best(tmp_path: Path):
+    oracle = make(tmp_path)
+    complete(oracle, begin(oracle), 0.5)
+    for score in (0.9, 0.1):
+        own = Trial(oracle.get_space(), status="COMPLETED")
+        own.score = score
+        oracle.trials[own.trial_id] = own
+        assert not oracle.report(own.trial_id, 1, {"score": score})
+    assert [trial.score for trial in oracle.get_best_trials(2)] == [0.9, 0.5]
+    oracle.end_trial(oracle.trials["0000"])  # told once; the study is not told again
+    assert recorded(oracle) == [("COMPLETE", None)]
+
+
+def test_of_equals_the_smaller_network_is_the_best(tmp_path: Path):
+    oracle = make(tmp_path)
+    for params in (300, 100, 200):
+        trial = begin(oracle)
+        oracle.note(trial.trial_id, params=params)
+        complete(oracle, trial, 0.5)
+    assert [trial.trial_id for trial in oracle.get_best_trials(3)] == ["0001", "0002", "0000"]
+
+
+def test_the_seed_of_the_training_depends_on_the_study_and_the_values():
+    oracle = OptunaOracle(seed=1)
+    seed = oracle.training_seed({"a": 1, "b": 2})
+    assert seed == oracle.training_seed({"b": 2, "a": 1})
+    assert len({seed, oracle.training_seed({"a": 1}), OptunaOracle(seed=2).training_seed({"a": 1, "b": 2})}) == 3
+
+
+# Stopping early
+
+
+class StopAt(BasePruner):
+    """Stops a trial at an epoch when its value is below a bound."""
+
+    def __init__(self, epoch: int, bound: float) -> None:
+        self.epoch, self.bound = epoch, bound
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        return trial.last_step == self.epoch and trial.intermediate_values[self.epoch] < self.bound
+
+
+def test_a_trial_that_was_stopped_early_counts_but_is_never_among_the_best(tmp_path: Path):
+    oracle = make(tmp_path, pruner=StopAt(2, 0.5), max_trials=2)
+    stopped = begin(oracle)
+    assert [oracle.report(stopped.trial_id, epoch, {"score": 0.1}) for epoch in (1, 2)] == [False, True]
+    complete(oracle, stopped, 0.99)
+    other = begin(oracle)
+    assert not any(oracle.report(other.trial_id, epoch, {"score": 0.6}) for epoch in (1, 2, 3))
+    complete(oracle, other, 0.2)
+    assert recorded(oracle) == [("PRUNED", "stopped_early"), ("COMPLETE", None)]
+    assert oracle.trials["0000"].status == "COMPLETED"  # KerasTuner has no other word
+    for reader in (oracle, make(tmp_path, pruner=StopAt(2, 0.5), max_trials=2)):
+        assert [trial.trial_id for trial in reader.get_best_trials(5)] == ["0001"]
+        assert reader.create_trial("tuner0").status == "STOPPED"
+
+
+def test_a_retry_forgets_that_the_trial_was_stopped(tmp_path: Path):
+    oracle = make(tmp_path, pruner=StopAt(1, 0.5), max_retries_per_trial=1)
+    trial = begin(oracle)
+    assert oracle.report(trial.trial_id, 1, {"score": 0.1})
+    fail(oracle, trial, "INVALID")
+    complete(oracle, begin(oracle), 0.3)
+    assert recorded(oracle) == [("COMPLETE", None)]
+
+
+def test_past_its_half_a_trial_is_left_to_finish(tmp_path: Path):
+    oracle = make(tmp_path, pruner="halving")
+    for epochs, stopped in ((5, False), (6, True)):
+        oracle.set_epochs(epochs)
+        oracle.study.pruner = StopAt(3, 0.5)
+        assert oracle.report(begin(oracle, f"{epochs}").trial_id, 3, {"score": 0.1}) == stopped
+
+
+def test_a_users_own_pruner_decides_to_the_end(tmp_path: Path):
+    oracle = make(tmp_path, pruner=StopAt(3, 0.5))
+    oracle.set_epochs(3)
+    assert oracle.report(begin(oracle).trial_id, 3, {"score": 0.1})
+
+
+def test_metrics_without_the_objective_are_not_held_against_a_trial(tmp_path: Path):
+    oracle = make(tmp_path, pruner=StopAt(1, 0.5))
+    assert not oracle.report(begin(oracle).trial_id, 1, {"loss": 0.1})
+
+
+def test_the_deadline_ends_the_search(tmp_path: Path):
+    oracle = make(tmp_path, max_retries_per_trial=1)
+    fail(oracle, begin(oracle), "INVALID")
+    oracle.deadline = 0.0
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    oracle.abandon_all("timeout")  # the one that waits to be tried again
+    assert recorded(oracle) == [("FAIL", "timeout"), ("WAITING", None)]
+
+
+# Saving, reloading, sharing
+
+
+def script(folder: Path) -> dict[str, Any]:
+    """Begin a trial in another process, which dies without a word; returns what it printed."""
+    done = subprocess.run([sys.executable, __file__, str(folder)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 9, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_trial_is_saved_and_goes_on_under_its_id_when_it_is_reloaded_in_the_same_process(tmp_path: Path):
+    before = make(tmp_path)
+    complete(before, begin(before), 0.5)
+    trial = begin(before)
+    after = make(tmp_path)
+    after.reload()
+    assert set(after.trials) == {"0000", "0001"}
+    again = begin(after)
+    assert (again.trial_id, again.hyperparameters.values) == (trial.trial_id, trial.hyperparameters.values)
+    after.report(again.trial_id, 1, {"score": 0.6})
+    complete(after, again, 0.7)
+    assert recorded(after) == [("COMPLETE", None), ("COMPLETE", None)]
+    assert begin(after).trial_id == "0002"
+
+
+def test_a_trial_of_a_process_that_died_comes_first_under_a_new_id(tmp_path: Path):
+    died = script(tmp_path)
+    oracle = make(tmp_path, max_trials=2)
+    oracle.reload()
+    assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
+    assert set(oracle.trials) == set()
+    trial = begin(oracle)
+    assert died["trial_id"] == "0000"
+    assert (trial.trial_id, trial.hyperparameters.values) == ("0001", died["values"])
+    complete(oracle, trial, 0.5)
+    complete(oracle, begin(oracle), 0.5)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+
+
+def test_everything_comes_back_from_the_study_without_the_project_folder(tmp_path: Path):
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    first = make(tmp_path / "one", storage=storage, study_name="shared", max_trials=3)
+    trial = begin(first)
+    trial.hyperparameters.Choice("late", [7, 8])
+    complete(first, trial, 0.25)
+    second = make(tmp_path / "two", storage=storage, study_name="shared", max_trials=3)
+    assert second.get_best_trials()[0].score == 0.25
+    assert second.get_best_trials()[0].hyperparameters.values["late"] == 7
+    assert set(begin(second).hyperparameters.values) == {"x", "late"}
+
+
+def test_two_processes_share_trials_duplicates_and_the_last_place(tmp_path: Path):
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Choice("x", [0.0, 0.25, 0.5, 0.75])
+
+    one, two = (make(tmp_path, declare, max_trials=3) for _ in range(2))
+    seen = [begin(oracle).hyperparameters.values["x"] for oracle in (one, two)]
+    complete(one, one.trials["0000"], seen[0])
+    seen.append(begin(one).hyperparameters.values["x"])
+    assert len(set(seen)) == 3
+    assert two.create_trial("b").status == "STOPPED"
+    assert two.get_best_trials()[0].trial_id == "0000"
+
+
+def test_another_study_of_the_same_name_is_refused(tmp_path: Path):
+    make(tmp_path, budget=None).study  # noqa: B018  made
+    for changed, told in [
+        ({"seed": 1}, "seed: 0, now 1"),
+        ({"objective": "val_loss"}, "other directions|objective"),
+        ({"identity": {"epochs": 3}}, "epochs"),
+    ]:
+        with pytest.raises((StudyError, ValueError), match=told):
+            make(tmp_path, **changed).study  # noqa: B018
+
+
+def test_other_objectives_of_a_sum_are_another_study(tmp_path: Path):
+    make(tmp_path, objective=["val_loss", "loss"]).study  # noqa: B018
+    with pytest.raises(StudyError, match="objective"):
+        make(tmp_path, objective=["val_loss", "accuracy"]).study  # noqa: B018
+
+
+def test_an_abandoned_trial_leaves_its_values_to_the_next(tmp_path: Path):
+    oracle = make(tmp_path)
+    values = begin(oracle).hyperparameters.values
+    oracle.abandon_all("interrupted")
+    assert (oracle.trials, oracle.ongoing_trials) == ({}, {})
+    assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
+    assert begin(oracle).hyperparameters.values == values
+    oracle.abandon_all("interrupted")
+    assert begin(oracle).hyperparameters.values != values  # once is enough
+
+
+def test_the_result_of_a_trial_that_was_taken_for_dead_is_left_out(tmp_path: Path):
+    oracle = make(tmp_path)
+    trial = begin(oracle)
+    oracle.study.tell(0, state=TrialState.FAIL)  # by a process that has not heard of this one for an hour
+    with pytest.warns(UserWarning, match="trial 0 was taken for dead by another process"):
+        complete(oracle, trial, 0.5)
+    assert recorded(oracle) == [("FAIL", None)]
+    assert begin(oracle).trial_id == "0001"
+
+
+# The budget and who watches
+
+
+class Watcher(SearchObserver):
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.oracle: OptunaOracle | None = None
+
+    def proposal_refused(self, record: Any) -> None:
+        self.heard.append(("refused", record["number"], record["reason"], record["params"]))
+
+    def trial_started(self, record: Any) -> None:
+        self.heard.append(("started", record["number"]))
+        assert self.oracle is not None
+        self.oracle.note(f"{record['number']:04d}", mlflow_run_id=f"run {record['number']}")
+
+    def epoch_ended(self, number: int, epoch: int, metrics: Any) -> None:
+        self.heard.append(("epoch", number, epoch, metrics["score"]))
+
+    def trial_ended(self, record: Any) -> None:
+        self.heard.append(("ended", record["number"], record["state"], record["reason"], record["value"]))
+
+
+def test_observers_hear_of_every_step_and_refusals_take_no_place(tmp_path: Path):
+    watcher = Watcher()
+    oracle = make(tmp_path, budget=50, observers=[watcher], max_trials=1)
+    oracle.measure = lambda hp: Size(int(100 * hp.get("x")))
+    watcher.oracle = oracle
+    for x in (0.75, 0.25):
+        oracle.enqueue({"x": x})
+    trial = begin(oracle)
+    assert trial.trial_id == "0001"
+    oracle.report(trial.trial_id, 1, {"score": 0.5})
+    complete(oracle, trial, 0.5)
+    assert watcher.heard == [
+        ("refused", 0, "over_budget", 75),
+        ("started", 1),
+        ("epoch", 1, 1, 0.5),
+        ("ended", 1, "COMPLETE", None, 0.5),
+    ]
+    assert oracle.study.trials[1].user_attrs["mlflow_run_id"] == "run 1"
+    assert set(oracle.trials) == {"0001"}
+
+
+def test_the_display_tells_of_the_best_trial_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    oracle = make(tmp_path)
+    oracle.verbose = 1
+    for score in (0.3, 0.1, 0.5):
+        complete(oracle, begin(oracle), score)
+    told = [line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("Best score So Far")]
+    assert told == ["0.3", "0.3", "0.5"]
+
+
+def test_a_budget_that_nothing_counts_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="params are limited or optimised, but there is nothing to count them"):
+        make(tmp_path, budget=15_000).create_trial("tuner0")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"budget": 0}, "budget of 0 parameters"),
+        ({"budget": "15000"}, "budget='15000': give a whole number"),
+        ({"budget": 1.5}, "budget=1.5: give a whole number"),
+        ({"sampler": "magic"}, "sampler 'magic' is unknown"),
+        ({"pruner": "shears"}, "pruner 'shears' is unknown"),
+        ({"infeasible": "ignore"}, "infeasible='ignore'"),
+    ],
+)
+def test_arguments_that_are_not_allowed_are_told_at_once(given: dict[str, Any], told: str):
+    with pytest.raises(InputError, match=told):
+        OptunaOracle(**given)
+
+
+def test_methods_of_one_oracle_take_turns(tmp_path: Path):
+    oracle = make(tmp_path, max_trials=8)
+    trials: list[Trial] = []
+
+    def work(tuner_id: str) -> None:
+        for _ in range(2):
+            trial = begin(oracle, tuner_id)
+            trials.append(trial)
+            complete(oracle, trial, trial.hyperparameters.get("x"))
+
+    threads = [threading.Thread(target=work, args=(f"tuner{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(trial.trial_id for trial in trials) == [f"{number:04d}" for number in range(8)]
+    assert {trial.state for trial in oracle.study.trials} == {TrialState.COMPLETE}
+
+
+def _die(folder: Path) -> None:
+    trial = begin(make(folder, max_trials=2))
+    print(json.dumps({"trial_id": trial.trial_id, "values": trial.hyperparameters.values}), flush=True)
+    os._exit(9)
+
+
+if __name__ == "__main__":
+    _die(Path(sys.argv[1]))
