@@ -10,8 +10,8 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import IDENTITY, SCORE
-from .budget import COSTS, Budget, as_budget
+from .attributes import IDENTITY, SCORE, is_trained
+from .budget import COSTS, UNITS, Budget, as_budget
 
 Direction = Literal["max", "min"]
 
@@ -72,6 +72,45 @@ class Goal(ABC):
         return ["maximize" if quantity.direction == "max" else "minimize" for quantity in self.quantities]
 
     @property
+    def target(self) -> float | None:
+        """The value that the metric has to reach; None where the best there is will do."""
+        return None
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether one trial is the best of all; of a front it is for the user to choose."""
+        return True
+
+    @property
+    def compares_by_metric(self) -> bool:
+        """Whether trials are compared by the metric alone, so that a pruner can do so while they train."""
+        return False
+
+    @property
+    def value_names(self) -> list[str] | None:
+        """Names of the study's values, for Optuna's own figures; None where the one value is the metric."""
+        return [quantity.name for quantity in self.quantities]
+
+    @property
+    def order(self) -> tuple[str, Literal["maximize", "minimize"]]:
+        """The recorded metric that puts the trials of a table in order, and in which way: "value" is the score."""
+        return "value", "maximize" if self.metric.direction == "max" else "minimize"
+
+    def note(self, score: float, costs: Mapping[str, Any]) -> str:
+        """What to tell of a trained trial besides its score, in a few words; empty where that is all."""
+        return ""
+
+    def recorded(
+        self, state: str, score: float | None, costs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Metrics and tags of one trial that are about this goal, once it has ended in `state` (of Optuna)."""
+        return {}, {}
+
+    def marks(self, trials: Iterable[FrozenTrial]) -> dict[int, str]:
+        """The value of the tag `mark` for each trained trial by number, where that takes a look at all of them."""
+        return {}
+
+    @property
     def mark(self) -> str | None:
         """What sets `results` apart from the other trials, in a word; None where every complete trial is one."""
         return None
@@ -116,6 +155,14 @@ class BestMetric(Goal):
     def quantities(self) -> tuple[Quantity, ...]:
         return (self.metric,)
 
+    @property
+    def compares_by_metric(self) -> bool:
+        return True
+
+    @property
+    def value_names(self) -> None:
+        return None
+
     def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
         return (self.metric.sign * score,)
 
@@ -145,6 +192,15 @@ class ParetoFront(Goal):
     def mark(self) -> str:
         return "front"
 
+    @property
+    def has_winner(self) -> bool:
+        return False
+
+    def marks(self, trials: Iterable[FrozenTrial]) -> dict[int, str]:
+        trials = list(trials)
+        front = {trial.number for trial in self.results(trials)}
+        return {trial.number: "yes" if trial.number in front else "no" for trial in trials if is_trained(trial)}
+
     def description(self) -> dict[str, Any]:
         return {"pareto": [[part.name, part.direction] for part in self.parts]}
 
@@ -170,11 +226,15 @@ class SmallestNetwork(Goal):
 
     Attributes:
         cost: one of `COSTS`.
-        target: the value of the metric that must be reached.
+        reach: the value of the metric that must be reached.
     """
 
     cost: str
-    target: float
+    reach: float
+
+    @property
+    def target(self) -> float:
+        return self.reach
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -183,6 +243,29 @@ class SmallestNetwork(Goal):
     @property
     def mark(self) -> str:
         return "reached"
+
+    @property
+    def order(self) -> tuple[str, Literal["maximize", "minimize"]]:
+        return self._cost_if_reached, "minimize"
+
+    @property
+    def _cost_if_reached(self) -> str:
+        """The metric that orders the trials that reach the target; the others do not have it."""
+        return f"{self.cost}_if_reached"
+
+    def note(self, score: float, costs: Mapping[str, Any]) -> str:
+        if self.is_met(score):
+            return f"reaches {self.target:g} with {costs[self.cost]:,} {UNITS[self.cost]}"
+        return f"{self.distance(score):.4f} short of {self.target:g}"
+
+    def recorded(
+        self, state: str, score: float | None, costs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        if score is None:
+            return {}, {}
+        if state != "COMPLETE" or not self.is_met(score):
+            return {}, {self.mark: "no"}
+        return {self._cost_if_reached: costs[self.cost]}, {self.mark: "yes"}
 
     def distance(self, score: float) -> float:
         """How far `score` falls short of the target; 0 and below where it is reached."""
