@@ -2,78 +2,81 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Any, final
 
-from ..study.attributes import REJECTIONS, is_trained
+import optuna
+
 from ..study.budget import COSTS
-from ..study.events import SearchObserver
-from ..study.goal import ParetoFront, SmallestNetwork, score_of
+from ..study.events import SearchObserver, SearchStatus
+from ..study.goal import Goal, budget_of, goal_of, score_of
+from ..study.reasons import REJECTIONS
 from ..study.records import counts, full_record
 from .tracker import Tracker
-
-if TYPE_CHECKING:
-    from ..tuning.oracle import OptunaOracle
 
 
 @final
 class TrackingObserver(SearchObserver):
-    """Writes every trial to MLflow as it happens, and mends at the start and the end what an outage or a kill left out.
+    """Records every trial in MLflow as it happens.
+
+    At the start and the end of a search it also records what an outage of the server or a kill left out.
 
     Args:
         tracker: of the study.
         tags: for every run: device, backend, versions, commit, data fingerprint.
+        params: of the study's run, besides the settings of the search.
 
     Attributes:
         seconds: spent on recording trials so far.
     """
 
-    def __init__(self, tracker: Tracker, tags: Mapping[str, Any]) -> None:
-        self._tracker, self._tags = tracker, dict(tags)
-        self._oracle: OptunaOracle | None = None
-        self._run_id: str | None = None
+    def __init__(self, tracker: Tracker, tags: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> None:
+        self._tracker, self._tags, self._params = tracker, dict(tags), dict(params or {})
+        self._study: optuna.Study | None = None
+        self._runs: dict[int, str | None] = {}  # number of a running trial -> id of its run; None: not recorded
         self.seconds = 0.0
 
-    def start(self, oracle: "OptunaOracle", params: Mapping[str, Any], objective: str) -> None:
-        """Open the study's run, and bring what is recorded in line with the study."""
-        self._oracle = oracle
-        direction: Literal["maximize", "minimize"] = "maximize" if oracle.objective.direction == "max" else "minimize"
-        best_by = "value"
-        if isinstance(oracle.goal, SmallestNetwork):
-            direction, best_by = "minimize", _if_reached(oracle.goal)
+    def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
+        """Open the study's run, and complete what is recorded of its trials; raises InputError when that fails."""
+        self._study, goal, budget = study, goal_of(study), budget_of(study)
+        counted = {*goal.costs, *(budget.limits if budget else ())}
+        best_by, direction = goal.order
         self._tracker.start_study(
-            oracle.study.study_name,
-            params,
+            study.study_name,
+            {**settings, **self._params},
             self._tags,
-            objective=objective,
+            objective=goal.metric.name,
             direction=direction,
             best_by=best_by,
-            costs=[name for name in COSTS if name != "ram" or name in oracle.counted],
-            mark=oracle.goal.mark,
+            costs=[name for name in COSTS if name != "ram" or name in counted],
+            mark=goal.mark,
         )
-        self._tracker.reconcile(self._records())
+        self._tracker.reconcile(self._records(study, goal))
 
-    def trial_started(self, record: Mapping[str, Any]) -> None:
+    def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Open the trial's run; its id is kept with the trial."""
         with self._timed():
-            self._run_id = self._tracker.start_trial(
+            run_id = self._tracker.start_trial(
                 record["number"],
                 params=record["hyperparameters"],
                 metrics={name: record[name] for name in COSTS},
                 tags=self._tags_of(record),
             )
-        if self._run_id is not None and self._oracle is not None:
-            self._oracle.note(f"{record['number']:04d}", mlflow_run_id=self._run_id)
+        self._runs[record["number"]] = run_id
+        return None if run_id is None else {"mlflow_run_id": run_id}
 
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the metrics of an epoch."""
         with self._timed():
-            self._tracker.log_epochs(self._run_id, [_of_epoch(metrics)], first_step=epoch)
+            self._tracker.log_epochs(self._runs.get(number), [_of_epoch(metrics)], first_step=epoch)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
-        metrics, tags = self._reached(record)
+        """Close the trial's run."""
+        metrics, tags = goal_of(self._opened).recorded(record["state"], record["value"], record)
         with self._timed():
             self._tracker.end_trial(
-                self._run_id,
+                self._runs.pop(record["number"], None),
                 state=record["state"],
                 reason=record["reason"],
                 metrics={"value": record["value"], "seconds": record["seconds"], **metrics},
@@ -81,12 +84,11 @@ class TrackingObserver(SearchObserver):
                 tags=tags,
             )
 
-    def finish(self, status: Literal["FINISHED", "KILLED", "FAILED"]) -> None:
-        """Close the study's run with what became of its trials, and the table of what was refused."""
-        if self._oracle is None:
-            return
-        trials = self._oracle.study.get_trials(deepcopy=False)
-        records = self._records()
+    def search_ended(self, status: SearchStatus) -> None:
+        """Close the study's run, with the counts of its trials and a table of the refused proposals."""
+        study = self._opened
+        goal, trials = goal_of(study), study.get_trials(deepcopy=False)
+        records = self._records(study, goal)
         columns = ("number", "reason", *COSTS, "summary", "message", "hyperparameters")
         refused = [{key: record[key] for key in columns} for record in records if record["reason"] in REJECTIONS]
         self._tracker.log_rejections(refused)
@@ -94,41 +96,35 @@ class TrackingObserver(SearchObserver):
         metrics: dict[str, float | None] = {f"trials_{key}": value for key, value in counts(trials).items()}
         metrics["recording_seconds"] = self.seconds
         tags: dict[str, Any] = {}
-        results = self._oracle.goal.results(trials)
+        results = goal.results(trials)
         if results:
             metrics |= {"best_value": score_of(results[0]), "best_params": results[0].user_attrs.get("params")}
             tags["kerastuna.best_trial"] = results[0].number
-        if isinstance(self._oracle.goal, ParetoFront):
-            front = {trial.number for trial in results}
-            tags["kerastuna.front"] = ", ".join(str(trial.number) for trial in results)
-            told = {trial.number: "yes" if trial.number in front else "no" for trial in trials if is_trained(trial)}
-            self._tracker.mark_trials(self._oracle.goal.mark, told)
+        if (marks := goal.marks(trials)) and goal.mark is not None:
+            tags[f"kerastuna.{goal.mark}"] = ", ".join(str(trial.number) for trial in results)
+            self._tracker.mark_trials(goal.mark, marks)
         self._tracker.finish_study(status, metrics, tags)
 
-    def _records(self) -> list[dict[str, Any]]:
-        assert self._oracle is not None
+    @property
+    def _opened(self) -> optuna.Study:
+        assert self._study is not None, "search_started comes first"
+        return self._study
+
+    def _records(self, study: optuna.Study, goal: Goal) -> Sequence[dict[str, Any]]:
+        """Every trial in the form that `Tracker.reconcile` takes."""
         return [
             record
             | {
                 "epochs": [_of_epoch(metrics) for metrics in record["history"]],
-                "metrics": reached,
+                "metrics": metrics,
                 "tags": self._tags_of(record) | tags,
                 "run_id": trial.user_attrs.get("mlflow_run_id"),
                 "started": trial.datetime_start or datetime.now(UTC),
             }
-            for trial in self._oracle.study.get_trials(deepcopy=False)
+            for trial in study.get_trials(deepcopy=False)
             for record in [full_record(trial)]
-            for reached, tags in [self._reached(record)]
+            for metrics, tags in [goal.recorded(record["state"], record["value"], record)]
         ]
-
-    def _reached(self, record: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-        """Of a trained trial, where there is a target: whether it is reached as a tag, if so the cost as a metric."""
-        goal = self._oracle and self._oracle.goal
-        if not isinstance(goal, SmallestNetwork) or record["value"] is None:
-            return {}, {}
-        if record["state"] != "COMPLETE" or not goal.is_met(record["value"]):
-            return {}, {goal.mark: "no"}
-        return {_if_reached(goal): record[goal.cost]}, {goal.mark: "yes"}
 
     def _tags_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
         own = {"architecture": record["summary"], "seed": record["seed"], "reference": record["name"]}
@@ -141,11 +137,6 @@ class TrackingObserver(SearchObserver):
             yield
         finally:
             self.seconds += time.monotonic() - began
-
-
-def _if_reached(goal: SmallestNetwork) -> str:
-    """The metric of a trial that orders those that reach the target; the others do not have it."""
-    return f"{goal.cost}_if_reached"
 
 
 def _of_epoch(metrics: Mapping[str, Any]) -> dict[str, Any]:

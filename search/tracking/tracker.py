@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 
 from ..messages import redact
+from ..study.reasons import REJECTIONS
 from .store import (
     KIND_TAG,
     STUDY_TAG,
@@ -42,9 +43,6 @@ Result = TypeVar("Result")
 
 
 RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}  # Optuna's trial state -> MLflow's status
-
-
-REJECTION_REASONS = ("over_budget", "infeasible", "duplicate")
 
 
 PAUSE_FACTOR = 10  # after a failed call, wait this many times its duration: a dead server costs a tenth of the search
@@ -192,7 +190,7 @@ class Tracker:
         Replaces what was recorded before. A mapping inside a row, such as its hyperparameters, becomes columns.
         """
         counts = Counter(row["reason"] for row in rows)
-        metrics = {f"rejected_{reason}": counts[reason] for reason in (*REJECTION_REASONS, *counts)}
+        metrics = {f"rejected_{reason}": counts[reason] for reason in (*REJECTIONS, *counts)}
 
         def log(client: MlflowClient) -> None:
             log_batch(client, self.run_id, metrics=[(0, metrics)])
@@ -233,7 +231,7 @@ class Tracker:
         """
         self._blocked = self._warned = False
         children = self._attempt(lambda client: self._trial_runs(client))
-        ended = [t for t in trials if t["state"] in RUN_STATUS and t.get("reason") not in REJECTION_REASONS]
+        ended = [t for t in trials if t["state"] in RUN_STATUS and t.get("reason") not in REJECTIONS]
         return sum(
             bool(self._attempt(lambda client, t=trial, runs=children[trial["number"]]: self._mend(client, t, runs)))
             for trial in ended

@@ -329,7 +329,7 @@ def test_an_experiment_deleted_in_mlflow_is_restored_and_the_user_told(tracker, 
 
 OPEN = """
 import os, sys
-from kerastuna.search.tracking import Tracker
+from kerastuna.search.tracking.tracker import Tracker
 assert "mlflow" not in sys.modules, "importing the module must not import MLflow"
 tracker = Tracker(sys.argv[1], "shared", warn=print)
 tracker.start_study(sys.argv[2], {}, {})
