@@ -79,7 +79,9 @@ def test_the_way_of_a_trial_has_all_steps_in_order() -> None:
     assert [step for step, _, where in steps if not re.search(r"`\S+\.py`", where)] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/keras_tuner.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "data/README.md", "docs/architecture.md", "docs/keras_tuner.md"]
+)
 def test_every_path_that_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     folders = "|".join(["benchmarks", "data", "docs", "search", "spaces", "tests", r"\.ci"])
