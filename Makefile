@@ -40,7 +40,7 @@ export: $(READY)
 	@.venv/bin/kerastuna export $(call option,--study,STUDY) $(ARGS)
 
 test: $(READY)
-	.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	.venv/bin/ruff format --check

@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import write_slice
+from support import without_graphs, write_slice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+LONGEST = ("end_to_end", "export", "report")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +30,10 @@ def _little_to_collect() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras trains without graphs."""
+    with without_graphs():
+        yield

@@ -80,6 +80,17 @@ def call_program(path: Path) -> str:
     return out.getvalue()
 
 
+@contextmanager
+def without_graphs() -> Iterator[None]:
+    """Keras trains and predicts eagerly: tracing a graph takes longer than the few batches of a test."""
+    import keras
+
+    always = property(lambda model: True, lambda model, given: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "run_eagerly", always)
+        yield
+
+
 def _checked(result: subprocess.CompletedProcess[str], check: int | None) -> subprocess.CompletedProcess[str]:
     if check is not None and result.returncode != check:
         pytest.fail(f"{' '.join(result.args)} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
@@ -91,7 +102,6 @@ def _like_a_new_process(folder: Path, *arguments: str) -> Iterator[None]:
     """Set what a command reads of its process, and restore what it changes."""
     import keras
     import optuna
-    import tensorflow as tf
 
     gc.freeze()  # what has just been imported; undone at the end of the test module
     before = _ProcessState(folder)
@@ -99,20 +109,17 @@ def _like_a_new_process(folder: Path, *arguments: str) -> Iterator[None]:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     sys.argv = [*arguments]
     importlib.invalidate_caches()  # the folder's modules may be newer than what Python knows of it
-    verbosity, eager = optuna.logging.get_verbosity(), tf.config.functions_run_eagerly()
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.INFO)
-    tf.config.run_functions_eagerly(True)
     try:
-        with warnings.catch_warnings():
+        with without_graphs(), warnings.catch_warnings():
             warnings.resetwarnings()
             warnings.simplefilter("error")
             for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
                 warnings.simplefilter("ignore", unseen)  # as Python does by default
-            warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")
             yield
     finally:
         keras.utils.clear_session(free_memory=False)
-        tf.config.run_functions_eagerly(eager)
         optuna.logging.set_verbosity(verbosity)
         before.restore()
 
