@@ -44,7 +44,7 @@ export: $(READY)
 	@.venv/bin/kerastuna export $(call option,--study,STUDY) $(ARGS)
 
 test: $(READY)
-	.venv/bin/pytest $(if $(COVERAGE),--cov) --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	.venv/bin/pytest $(if $(COVERAGE),--cov) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Measuring takes almost twice the processor time, so only `make coverage` and .ci/run do it.
 coverage: COVERAGE := 1
