@@ -8,7 +8,6 @@ from ...spaces.space import SearchSpace
 from ..commands.options import OBJECTIVE
 from ..commands.session import Session
 from ..study.attributes import IDENTITY, SEARCH_SECONDS
-from ..study.goal import SmallestNetwork
 from ..study.records import counts, description
 from .confirmation import Candidate
 from .ledger import openings
@@ -42,7 +41,7 @@ def _record(
         "epochs": profile.epochs,
         "objective": OBJECTIVE,
         "goal": goal.description(),
-        "reached": goal.is_met(winner.mean) if isinstance(goal, SmallestNetwork) else None,
+        "reached": goal.is_met(winner.mean) if goal.target is not None else None,
         "search_value": winner.search_value,
         "candidates": [
             {

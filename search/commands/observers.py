@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from ..display.progress import Progress
-from ..study.budget import UNITS
 from ..study.events import SearchObserver
-from ..study.goal import Goal, SmallestNetwork
+from ..study.goal import Goal
 from ..training.epochs import EpochMetrics
 
 
@@ -39,17 +38,8 @@ class ProgressObserver(SearchObserver):
             value=record["value"],
             seconds=time.monotonic() - self._began,
             rank=None if record["value"] is None else self._goal.rank(record["value"], record),
-            note=self._note(record),
+            note="" if record["value"] is None else self._goal.note(record["value"], record),
         )
-
-    def _note(self, record: Mapping[str, Any]) -> str:
-        """How far the trial came where there is a target."""
-        goal = self._goal
-        if not isinstance(goal, SmallestNetwork) or record["value"] is None:
-            return ""
-        if goal.is_met(record["value"]):
-            return f"reaches {goal.target:g} with {record[goal.cost]:,} {UNITS[goal.cost]}"
-        return f"{goal.distance(record['value']):.4f} short of {goal.target:g}"
 
 
 def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:

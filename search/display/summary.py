@@ -9,7 +9,6 @@ from ..commands.options import RUNS_FOLDER
 from ..commands.session import Session
 from ..messages import cause_in, redact
 from ..study.attributes import REASON, RETRIED_REASONS, is_trained
-from ..study.goal import BestMetric, ParetoFront
 from ..study.records import counts, trial_record
 from ..tracking.ui import ui_path
 from .progress_state import about
@@ -35,7 +34,7 @@ def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
             "params": best["params"],
             "hyperparameters": best["hyperparameters"],
         },
-        **({"front": [trial.number for trial in results]} if isinstance(goal, ParetoFront) else {}),
+        **({} if goal.has_winner else {"front": [trial.number for trial in results]}),
         "champion": champion and champion_json(champion),
         "mlflow": {"tracking_uri": redact(session.tracker.tracking_uri), "run_id": session.tracker.run_id},
         "seconds": session.seconds,
@@ -131,13 +130,13 @@ def print_summary(session: Session, champion: Champion | None, program: str, fil
         (f"{program} trials --study {study}", "this table again, also while a search runs"),
         (f"{program} describe --study {study} --trial N", "the layers of a trial"),
     ]
-    if isinstance(goal, ParetoFront):
+    if not goal.has_winner:
         more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
     elif champion is None and goal.results(trials):
         more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
     elif champion is not None:
         more.append(("make export", "the champion in every format, each proven to give the same answers"))
-    if profile.name == "quick" and isinstance(goal, BestMetric):
+    if profile.name == "quick" and not goal.settings():  # `make search` asks for the best metric
         more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
     out.print("\nnext:", markup=False)
     width = max(len(command) for command, _ in more)

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..messages import shortened
 from ..study.attributes import HYPERPARAMETERS
-from ..study.goal import Goal, ParetoFront, SmallestNetwork, goal_of, score_of
+from ..study.goal import goal_of, score_of
 from ..study.records import finite
 from .study_view import StudyView
 from .style import BLUE, COLOURS, GREY, CannotDraw, heading, legend_below, new_axes, outer_fence
@@ -66,9 +66,10 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
     frequency = Counter(name for trial in trials for name in trial.params)
     names = sorted(name for name, count in frequency.items() if count >= max(2, RARE * len(trials)))
     goal = goal_of(study)
-    # Optuna takes the smallest for the best. A study's own values do, except where they are costs alone.
+    # Values that are costs alone do not tell which trials are good. Their places do; like a cost, smaller is better.
     places = {trial.number: place for place, trial in enumerate(goal.ranked(trials))}
-    target = (lambda trial: places[trial.number]) if isinstance(goal, SmallestNetwork) else None
+    only_costs = all(quantity.is_cost for quantity in goal.quantities)
+    target = (lambda trial: places[trial.number]) if only_costs else None
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(0.1, 5 / len(trials))))
     with warnings.catch_warnings():
         # A condition that fewer than two trials met does not enter the sum: with few trials that is common.
@@ -99,7 +100,7 @@ def draw_importances(study: optuna.Study, note: str) -> Figure:
         remarks.append(f"{rest} smaller ones not shown")
     if (trials := len(_complete(study))) < ENOUGH_TRIALS:
         remarks.append(f"from {trials} complete trials: a rough guide")
-    label = f"share of the importance for {_asked(goal_of(study))} (PED-ANOVA)"
+    label = f"share of the importance for {goal_of(study).aim} (PED-ANOVA)"
     axes.set_xlabel("\n".join([label, "; ".join(remarks)]), parse_math=False)
     heading(figure, "Hyperparameter importances", note)
     return figure
@@ -147,17 +148,6 @@ def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
     heading(figure, "Parallel coordinates of the complete trials", view.note)
     legend_below(figure, axes)
     return figure
-
-
-def _asked(goal: Goal) -> str:
-    """What the importances are about."""
-    match goal:
-        case ParetoFront():
-            return "coming close to the front"
-        case SmallestNetwork(metric=metric, cost=cost, target=target):
-            return f"{metric.name} {target:g} with least {cost}"
-        case _:
-            return goal.metric.name
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:

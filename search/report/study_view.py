@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..study.attributes import IDENTITY, is_trained
 from ..study.budget import UNITS, Budget
-from ..study.goal import Goal, ParetoFront, SmallestNetwork, budget_of, goal_of, score_of
+from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.records import counts, trial_record
 from .style import CannotDraw
 
@@ -71,31 +71,16 @@ class StudyView:
         return points
 
     @property
-    def target(self) -> float | None:
-        """What the metric has to reach."""
-        return self.goal.target if isinstance(self.goal, SmallestNetwork) else None
-
-    @property
     def best_is(self) -> str:
-        """In which way the best trial is the best."""
-        match self.goal:
-            case SmallestNetwork() if self.best and self.goal.is_met(score_of(self.best)):
-                return f"smallest that reaches {self.goal.target:g}"
-            case SmallestNetwork():
-                return f"closest to {self.goal.target:g}"
-            case ParetoFront():
-                return f"best {self.objective}"
-            case _:
-                return "best"
+        """What makes the best trial the best, such as "smallest that reaches 0.99"; empty if there is none."""
+        return "" if self.best is None else self.goal.superlative(score_of(self.best))
 
     @property
     def best_label(self) -> str:
+        """The best trial with its number and what the goal compares; empty if there is none."""
         if self.best is None:
             return ""
-        size = ""
-        if isinstance(self.goal, SmallestNetwork):
-            size = f", {self.best.user_attrs[self.goal.cost]:,} {UNITS[self.goal.cost]}"
-        return f"trial {self.best.number}: {score_of(self.best):.4f}{size}"
+        return f"trial {self.best.number}: {self.goal.amounts(score_of(self.best), self.best.user_attrs)}"
 
     def check_counted(self, cost: str) -> None:
         """Raises CannotDraw when `cost` is not known of every trained network."""

@@ -85,7 +85,7 @@ def draw_points(
         if beyond:
             ends: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "gid": "beyond"}
             axes.plot([x(point) for point in beyond], [edge] * len(beyond), arrow, color=colour, markersize=5, **ends)
-    kept += [] if view.target is None else [view.target]
+    kept += [] if view.goal.target is None else [view.goal.target]
     margin = 0.05 * (max(kept) - min(kept)) or 0.01 * abs(kept[0]) or 0.01
     axes.set_ylim(min(kept) - margin, max(kept) + margin)
     return kept

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..study.budget import UNITS
-from ..study.goal import ParetoFront
 from .study_view import StudyView, pareto_front
 from .style import BLACK, BLUE, COST_TITLES, GREEN, ORANGE, CannotDraw, new_axes, show_cost, widen_towards_one
 from .trial_axes import draw_points, finish, number_points, search_time, show_places
@@ -44,7 +43,7 @@ def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
     xs, ys = [point.cost(cost) for point in front], [point.value for point in front]
     axes.step(xs, ys, where="post", color=GREEN, linewidth=1.2, gid="pareto_front")
     rings: dict[str, Any] = {"color": GREEN, "markersize": 9, "markerfacecolor": "none"}
-    of = " of these two" if isinstance(view.goal, ParetoFront) else ""
+    of = "" if view.goal.has_winner else " of these two"
     axes.plot(xs, ys, "o", **rings, label=f"Pareto front{of}, with trial numbers")
     limit = view.limits.get(cost)
     if limit is not None:
@@ -90,7 +89,7 @@ def draw_intermediate_values(view: StudyView) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if view.maximize:
         values = [value for line in lines.values() for _, value in line]
-        widen_towards_one(axes, values if view.target is None else [*values, view.target])
+        widen_towards_one(axes, values if view.goal.target is None else [*values, view.goal.target])
     return finish(figure, axes, view, "Intermediate values")
 
 
@@ -110,5 +109,5 @@ def draw_incumbent_over_time(view: StudyView) -> Figure:
 
 
 def _draw_target(axes: Axes, view: StudyView) -> None:
-    if view.target is not None:
-        axes.axhline(view.target, color=GREEN, linestyle="--", label=f"target {view.target:g}", gid="target")
+    if view.goal.target is not None:
+        axes.axhline(view.goal.target, color=GREEN, linestyle="--", label=f"target {view.goal.target:g}", gid="target")
