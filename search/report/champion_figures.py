@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...spaces.architecture import Architecture
+from ..errors import CannotDraw
 from .architecture_figure import draw_architecture
-from .style import BLUE, COLOURS, ORANGE, CannotDraw, Figures, heading, new_figure, plain, widen_towards_one
+from .figures import Figures
+from .style import BLUE, COLOURS, ORANGE, heading, new_figure, plain, widen_towards_one
 
 MOST_MISTAKES = 48
 

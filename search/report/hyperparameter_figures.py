@@ -16,12 +16,13 @@ from matplotlib.ticker import FuncFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from ..errors import CannotDraw
 from ..messages import shortened
 from ..study.attributes import HYPERPARAMETERS
 from ..study.goal import goal_of, score_of
 from ..study.records import finite
 from .study_view import StudyView
-from .style import BLUE, COLOURS, GREY, CannotDraw, heading, legend_below, new_axes, outer_fence
+from .style import BLUE, COLOURS, GREY, heading, legend_below, new_axes, outer_fence
 
 FEWEST_TRIALS = 4
 

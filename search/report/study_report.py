@@ -8,14 +8,15 @@ import optuna
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
+from ..errors import CannotDraw
 from ..study.attributes import is_trained
 from ..study.budget import COSTS, Budget
 from ..study.goal import Goal, ParetoFront, SmallestNetwork
 from ..study.records import full_record
+from .figures import Figures
 from .front_figures import draw_pareto_front
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates
 from .study_view import StudyView, view_of
-from .style import CannotDraw, Figures
 from .target_figures import draw_cost_history, draw_smallest_over_time
 from .trial_figures import (
     draw_cost_vs_metric,

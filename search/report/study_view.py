@@ -8,11 +8,11 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ..errors import CannotDraw
 from ..study.attributes import IDENTITY, is_trained
 from ..study.budget import UNITS, Budget
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.records import counts, trial_record
-from .style import CannotDraw
 
 
 @final

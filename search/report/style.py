@@ -1,12 +1,8 @@
 """What the figures share: size, colours, headings. None of them uses or changes global state of matplotlib."""
 
-import io
 import math
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,44 +53,6 @@ TICKS = (
     *(0.88, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0),
 )
 """Where a scale that widens towards 1 may have its ticks."""
-
-
-class CannotDraw(Exception):
-    """There is too little to draw a figure from; the message says what is missing."""
-
-
-@final
-@dataclass(frozen=True)
-class Figures:
-    """Figures by name.
-
-    Attributes:
-        drawn: those that could be drawn.
-        left_out: why the others could not, in one line each.
-    """
-
-    drawn: Mapping[str, Figure]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write every figure as `NAME.png` into `folder`, which is made when it is not there; returns the paths."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths: list[Path] = []
-        for name, figure in self.drawn.items():
-            paths.append(folder / f"{name}.png")
-            paths[-1].write_bytes(png(figure))
-        return paths
-
-
-def png(figure: Figure) -> bytes:
-    """`figure` as a PNG."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Of a name in a script that the font does not have: drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def new_figure(height: float = 4.8) -> Figure:

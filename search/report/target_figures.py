@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..errors import CannotDraw
 from ..study.goal import SmallestNetwork
+from .search_time import search_time
 from .study_view import Point, StudyView
-from .style import BLACK, BLUE, GREY, CannotDraw, heading, legend_below, new_axes, show_cost
-from .trial_axes import search_time, show_places
+from .style import BLACK, BLUE, GREY, heading, legend_below, new_axes, show_cost
+from .trial_axes import show_places
 
 
 def draw_cost_history(view: StudyView, goal: SmallestNetwork) -> Figure:

@@ -11,10 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..errors import CannotDraw
 from ..study.budget import UNITS
+from .search_time import search_time
 from .study_view import StudyView, pareto_front
-from .style import BLACK, BLUE, COST_TITLES, GREEN, ORANGE, CannotDraw, new_axes, show_cost, widen_towards_one
-from .trial_axes import draw_points, finish, number_points, search_time, show_places
+from .style import (
+    BLACK,
+    BLUE,
+    COST_TITLES,
+    GREEN,
+    ORANGE,
+    heading,
+    legend_below,
+    new_axes,
+    show_cost,
+    widen_towards_one,
+)
+from .trial_axes import draw_points, number_points, show_places
 
 
 def draw_optimization_history(view: StudyView) -> Figure:
@@ -27,7 +40,7 @@ def draw_optimization_history(view: StudyView) -> Figure:
     ends = [*places, len(view.points)], [*best, best[-1]]
     axes.step(*ends, where="post", color=BLACK, linewidth=1.2, label=label, gid="best_so_far")
     show_places(axes)
-    return finish(figure, axes, view, "Optimisation history")
+    return _finish(figure, axes, view, "Optimisation history")
 
 
 def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
@@ -54,7 +67,7 @@ def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
     axes.set_xlim(-0.05 * largest, 1.05 * largest)
     show_cost(axes.xaxis, cost, (0, largest))
     name = COST_TITLES[cost]
-    finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
+    _finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
     figure.draw_without_rendering()
     number_points(axes, front, [(point.cost(cost), point.value) for point in front], maximize=view.maximize)
     return figure
@@ -90,7 +103,7 @@ def draw_intermediate_values(view: StudyView) -> Figure:
     if view.maximize:
         values = [value for line in lines.values() for _, value in line]
         widen_towards_one(axes, values if view.goal.target is None else [*values, view.goal.target])
-    return finish(figure, axes, view, "Intermediate values")
+    return _finish(figure, axes, view, "Intermediate values")
 
 
 def draw_incumbent_over_time(view: StudyView) -> Figure:
@@ -105,9 +118,17 @@ def draw_incumbent_over_time(view: StudyView) -> Figure:
     axes.step(times, view.best_so_far(values), where="post", color=BLACK, linewidth=1.2, label=label, gid="incumbent")
     axes.set_xlim(0)
     axes.set_xlabel(time.label)
-    return finish(figure, axes, view, "Best so far over time")
+    return _finish(figure, axes, view, "Best so far over time")
 
 
 def _draw_target(axes: Axes, view: StudyView) -> None:
     if view.goal.target is not None:
         axes.axhline(view.goal.target, color=GREEN, linestyle="--", label=f"target {view.goal.target:g}", gid="target")
+
+
+def _finish(figure: Figure, axes: Axes, view: StudyView, title: str) -> Figure:
+    """`figure` with its heading and legend, the metric on the vertical axis."""
+    axes.set_ylabel(view.objective, labelpad=8, parse_math=False)
+    heading(figure, title, view.note)
+    legend_below(figure, axes)
+    return figure
