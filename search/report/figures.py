@@ -1,4 +1,4 @@
-"""A set of figures, and how it is saved."""
+"""Named figures, and how they are saved."""
 
 import io
 import warnings
@@ -16,15 +16,15 @@ class Figures:
     """Figures by name.
 
     Attributes:
-        drawn: those that could be drawn.
-        left_out: why the others could not, in one line each.
+        drawn: the figures that could be drawn.
+        left_out: for each other figure one line that says why not.
     """
 
     drawn: Mapping[str, Figure]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write every figure as `NAME.png` into `folder`, which is made when it is not there; returns the paths."""
+        """Write every figure to `folder` as `NAME.png` and return the paths; creates the folder if needed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths: list[Path] = []
@@ -38,7 +38,7 @@ def png(figure: Figure) -> bytes:
     """`figure` as a PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # Of a name in a script that the font does not have: drawn as boxes.
+        # The font lacks a character of a name: it is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -14,10 +14,10 @@ from .model_card_values import Record, basis, count, goal_in, seeds, share
 
 
 def model_card(record: Record) -> str:
-    """The card of a champion, from the record that its confirmation made.
+    """The card of a champion, from the record that its confirmation has written.
 
-    Where the record has `layers`, by the contract of `kerastuna describe --json`, the card
-    has the table of the architecture. What the record does not know is shown as unknown.
+    If the record has `layers`, in the form of `kerastuna describe --json`, the card has a table of the architecture.
+    Values that are None in the record are shown as unknown.
     """
     sections = (
         _introduction(record),
@@ -54,7 +54,7 @@ def _introduction(record: Record) -> str:
 
 
 def _choice(record: Record) -> str:
-    """Why this one of the candidates was chosen."""
+    """Why this candidate was chosen."""
     goal, mean = goal_in(record), record["validation"]["mean"]
     return goal.reason(mean) if goal.is_met(mean) else f"{goal.reason(mean)}: **none reaches it**"
 
@@ -123,9 +123,10 @@ def _intended_use(record: Record) -> str:
     shape = "x".join(map(str, data["input_shape"]))
     return section(
         "Intended use",
-        f"Images of {shape} like those of {text(data['name'])}, on devices with little memory. Every image is given "
-        f"one of {data['classes']} classes, also one that shows none of them. Nothing is known of images from "
-        "elsewhere, nor of how errors fall on groups of people: measure both before a decision rests on an answer.",
+        f"Images of {shape} like those of {text(data['name'])}, on devices with little memory. The model assigns one of "
+        f"{data['classes']} classes to every image, even if it shows none of them. Its accuracy on images from other "
+        "sources, and how its errors affect groups of people, are unknown: measure both before you base decisions on "
+        "its answers.",
     )
 
 
@@ -164,15 +165,16 @@ def _search(record: Record) -> str:
 
 def _limits(record: Record) -> str:
     test = record["test"]
-    spread = "their spread is itself rough" if record["validation"]["n"] > 1 else "their spread is unknown"
+    spread = "their spread is a rough estimate" if record["validation"]["n"] > 1 else "their spread is unknown"
     limits = [
         f"The figures rest on {seeds(record)}: {spread}.",
-        f"The {record['data']['validation']:,} validation images chose the network: its accuracy on them flatters.",
+        f"The network was chosen by its accuracy on {record['data']['validation']:,} validation images: that accuracy "
+        "is too optimistic.",
     ]
     if record.get("reached") is False:
         limits.append("It was to reach a target, and on fresh seeds does not.")
     if record["profile"] == "quick":
-        limits.append(f"Profile quick ({basis(record)}): more of either changes every figure.")
+        limits.append(f"Profile quick ({basis(record)}): with more of either, every figure changes.")
     if test is None:
         limits.append("It was not measured on images that had no part in choosing it.")
     else:

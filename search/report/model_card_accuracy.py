@@ -1,4 +1,4 @@
-"""The sections of a model card on accuracy: how it was measured, on validation images, and on test images."""
+"""The sections of a model card on accuracy: metrics, validation images, test images, openings of the test set."""
 
 from ..study.budget import UNITS
 from .markdown import facts, section, table, text
@@ -6,7 +6,7 @@ from .model_card_values import Record, basis, count, deviation, goal_in, seeds, 
 
 
 def accuracy_sections(record: Record) -> tuple[str, ...]:
-    """The sections in their order; an empty text for one that does not apply."""
+    """The sections in their order; an empty string for a section that does not apply."""
     return _metrics(record), _validation(record), _test(record), _openings(record)
 
 
@@ -15,7 +15,7 @@ def _metrics(record: Record) -> str:
         "Metrics",
         f"Chosen {text(goal_in(record).selection)} at the last epoch, never the best epoch. Means and standard "
         "deviations (of the sample) are over seeds, which change the first weights and the order of the images. The "
-        "standard error tells how far the number of test images lets an accuracy be known.",
+        "standard error is the uncertainty of an accuracy that comes from the number of test images.",
     )
 
 
@@ -72,7 +72,7 @@ def _test(record: Record) -> str:
     return section(
         "Accuracy on test images",
         f"Trained on {record['train_images_final']:,} images, validation included, for {record['epochs']} epochs; "
-        f"profile {record['profile']}. Which model ships was settled before the test set was opened.",
+        f"profile {record['profile']}. The model that ships was chosen before the test set was opened.",
         facts(rows),
         "The model that ships, class by class:",
         table(("class", "test images", "accuracy"), classes),
@@ -88,7 +88,7 @@ def _openings(record: Record) -> str:
     if len(openings) > 1:
         told = (
             f"The test set was opened {len(openings)} times for this study. Each further opening makes its figures a "
-            "little less honest, since what was seen before has a part in what is chosen after."
+            "little less reliable, because earlier results can influence later choices."
         )
     return section(
         "Openings of the test set", told, table(("opening", "time", "study", "trial", "what for"), rows, left=5)

@@ -1,4 +1,4 @@
-"""What several sections of a model card read from a champion's record, and how they write numbers."""
+"""Values that several sections of a model card need, and the format of its numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ..study.goal import Goal, Quantity, described_goal
 
 Record = Mapping[str, Any]
-"""A champion's record, as `champion.record` makes it."""
+"""A champion's record, as `search/champion/record.py` makes it."""
 
 
 def goal_in(record: Record) -> Goal:
@@ -16,7 +16,7 @@ def goal_in(record: Record) -> Goal:
 
 
 def basis(record: Record) -> str:
-    """What the figures of the search rest on: "4,000 training images, 4 epochs"."""
+    """The data behind the figures of the search: "4,000 training images, 4 epochs"."""
     return f"{record['data']['images']:,} training images, {record['epochs']} epochs"
 
 

@@ -1,4 +1,4 @@
-"""The time axis of a search: the pauses between two searches on one study are left out."""
+"""Wall-clock time of a search, without the pauses between two searches on the same study."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from ..study.attributes import INTERRUPTED, LAST_SEEN, REASON
 from .study_view import Point, StudyView
 
 PAUSE = timedelta(minutes=1)
-"""A longer time without any trial lies between two searches on one study."""
+"""A longer time without a running trial is a pause between two searches."""
 
 
 @final
 @dataclass(frozen=True)
 class SearchTime:
-    """When trials ended, as an axis shows it.
+    """The time at which trials ended, for an axis.
 
     Attributes:
-        of: the time of a point.
-        label: of the axis, with the unit.
+        of: gives the time of a point, in the unit of `label`.
+        label: the label of the axis, with the unit.
     """
 
     of: Callable[[Point], float]
@@ -29,7 +29,7 @@ class SearchTime:
 
 
 def search_time(view: StudyView, points: Sequence[Point]) -> SearchTime:
-    """The time since the first trial began, less the pauses, in a unit that suits `points`."""
+    """Time since the start of the first trial, without pauses, in a unit that suits `points` (at least one)."""
     seconds, pauses = _search_clock(view.trials)
     last = max(seconds(point.trial) for point in points)
     unit, length = ("hours", 3600) if last > 7200 else ("minutes", 60) if last > 120 else ("seconds", 1)
@@ -38,7 +38,7 @@ def search_time(view: StudyView, points: Sequence[Point]) -> SearchTime:
 
 
 def _search_clock(trials: Iterable[FrozenTrial]) -> tuple[Callable[[FrozenTrial], float], int]:
-    """The seconds from the first trial's beginning to the end of a trial, less the pauses; and how many those are."""
+    """A function from a trial to the seconds until its end, without pauses; and the number of pauses."""
     spans = sorted((t.datetime_start, _end(t)) for t in trials if t.datetime_start and t.datetime_complete)
     first = busy_until = spans[0][0]
     pauses: list[tuple[datetime, timedelta]] = []
@@ -55,7 +55,7 @@ def _search_clock(trials: Iterable[FrozenTrial]) -> tuple[Callable[[FrozenTrial]
 
 
 def _end(trial: FrozenTrial) -> datetime:
-    """When a trial ended; one whose worker died is told so only when its study is resumed, and ended when last seen."""
+    """When a trial ended. If its worker died, that is when it was last seen: the recorded end is the next resume."""
     end = trial.datetime_complete
     assert end is not None
     if trial.user_attrs.get(REASON) == INTERRUPTED and LAST_SEEN in trial.user_attrs:

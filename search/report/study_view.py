@@ -1,4 +1,4 @@
-"""A study as its figures see it."""
+"""The data of a study that its figures show."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ..study.records import counts, trial_record
 @final
 @dataclass(frozen=True)
 class Point:
-    """A trained trial: its place among them, from 1, and its value at its last epoch."""
+    """A trained trial, its place among the trained trials (from 1), and the metric at its last epoch."""
 
     place: int
     trial: FrozenTrial
@@ -35,15 +35,15 @@ class Point:
 @final
 @dataclass(frozen=True)
 class StudyView:
-    """A study as its figures see it, read once.
+    """The data of a study that its figures show, read once.
 
     Attributes:
-        goal: of the study.
-        trials: every one, refused and failed ones too.
-        points: the trained ones, by number.
-        best: the first of the leaderboard; None when it is empty.
-        limits: on the networks, by name.
-        note: what the figures rest on.
+        goal: the goal of the study.
+        trials: all trials, including refused and failed ones.
+        points: the trained trials, by number.
+        best: the first trial of the leaderboard; None if the leaderboard is empty.
+        limits: the limits on the networks, by the name of the cost.
+        note: the data behind the figures, in one line.
     """
 
     goal: Goal
@@ -64,7 +64,7 @@ class StudyView:
 
     @property
     def complete(self) -> list[Point]:
-        """At least one; raises CannotDraw when there is none."""
+        """The complete trials, at least one; raises CannotDraw if there is none."""
         points = [point for point in self.points if point.complete]
         if not points:
             raise CannotDraw("no trial is complete yet")
@@ -83,17 +83,17 @@ class StudyView:
         return f"trial {self.best.number}: {self.goal.amounts(score_of(self.best), self.best.user_attrs)}"
 
     def check_counted(self, cost: str) -> None:
-        """Raises CannotDraw when `cost` is not known of every trained network."""
+        """Raise CannotDraw unless `cost` is known for every trained network."""
         if any(point.trial.user_attrs.get(cost) is None for point in self.points):
             raise CannotDraw(f"the {UNITS[cost]} of the networks were not counted")
 
     def best_so_far(self, values: Sequence[float]) -> list[float]:
-        """The best of `values` up to each."""
+        """For each of `values` the best up to it."""
         return list((np.maximum if self.maximize else np.minimum).accumulate(values))
 
 
 def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
-    """The trials of `study`; `budget` are the limits to draw, None for its own."""
+    """Read `study`. `budget` gives the limits to draw; None means those of the study."""
     trials = study.get_trials(deepcopy=False)
     trained = [(t, value) for t in trials if is_trained(t) and (value := trial_record(t)["value"]) is not None]
     number, identity = counts(trials), study.user_attrs.get(IDENTITY, {})
@@ -117,7 +117,7 @@ def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
 
 
 def pareto_front(points: Iterable[Point], *, maximize: bool, cost: str = "params") -> list[Point]:
-    """Those that are better than every one that costs less or as much, the one of least cost first."""
+    """The points that are better than all points of the same or lower cost, lowest cost first."""
     sign = -1 if maximize else 1
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost(cost), sign * point.value, point.trial.number)):

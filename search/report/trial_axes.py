@@ -1,4 +1,4 @@
-"""Axes that show trials: as points, by their numbers, over the time of a search."""
+"""Axes with one point for each trial."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from .study_view import Point, StudyView
 from .style import BLUE, GREEN, ORANGE, outer_fence
 
 RING = 8
-"""Pixels from the centre of a marked point to its rim."""
+"""Radius in pixels of the ring around a marked point."""
 
 
 def show_places(axes: Axes) -> None:
-    """The horizontal axis as the places of trials."""
+    """Label the horizontal axis as the places of trials, with whole numbers."""
     axes.set_xlabel("trained trial, in the order in which they began")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
@@ -29,10 +29,11 @@ def draw_points(
     complete_only: bool = False,
     shown: Iterable[Point] = (),
 ) -> list[float]:
-    """A point for every trained trial; returns the values that are shown in their place.
+    """Draw a point for every trained trial; returns the values that lie within the axis.
 
-    The vertical axis ends where the values of complete trials become outliers, so that the good ones can be told apart,
-    but not before those of `shown`; points beyond it are marked at its end, and counted in the legend.
+    Outliers among the bad values would squeeze the good ones together. The vertical axis therefore ends at the outer
+    fence of the complete trials, or at the worst of `shown` if that is further. Points beyond the end are drawn as
+    arrows there, and the legend counts them.
     """
     fence = outer_fence([point.value for point in view.complete], maximize=view.maximize)
     limit = (min if view.maximize else max)([fence, *(point.value for point in shown)])
@@ -60,9 +61,9 @@ def draw_points(
 
 
 def number_points(axes: Axes, front: Sequence[Point], places: Sequence[tuple[float, float]], *, maximize: bool) -> None:
-    """The trial's number beside each point of `front`, on the side where no trial lies, where there is room for it.
+    """Write the trial's number beside each point of `front`, at `places`, wherever there is room.
 
-    The figure has to be laid out, by `draw_without_rendering`: only then does it know where its points are.
+    Call `draw_without_rendering` on the figure first: the positions of its points are not known before.
     """
     up = 1 if maximize else -1
     rings = axes.transData.transform(places)

@@ -1,7 +1,7 @@
-"""The trials of a study drawn: over their order, their size, their epochs and time.
+"""Figures of the trials of a study: by order, by cost, by epoch and over time.
 
-Only trained trials are shown: refused proposals stand in the study as PRUNED trials, but say nothing of accuracy.
-Optuna's own plots are not used: they change matplotlib's style for the whole process, and do not set apart what was
+Only trained trials are shown: refused proposals are PRUNED trials in the study, but were never measured. Optuna's own
+plots are not used: they change matplotlib's style for the whole process, and do not distinguish trials that were
 stopped early.
 """
 
@@ -31,7 +31,7 @@ from .trial_axes import draw_points, number_points, show_places
 
 
 def draw_optimization_history(view: StudyView) -> Figure:
-    """The value of every trained trial, in the order in which they began, and the best so far."""
+    """The value of every trained trial in the order of their starts, and the best so far."""
     figure, axes = new_axes()
     best = view.best_so_far([point.value for point in view.complete])
     places = [point.place for point in view.complete]
@@ -44,9 +44,10 @@ def draw_optimization_history(view: StudyView) -> Figure:
 
 
 def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
-    """The value of every trained trial over what its network costs, the limit, and what is not dominated in these two.
+    """The value of every trained trial against the cost of its network, with the Pareto front of these two.
 
-    Where there is a target it is drawn too.
+    The limit on the cost and the target of the metric are drawn if there are any. Raises CannotDraw if no trial is
+    complete or the cost is not known for all.
     """
     complete = view.complete
     view.check_counted(cost)
@@ -107,7 +108,7 @@ def draw_intermediate_values(view: StudyView) -> Figure:
 
 
 def draw_incumbent_over_time(view: StudyView) -> Figure:
-    """The best so far over the time since the first trial began, less the pauses between two searches."""
+    """The best so far over wall-clock time, without the pauses between two searches."""
     complete = view.complete
     time = search_time(view, complete)
     points = sorted(complete, key=time.of)
@@ -127,7 +128,7 @@ def _draw_target(axes: Axes, view: StudyView) -> None:
 
 
 def _finish(figure: Figure, axes: Axes, view: StudyView, title: str) -> Figure:
-    """`figure` with its heading and legend, the metric on the vertical axis."""
+    """Add the heading, the legend and the metric as the label of the vertical axis."""
     axes.set_ylabel(view.objective, labelpad=8, parse_math=False)
     heading(figure, title, view.note)
     legend_below(figure, axes)

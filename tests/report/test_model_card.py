@@ -252,6 +252,7 @@ def test_the_card_says_what_it_is_asked_for():
     assert "the winner's curse: +0.0015" in card
     assert "Class 8 is its hardest: 0.9887 of 974 images." in card
     assert "opened 2 times" in card
+    assert "less reliable" in card
 
 
 def test_figures_of_the_quick_profile_say_so():
@@ -274,7 +275,7 @@ def test_a_first_opening_is_no_reason_for_doubt():
     test = RECORD["test"] | {"opening": 1}
     card = model_card(changed(test=test, openings=RECORD["openings"][:1]))
     assert "opened once for this study" in card
-    assert "less honest" not in card
+    assert "less reliable" not in card
     assert "not from the first" not in card
 
 
