@@ -123,10 +123,10 @@ def _intended_use(record: Record) -> str:
     shape = "x".join(map(str, data["input_shape"]))
     return section(
         "Intended use",
-        f"Images of {shape} like those of {text(data['name'])}, on devices with little memory. The model assigns one of "
-        f"{data['classes']} classes to every image, even if it shows none of them. Its accuracy on images from other "
-        "sources, and how its errors affect groups of people, are unknown: measure both before you base decisions on "
-        "its answers.",
+        f"Images of {shape} like those of {text(data['name'])}, on devices with little memory. The model assigns one "
+        f"of {data['classes']} classes to every image, even if it shows none of them. Its accuracy on images from "
+        "other sources, and how its errors affect groups of people, are unknown: measure both before you base "
+        "decisions on its answers.",
     )
 
 
