@@ -1,9 +1,8 @@
-"""What a study is after: how its trials are ranked, and how that is read back from the study."""
+"""The goals of a study: how trials are ranked, what a goal says of itself, and how it is read back from a study."""
 
 import math
 from typing import Any
 
-import keras_tuner
 import optuna
 import pytest
 from hypothesis import given
@@ -12,8 +11,6 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork, goal_of
-from kerastuna.search.tuning.goal_arguments import goal_for, metric_for
-from kerastuna.spaces.errors import InputError
 
 ACCURACY, LOSS = Quantity("val_accuracy", "max"), Quantity("val_loss", "min")
 PARAMS, MACS = Quantity("params", "min"), Quantity("macs", "min")
@@ -95,7 +92,7 @@ COUNTED = {"params": 12_345, "macs": 678}
 
 
 def each_goal(**expected: Any) -> pytest.MarkDecorator:
-    """Runs a test with every goal and what is expected of it."""
+    """Run a test with every goal and the value that is expected for it."""
     return pytest.mark.parametrize(
         ("goal", "expected"), [(goal, expected[name]) for name, goal in GOALS.items()], ids=list(GOALS)
     )
@@ -115,7 +112,7 @@ def test_the_settings_of_a_goal_are_text(goal: Goal, expected: dict[str, str]):
     front=(None, False, False, ["val_accuracy", "params"]),
     smallest=(0.9, True, False, ["params"]),
 )
-def test_what_others_have_to_know_of_a_goal(goal: Goal, expected: tuple[Any, ...]):
+def test_what_decides_between_trials(goal: Goal, expected: tuple[Any, ...]):
     assert (goal.target, goal.has_winner, goal.compares_by_metric, goal.value_names) == expected
 
 
@@ -199,54 +196,3 @@ def test_a_missed_target_in_words():
 )
 def test_the_title_of_a_leaderboard(goal: Goal, expected: str):
     assert goal.title(goal.leaderboard(trials_of(goal, (0.95, 30), (0.85, 20), (0.5, 10))), 2) == expected
-
-
-# From arguments
-
-
-def goal_from(objective: Any = None, pareto: Any = None, minimize: Any = None, reach: Any = None) -> Goal:
-    given = metric_for(objective, pareto, reach)
-    return goal_for(keras_tuner.Oracle(objective=given).objective, pareto, minimize, reach)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "goal"),
-    [
-        ({"objective": "val_accuracy"}, BestMetric(ACCURACY)),
-        ({"objective": keras_tuner.Objective("val_accuracy", "max")}, BestMetric(ACCURACY)),
-        ({"objective": ["val_loss"]}, BestMetric(Quantity("multi_objective", "min"))),
-        ({}, BestMetric(Quantity("default_objective", "min"))),
-        ({"pareto": ["val_accuracy", "params"]}, FRONT),
-        (
-            {"pareto": ["peak_activation_bytes", "val_loss", keras_tuner.Objective("val_accuracy", "max")]},
-            ParetoFront(LOSS, (Quantity("ram", "min"), LOSS, ACCURACY)),
-        ),
-        ({"minimize": "params", "reach": {"val_accuracy": 0.9}}, SMALLEST),
-        ({"minimize": "peak_activation_bytes", "reach": {"val_loss": 1}}, SmallestNetwork(LOSS, "ram", 1.0)),
-    ],
-)
-def test_a_goal_is_made_from_what_a_tuner_is_given(arguments: dict[str, Any], goal: Goal):
-    assert goal_from(**arguments) == goal
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"pareto": ["val_accuracy"]}, "give a list of at least two"),
-        ({"pareto": "val_accuracy,params"}, "give a list of at least two"),
-        ({"pareto": ["params", "macs"]}, "among them a metric that the training reports"),
-        ({"pareto": ["val_accuracy", "ram", "peak_activation_bytes"]}, "give a list of at least two"),
-        ({"pareto": ["val_accuracy", "params"], "objective": "val_loss"}, "exclude each other"),
-        ({"pareto": ["val_accuracy", "params"], "reach": {"val_loss": 1}}, "exclude each other"),
-        ({"minimize": "params"}, "minimize='params' alone is no goal"),
-        ({"reach": {"val_accuracy": 0.9}}, "alone is no goal"),
-        ({"minimize": "seconds", "reach": {"val_accuracy": 0.9}}, "choose one of params, macs, ram"),
-        ({"minimize": "params", "reach": {"val_accuracy": math.nan}}, "the target has to be a number"),
-        ({"minimize": "params", "reach": {"val_accuracy": "high"}}, "the target has to be a number"),
-        ({"minimize": "params", "reach": 0.9}, "give one metric and its target"),
-        ({"minimize": "params", "reach": {}}, "give one metric and its target"),
-    ],
-)
-def test_what_is_no_goal_is_refused(arguments: dict[str, Any], told: str):
-    with pytest.raises(InputError, match=told):
-        goal_from(**arguments)
