@@ -107,7 +107,7 @@ class Goal(ABC):
 
     @property
     def mark(self) -> str | None:
-        """The name of the tag or column that tells `results` from other trials; None if all complete trials are."""
+        """The name of the tag or column that tells `results` from other trials; None if all complete are."""
         return None
 
     def marks(self, trials: Iterable[FrozenTrial]) -> dict[int, str]:
