@@ -1,6 +1,7 @@
 """The confirmation: which candidate wins, what is not trained twice, and the ledger of the test set."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
@@ -11,21 +12,17 @@ from optuna.distributions import IntDistribution
 
 from kerastuna.search.champion.confirmation import (
     CONFIRMATIONS,
-    champion_of,
+    Candidate,
+    Retraining,
     chosen,
     confirm_candidates,
     confirmed_seeds,
     fresh_seeds,
-    save_model,
-    train_final,
 )
-from kerastuna.search.champion.evaluation import evaluate
-from kerastuna.search.champion.ledger import open_test_set, openings, refuse_second_opening
-from kerastuna.search.datasets.data import load_dataset, load_test
+from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.errors import SearchFailed
 from kerastuna.search.study.goal import Quantity, SmallestNetwork
 from kerastuna.search.training.train import train
-from kerastuna.spaces.errors import InputError
 
 
 class Perceptron(keras_tuner.HyperModel):
@@ -43,6 +40,10 @@ class Listener:
         self.trainings: list[tuple[int, int, str]] = []
         self.epochs = 0
         self.values: list[float | None] = []
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None: ...
+
+    def confirmation_ended(self) -> None: ...
 
     def training_started(self, trial, seed, summary, purpose):
         self.trainings.append((trial, seed, purpose))
@@ -91,18 +92,12 @@ def space() -> keras_tuner.HyperParameters:
     return space
 
 
-def _confirm(study, dataset, space, seeds, top=2, listener=None):
-    return confirm_candidates(
-        study,
-        Perceptron(),
-        space,
-        dataset,
-        objective="val_accuracy",
-        epochs=1,
-        top=top,
-        seeds=seeds,
-        observer=listener or Listener(),
-    )
+def retraining(dataset: Dataset, space: keras_tuner.HyperParameters, listener: Listener | None = None) -> Retraining:
+    return Retraining(Perceptron(), space, dataset, "val_accuracy", 1, listener or Listener())
+
+
+def _confirm(study, dataset, space, seeds, top=2, listener=None) -> list[Candidate]:
+    return confirm_candidates(study, retraining(dataset, space, listener), top, seeds)
 
 
 def test_the_best_complete_trials_are_trained_on_the_same_fresh_seeds(study, dataset, space):
@@ -186,38 +181,10 @@ def test_one_seed_gives_one_network(dataset, space):
     assert not np.array_equal(models[0].get_weights()[0], other.get_weights()[0])
 
 
-def test_the_final_models_see_training_and_validation_images(dataset, space, mnist_slice, tmp_path):
+def test_the_final_models_see_training_and_validation_images(study, dataset, space):
     listener = Listener()
-    models = train_final(Perceptron(), space, dataset, 1, "16", 2, [7, 8], listener)
-    assert listener.trainings == [(1, 7, "final"), (1, 8, "final")]
+    model: Any = retraining(dataset, space, listener).on_all_images(study.trials[1], 7)
+    assert listener.trainings == [(1, 7, "final")]
+    assert listener.values == [None]
     steps = -(-(len(dataset.x_train) + len(dataset.x_validation)) // 32)
-    assert [int(model.optimizer.iterations) for model in models] == [2 * steps, 2 * steps]
-
-    x, y = load_test(str(mnist_slice), classes=10, input_shape=(28, 28, 1))
-    result = evaluate(models, x, y)
-    assert result.values[0] == pytest.approx(models[0].evaluate(x, y, verbose=0)[1])
-    study = optuna.create_study(study_name="digits")
-    told = result.record(open_test_set(study, 1, "for this test"))
-    assert (told["n"], told["images"], told["opening"]) == (2, 200, 1)
-    assert told["mean"] == pytest.approx(np.mean(result.values))
-    assert told["standard_error"] == pytest.approx((told["mean"] * (1 - told["mean"]) / 200) ** 0.5)
-    right = sum(entry["accuracy"] * entry["images"] for entry in told["per_class"])
-    assert right == pytest.approx(result.values[0] * 200)
-
-    path = save_model(models[0], tmp_path / "champions" / "champion.keras")
-    np.testing.assert_allclose(keras.models.load_model(path).predict(x, verbose=0), result.predictions, atol=1e-6)
-    assert [file.name for file in path.parent.iterdir()] == ["champion.keras"]
-
-
-def test_the_ledger_numbers_every_opening(study):
-    refuse_second_opening(study, 1, again=False)
-    first = open_test_set(study, 1, "the winner")
-    assert first.opening == 1
-    assert openings(study) == [first]
-    refuse_second_opening(study, 2, again=False)  # another winner is another opening, not a second look
-    with pytest.raises(InputError, match=r"opened for trial 1 of study 'digits' before.*--again"):
-        refuse_second_opening(study, 1, again=False)
-    refuse_second_opening(study, 1, again=True)
-    assert open_test_set(study, 1, "again").opening == 2
-    assert [opening.purpose for opening in openings(study)] == ["the winner", "again"]
-    assert champion_of(study) is None
+    assert int(model.optimizer.iterations) == steps
