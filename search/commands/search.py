@@ -43,17 +43,11 @@ def run_search(session: Session, progress: Progress) -> None:
         choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full takes hours on a CPU"
         progress.message(f"profile {profile.name}: {choice}")
     _announce(session, progress)
-    status = "FAILED"
     try:
         _train(session)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
     finally:
         progress.search_ended()
         session.study.set_user_attr(SEARCH_SECONDS, session.study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
-        session.recorder.finish(status)
 
 
 def _enqueue_starting_points(tuner: "OptunaTuner") -> None:

@@ -92,7 +92,7 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     facts = _facts(device, dataset)
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{slug}", progress)
-    recorder = TrackingObserver(tracker, facts)
+    recorder = TrackingObserver(tracker, facts, _study_params(options, profile, dataset))
     name = options.study_name(dataset.name, slug, profile.name)
     with _in_one_line(options.space, Exception, SystemExit):
         tuner = _make_tuner(options, profile, dataset, space, name)
@@ -100,7 +100,6 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
-    recorder.start(tuner.oracle, _study_params(options, profile, dataset), OBJECTIVE)
     return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began)
 
 

@@ -526,7 +526,9 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def _announce(self, event: str, claim: Claim) -> None:
         for observer in self.observers:
-            getattr(observer, event)(full_record(self._trials[claim.number]))
+            kept = getattr(observer, event)(full_record(self._trials[claim.number]))
+            if kept:
+                self.note(_trial_id(claim.number), **kept)
 
     def _tell_of_refusal(self, trial: FrozenTrial) -> None:
         for observer in self.observers:

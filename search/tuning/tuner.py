@@ -24,9 +24,8 @@ from ...spaces.space import SearchSpace
 from ..errors import OverBudget, SpaceError, StudyError
 from ..proposals.proposer import Infeasible
 from ..study.budget import Budget, Size
-from ..study.events import SearchObserver
-from ..tracking.recorder import TrackingObserver
-from ..tracking.tracker import Tracker
+from ..study.events import SearchObserver, observed
+from ..tracking.recorder import TrackingObserver, open_recorder
 from ..training.device import software
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics
 from .model_size import model_size
@@ -245,39 +244,41 @@ class OptunaTuner(keras_tuner.Tuner):
             super().search(*args, **kwargs)
             return
         self.oracle.set_epochs(kwargs.get("epochs"))
-        recorder = self._start_recording(kwargs.get("epochs"))
-        debug, reason, status = keras_tuner_config.DEBUG, "timeout", "FINISHED"
+        self._start_recording()
+        with observed(self.oracle.observers, self.oracle.study, self.settings(kwargs.get("epochs"))):
+            self._search(*args, **kwargs)
+
+    def _search(self, *args: Any, **kwargs: Any) -> None:
+        debug, reason = keras_tuner_config.DEBUG, "timeout"
         keras_tuner_config.DEBUG = debug and kwargs.get("verbose") != 0  # it prints every traceback
         try:
             super().search(*args, **kwargs)
         except BaseException as error:
             reason = failure_reason(error)
-            status = "KILLED" if reason == "interrupted" else "FAILED"
             if isinstance(error, FatalError) and isinstance(error.__cause__, InputError):
                 raise error.__cause__ from None
             raise
         finally:
             keras_tuner_config.DEBUG = debug
             self.oracle.abandon_all(reason)
-            if recorder is not None:
-                recorder.finish(status)
 
-    def _start_recording(self, epochs: int | None) -> TrackingObserver | None:
-        """Open the study's run in MLflow, where that was asked for; raises InputError when the store cannot be used."""
-        if not self._tracking_uri:
-            return None
-        oracle, study = self.oracle, self.oracle.study
-        if self._recorder is None:
-            experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study.study_name
-            artifacts = Path(self.project_dir) / "artifacts"
-            tracker = Tracker(self._tracking_uri, experiment, artifact_root=artifacts, warn=_logger.warning)
-            self._recorder = TrackingObserver(tracker, software())
-            oracle.observers = (*oracle.observers, self._recorder)
-        params = {"max_trials": oracle.max_trials, "epochs": epochs, "seed": oracle.seed}
+    def settings(self, epochs: int | None) -> dict[str, Any]:
+        """What the search is asked to do, by name, for observers."""
+        oracle = self.oracle
+        settings = {"max_trials": oracle.max_trials, "epochs": epochs, "seed": oracle.seed}
         if oracle.budget is not None:
-            params["budget"] = str(oracle.budget)
-        self._recorder.start(oracle, params | (oracle.goal.description() or {}), oracle.objective.name)
-        return self._recorder
+            settings["budget"] = str(oracle.budget)
+        return settings | (oracle.goal.description() or {})
+
+    def _start_recording(self) -> None:
+        """Add an observer that records in MLflow, where that was asked for; raises InputError."""
+        if self._tracking_uri and self._recorder is None:
+            experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or self.oracle.study.study_name
+            artifacts = Path(self.project_dir) / "artifacts"
+            self._recorder = open_recorder(
+                self._tracking_uri, experiment, artifacts, tags=software(), warn=_logger.warning
+            )
+            self.oracle.observers = (*self.oracle.observers, self._recorder)
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""

@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerastuna.search.messages import redact
-from kerastuna.search.tracking.store import StudyRun, default_tracking_uri
+from kerastuna.search.tracking.runs import StudyRun
+from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
 from kerastuna.search.tracking.ui import ui_command, ui_path
 from kerastuna.spaces.errors import InputError
@@ -329,7 +330,7 @@ def test_an_experiment_deleted_in_mlflow_is_restored_and_the_user_told(tracker, 
 
 OPEN = """
 import os, sys
-from kerastuna.search.tracking import Tracker
+from kerastuna.search.tracking.tracker import Tracker
 assert "mlflow" not in sys.modules, "importing the module must not import MLflow"
 tracker = Tracker(sys.argv[1], "shared", warn=print)
 tracker.start_study(sys.argv[2], {}, {})
@@ -555,7 +556,7 @@ class Searched:
         self.tracker = Tracker(uri, EXPERIMENT, artifact_root=folder / "artifacts", warn=fail_on_warning)
         self.observer = TrackingObserver(self.tracker, {"device": "none"})
         self.oracle.observers = (self.observer,)
-        self.observer.start(self.oracle, {}, "val_accuracy")
+        self.observer.search_started(self.oracle.study, {})
         self.uri = uri
 
     def try_out(self, *units: int) -> None:
@@ -567,7 +568,7 @@ class Searched:
             self.oracle.update_trial(trial.trial_id, {"val_accuracy": SCORES[count]})
             trial.status = "COMPLETED"
             self.oracle.end_trial(trial)
-        self.observer.finish("FINISHED")
+        self.observer.search_ended("FINISHED")
 
     def tags(self, name: str) -> dict[int, str | None]:
         """What the trials' runs have of a tag, by their units."""
@@ -618,7 +619,7 @@ def test_what_an_outage_left_out_of_a_target_is_mended(uri, tmp_path):
     for name, run in runs_of(uri).items():
         if name != "goals":
             client.delete_run(run.info.run_id)
-    search.observer.finish("FINISHED")
+    search.observer.search_ended("FINISHED")
     assert search.tags("reached") == {10: "no", 20: "yes"}
     metrics = {int(run.data.params["units"]): run.data.metrics for run in runs_of(uri).values() if run.data.params}
     assert metrics[20]["params_if_reached"] == 200
