@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, final
 
 import keras
@@ -22,18 +21,23 @@ from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..training.train import train
+from ..tuning.hyperparameters import hyperparameters_at
 from .evaluation import spread
 
 CONFIRMATIONS = "confirmations"
 """User attribute of a study: trial number -> seed -> {"value", "history"}, so that nothing is trained twice."""
 
 
-CHAMPION = "champion"
-"""User attribute of a study: the record of its confirmed winner."""
-
-
 class ConfirmationObserver(Protocol):
-    """Told of every training of a confirmation."""
+    """Told of every step of a confirmation."""
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None:
+        """A confirmation of the study begins, in which `done` of `total` trainings are done already."""
+        ...
+
+    def confirmation_ended(self) -> None:
+        """All trainings are done."""
+        ...
 
     def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
         """A training begins, to "confirm" a candidate or for the "final" model."""
@@ -96,22 +100,76 @@ def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:
     return set(map(int, study.user_attrs.get(CONFIRMATIONS, {}).get(str(trial.number), {})))
 
 
-def confirm_candidates(
-    study: optuna.Study,
-    hypermodel: keras_tuner.HyperModel,
-    space: keras_tuner.HyperParameters,
-    dataset: Dataset,
-    *,
-    objective: str,
-    epochs: int,
-    top: int,
-    seeds: Sequence[int],
-    observer: ConfirmationObserver,
-) -> list[Candidate]:
-    """The `top` best results, each trained on every seed; the best by its mean first, of equals the smaller network.
+@final
+@dataclass(frozen=True)
+class Retraining:
+    """How the networks of a confirmation are trained.
 
-    Each result is kept in the study as soon as it is there: an interrupted confirmation goes on where it was. Raises
-    SearchFailed when the study has no complete trial.
+    Attributes:
+        hypermodel: builds and fits them.
+        space: the hyperparameters known by now.
+        dataset: training and validation images.
+        objective: name of the metric on validation.
+        epochs: of every training.
+        observer: told of every training.
+    """
+
+    hypermodel: Any
+    space: keras_tuner.HyperParameters
+    dataset: Dataset
+    objective: str
+    epochs: int
+    observer: ConfirmationObserver
+
+    def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
+        """The space with the values of `trial`."""
+        return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))
+
+    def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
+        """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
+
+        Raises SearchFailed when the objective is not finite at the end.
+        """
+        dataset = self.dataset
+        validation = (dataset.x_validation, dataset.y_validation)
+        _, history = self._train(trial, seed, "confirm", dataset.x_train, dataset.y_train, validation)
+        value = history[-1][self.objective]
+        if not math.isfinite(value):
+            raise SearchFailed(
+                f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
+            )
+        return history
+
+    def on_all_images(self, trial: FrozenTrial, seed: int) -> keras.Model:
+        """Train the network of `trial` on training and validation images together, from `seed`."""
+        dataset = self.dataset
+        x = np.concatenate([dataset.x_train, dataset.x_validation])
+        y = np.concatenate([dataset.y_train, dataset.y_validation])
+        model, _ = self._train(trial, seed, "final", x, y, None)
+        self.observer.training_ended(trial.number, None)
+        return model
+
+    def _train(
+        self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any
+    ) -> tuple[keras.Model, list[EpochMetrics]]:
+        self.observer.training_started(trial.number, seed, _summary(trial), purpose)
+        return train(
+            self.hypermodel,
+            self.hyperparameters(trial),
+            seed,
+            x,
+            y,
+            self.epochs,
+            validation=validation,
+            report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, epoch, metrics),
+        )
+
+
+def confirm_candidates(study: optuna.Study, retraining: Retraining, top: int, seeds: Sequence[int]) -> list[Candidate]:
+    """The `top` best results, each trained on every seed; the best mean first, of equal ones the smaller network.
+
+    Each result is stored in the study as soon as it is known: an interrupted confirmation goes on where it stopped.
+    Raises SearchFailed when the study has no complete trial.
     """
     goal = goal_of(study)
     trials = chosen(study, top)
@@ -119,106 +177,31 @@ def confirm_candidates(
         raise SearchFailed(
             f"study {study.study_name!r} has no trial to confirm: {goal.unmet()}; search with more trials"
         )
-    candidates = [
-        _confirm(study, trial, hypermodel, space, dataset, objective, epochs, seeds, observer) for trial in trials
-    ]
+    candidates = [_confirm(study, trial, retraining, seeds) for trial in trials]
     return sorted(candidates, key=lambda c: (c.rank(goal), math.inf if c.params is None else c.params, c.trial))
 
 
-def _confirm(
-    study: optuna.Study,
-    trial: FrozenTrial,
-    hypermodel: keras_tuner.HyperModel,
-    space: keras_tuner.HyperParameters,
-    dataset: Dataset,
-    objective: str,
-    epochs: int,
-    seeds: Sequence[int],
-    observer: ConfirmationObserver,
-) -> Candidate:
-    known = study.user_attrs.get(CONFIRMATIONS, {})
-    results: dict[str, Any] = dict(known.get(str(trial.number), {}))
-    summary = str(trial.user_attrs.get("summary", ""))
+def _confirm(study: optuna.Study, trial: FrozenTrial, retraining: Retraining, seeds: Sequence[int]) -> Candidate:
+    results: dict[str, Any] = dict(study.user_attrs.get(CONFIRMATIONS, {}).get(str(trial.number), {}))
     for seed in seeds:
         if str(seed) in results:
             continue
-        observer.training_started(trial.number, seed, summary, "confirm")
-        _, history = train(
-            hypermodel,
-            values_of(space, trial),
-            seed,
-            dataset.x_train,
-            dataset.y_train,
-            epochs,
-            validation=(dataset.x_validation, dataset.y_validation),
-            report=lambda epoch, metrics: observer.epoch_ended(trial.number, epoch, metrics),
-        )
-        value = history[-1][objective]
-        if not math.isfinite(value):
-            raise SearchFailed(
-                f"{objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
-            )
+        history = retraining.on_training_images(trial, seed)
+        value = history[-1][retraining.objective]
         results[str(seed)] = {"value": value, "history": [finite_metrics(epoch) for epoch in history]}
         study.set_user_attr(CONFIRMATIONS, study.user_attrs.get(CONFIRMATIONS, {}) | {str(trial.number): results})
-        observer.training_ended(trial.number, value)
+        retraining.observer.training_ended(trial.number, value)
     kept = [results[str(seed)] for seed in seeds]
     return Candidate(
         trial=trial.number,
         params=trial.user_attrs.get("params"),
         costs={name: trial.user_attrs.get(name) for name in COSTS},
-        summary=summary,
+        summary=_summary(trial),
         search_value=score_of(trial),
         values=tuple(result["value"] for result in kept),
         histories=tuple(tuple(result["history"]) for result in kept),
     )
 
 
-def values_of(space: keras_tuner.HyperParameters, trial: FrozenTrial) -> keras_tuner.HyperParameters:
-    """The hyperparameters of the space with the values of `trial`."""
-    hyperparameters = space.copy()
-    hyperparameters.values = dict(trial.user_attrs.get(HYPERPARAMETERS, trial.params))
-    return hyperparameters
-
-
-def train_final(
-    hypermodel: keras_tuner.HyperModel,
-    hyperparameters: keras_tuner.HyperParameters,
-    dataset: Dataset,
-    trial: int,
-    summary: str,
-    epochs: int,
-    seeds: Sequence[int],
-    observer: ConfirmationObserver,
-) -> list[keras.Model]:
-    """The winner on training and validation images together, once per seed. The first one is the model that ships."""
-    x = np.concatenate([dataset.x_train, dataset.x_validation])
-    y = np.concatenate([dataset.y_train, dataset.y_validation])
-    models: list[keras.Model] = []
-    for seed in seeds:
-        observer.training_started(trial, seed, summary, "final")
-        model, _ = train(
-            hypermodel,
-            hyperparameters,
-            seed,
-            x,
-            y,
-            epochs,
-            report=lambda epoch, metrics: observer.epoch_ended(trial, epoch, metrics),
-        )
-        observer.training_ended(trial, None)
-        models.append(model)
-    return models
-
-
-def save_model(model: keras.Model, path: Path) -> Path:
-    """Write the model in Keras's own format, replacing an older one only when the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.partial.keras")
-    model.save(temporary)
-    temporary.replace(path)
-    return path
-
-
-def champion_of(study: optuna.Study) -> Mapping[str, Any] | None:
-    """The record of the study's confirmed winner, or None."""
-    return study.user_attrs.get(CHAMPION)
+def _summary(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("summary", ""))

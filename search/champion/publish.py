@@ -1,74 +1,97 @@
-"""The champion published: drawn, described and registered in MLflow."""
+"""The champion published: drawn, described in a card, and registered in MLflow."""
 
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import keras
-import keras_tuner
 import numpy as np
 
-from ...spaces.space import SearchSpace
-from ..commands.session import Session
+from ...spaces.architecture import Architecture
 from ..messages import redact
 from ..report.champion_figures import champion_figures
 from ..report.model_card import model_card
 from ..study.budget import COSTS
 from ..tracking.registry import ALIAS, register_champion
+from ..tracking.tracker import Tracker
 from .evaluation import TestResult
 
 
-def _publish(
-    session: Session,
-    record: dict[str, Any],
-    model: keras.Model,
-    hyperparameters: keras_tuner.HyperParameters,
-    shown: tuple[TestResult, np.ndarray] | None,
-) -> dict[str, Any]:
-    """Draw the study and the champion, write the card, register the model; returns the record's part on MLflow."""
-    tracker, hypermodel, study = session.tracker, session.tuner.hypermodel, session.study
-    result, images = shown or (None, None)
-    architecture = hypermodel.architecture(hyperparameters) if isinstance(hypermodel, SearchSpace) else None
-    name = re.sub(r"[/:]", "-", study.study_name)
-    told = {
-        "tracking_uri": redact(tracker.tracking_uri),
-        "run_id": tracker.run_id,
-        "model": f"models:/{name}@{ALIAS}",
-    }
-    folder = Path(record["model_path"]).parent
-    card = folder / "MODEL_CARD.md"
-    with tempfile.TemporaryDirectory() as scratch:
-        figures = Path(scratch)
-        drawn = champion_figures(
-            record,
-            architecture=architecture,
-            images=images,
-            labels=None if result is None else result.labels,
-            predictions=None if result is None else result.predictions,
-        )
-        drawn.save(figures)
-        card.write_text(model_card(record | {"mlflow": told}))
-        shutil.copy(card, figures)
-        registered = register_champion(
-            session.tracking_uri,
-            tracker.experiment_id,
-            tracker.run_id,
-            name=name,
-            model=model,
-            rank=session.tuner.oracle.goal.rank(record["validation"]["mean"], record),
-            confirmed=record["validation"]["mean"],
-            params=record["hyperparameters"],
-            metrics=_metrics(record),
-            tags={**session.facts, "kerastuna.study": study.study_name, "trial.number": record["trial"]},
-            artifacts=figures,
-        )
-    if not registered.is_champion:
-        told["model"] = registered.uri
-        card.write_text(model_card(record | {"mlflow": told}))
-    return told
+@final
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes champions of one study.
+
+    Attributes:
+        tracker: of the study, whose run is open.
+        tracking_uri: of MLflow, as it is used; it may hold a password.
+        tags: for the champion's run and the registered version.
+    """
+
+    tracker: Tracker
+    tracking_uri: str
+    tags: Mapping[str, str]
+
+    def publish(
+        self,
+        record: Mapping[str, Any],
+        model: keras.Model,
+        rank: tuple[float, ...],
+        *,
+        architecture: Architecture | None,
+        result: TestResult | None,
+        images: np.ndarray | None,
+    ) -> dict[str, Any]:
+        """Draw the champion, write its card beside its model file, and register the model.
+
+        Args:
+            record: of the champion.
+            rank: where it stands by its confirmed figures, the smaller the better.
+            architecture: None where the space has no closed form.
+            result, images: of the test set; None where it was not opened.
+
+        Returns the record's part on MLflow. Raises InputError when the store cannot be used.
+        """
+        name = re.sub(r"[/:]", "-", record["study"])
+        told = {
+            "tracking_uri": redact(self.tracker.tracking_uri),
+            "run_id": self.tracker.run_id,
+            "model": f"models:/{name}@{ALIAS}",
+        }
+        card = Path(record["model_path"]).parent / "MODEL_CARD.md"
+        with tempfile.TemporaryDirectory() as scratch:
+            figures = Path(scratch)
+            drawn = champion_figures(
+                record,
+                architecture=architecture,
+                images=images,
+                labels=None if result is None else result.labels,
+                predictions=None if result is None else result.predictions,
+            )
+            drawn.save(figures)
+            card.write_text(model_card({**record, "mlflow": told}))
+            shutil.copy(card, figures)
+            registered = register_champion(
+                self.tracking_uri,
+                self.tracker.experiment_id,
+                self.tracker.run_id,
+                name=name,
+                model=model,
+                rank=rank,
+                confirmed=record["validation"]["mean"],
+                params=record["hyperparameters"],
+                metrics=_metrics(record),
+                tags={**self.tags, "kerastuna.study": record["study"], "trial.number": record["trial"]},
+                artifacts=figures,
+            )
+        if not registered.is_champion:
+            told["model"] = registered.uri
+            card.write_text(model_card({**record, "mlflow": told}))
+        return told
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:

@@ -1,33 +1,44 @@
-"""The champion's record: what its card and its manifest are written from."""
+"""The champion's record: its card and the manifest of its export are written from it."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import optuna
 
 from ...spaces.space import SearchSpace
-from ..commands.options import OBJECTIVE
-from ..commands.session import Session
+from ..errors import InputError
 from ..study.attributes import IDENTITY, SEARCH_SECONDS
-from ..study.goal import SmallestNetwork
+from ..study.goal import goal_of
 from ..study.records import counts, description
-from .confirmation import Candidate
+from .confirmation import Candidate, Retraining
 from .ledger import openings
 
+CHAMPION = "champion"
+"""User attribute of a study: the record of its champion."""
+MODEL_NAME = "champion.keras"
 
-def _record(
-    session: Session,
-    candidates: list[Candidate],
-    seeds: list[int],
-    hyperparameters: keras_tuner.HyperParameters,
+
+def champion_of(study: optuna.Study) -> Mapping[str, Any] | None:
+    """The record of the study's confirmed winner, or None."""
+    return study.user_attrs.get(CHAMPION)
+
+
+def champion_record(
+    study: optuna.Study, candidates: Sequence[Candidate], seeds: Sequence[int], retraining: Retraining
 ) -> dict[str, Any]:
-    """The champion's record but for the test and MLflow, JSON-able: what the card and the manifest are written from."""
-    study, options, profile, dataset = session.study, session.options, session.profile, session.dataset
-    winner, goal = candidates[0], session.tuner.oracle.goal
+    """What is known of the winner before its test, JSON-able.
+
+    Args:
+        candidates: those that were confirmed, the winner first.
+        seeds: they were trained on.
+    """
+    winner, goal, dataset = candidates[0], goal_of(study), retraining.dataset
     trials = study.get_trials(deepcopy=False)
+    hyperparameters = retraining.hyperparameters(trials[winner.trial])
     return {
         "study": study.study_name,
-        "profile": profile.name,
-        "space": options.space,
         "data": {
             "name": dataset.name,
             **dataset.identity(),
@@ -37,12 +48,12 @@ def _record(
         "budget": study.user_attrs[IDENTITY]["budget"],
         "trial": winner.trial,
         "summary": winner.summary,
-        **_size(session, winner, hyperparameters),
+        **_size(retraining.hypermodel, winner, hyperparameters),
         "hyperparameters": dict(hyperparameters.values),
-        "epochs": profile.epochs,
-        "objective": OBJECTIVE,
+        "epochs": retraining.epochs,
+        "objective": retraining.objective,
         "goal": goal.description(),
-        "reached": goal.is_met(winner.mean) if isinstance(goal, SmallestNetwork) else None,
+        "reached": None if goal.target is None else goal.is_met(winner.mean),
         "search_value": winner.search_value,
         "candidates": [
             {
@@ -57,7 +68,7 @@ def _record(
             }
             for candidate in candidates
         ],
-        "seeds": seeds,
+        "seeds": list(seeds),
         "validation": {
             "mean": winner.mean,
             "std": winner.std,
@@ -70,18 +81,15 @@ def _record(
         "histories": [[dict(epoch) for epoch in history] for history in winner.histories],
         "train_images_final": len(dataset.x_train) + len(dataset.x_validation),
         "search": {**counts(trials), "seconds": round(study.user_attrs.get(SEARCH_SECONDS, 0.0), 1)},
-        **{key: session.facts[key] for key in ("device", "backend", "versions", "git_commit")},
     }
 
 
-def _size(session: Session, winner: Candidate, hyperparameters: keras_tuner.HyperParameters) -> dict[str, Any]:
-    hypermodel = session.tuner.hypermodel
+def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.HyperParameters) -> dict[str, Any]:
     if not isinstance(hypermodel, SearchSpace):
         return {**winner.costs, "trainable": None, "non_trainable": None, "recipe": None}
     cost = hypermodel.cost(hyperparameters)
-    described = description(winner.summary, cost)
     return {
-        "layers": described["layers"],
+        "layers": description(winner.summary, cost)["layers"],
         "ram": cost.peak_activation_bytes,
         "params": cost.params,
         "trainable": cost.trainable,
@@ -89,3 +97,25 @@ def _size(session: Session, winner: Candidate, hyperparameters: keras_tuner.Hype
         "macs": cost.macs,
         "recipe": vars(hypermodel.recipe(hyperparameters)),
     }
+
+
+def model_folder(folder: Path, study: str) -> Path:
+    """Where the champion of `study` is saved with its card, absolute; `folder` is that of all runs."""
+    return folder.resolve() / "champions" / study
+
+
+def model_path_of(record: Mapping[str, Any], folder: Path) -> Path:
+    """The champion's model file: where the record says, else at its usual place below `folder`, that of all runs now.
+
+    The folder may have been moved since, and a record of 0.1.0 has a path relative to the working folder of that time,
+    which says nothing in another one. Raises InputError when there is no such file.
+    """
+    recorded, usual = Path(record["model_path"]), model_folder(folder, record["study"]) / MODEL_NAME
+    places = [recorded, usual] if recorded.is_absolute() and recorded != usual else [usual]
+    for path in places:
+        if path.is_file():
+            return path
+    raise InputError(
+        f"the champion of study {record['study']!r} is not at {' or '.join(map(str, places))}: give the --folder that "
+        f"it was confirmed in, or run kerastuna confirm --study {record['study']} --again"
+    )

@@ -1,9 +1,41 @@
-"""What `kerastuna describe` shows: the layers and the exact cost of a reference network or of a trial."""
+"""`kerastuna describe`: the layers and the exact cost of a reference network or of a trial."""
 
+import argparse
+import sys
 from typing import Any
 
 from ...spaces.cost import Cost, cost
-from ...spaces.errors import InputError
+from ..errors import InputError
+from .common import import_keras_for_cpu, open_study_of, print_json
+
+
+def describe(options: argparse.Namespace) -> int:
+    """Print the layers and the cost of a reference network or of a trial."""
+    if (options.name is None) == (options.trial is None):
+        raise InputError(f"describe takes either one of {', '.join(reference_names())}, or --trial N")
+    if options.name is not None:
+        check_reference(options.name)
+        import_keras_for_cpu()
+        name, (summary, cost) = options.name, reference_cost(options.name)
+    else:
+        study = open_study_of(options)
+        import_keras_for_cpu()
+        name, summary, cost = trial_cost(study, options.trial)
+    from ..study.records import description
+
+    if options.json:
+        print_json(description(name, cost))
+        return 0
+    from ..display.tables import console, layer_table
+
+    out = console(sys.stdout)
+    out.print(layer_table(f"{name}: {summary}", cost))
+    out.print(
+        f"{cost.params:,} parameters ({cost.trainable:,} trainable, {cost.non_trainable:,} not), {cost.macs:,} MACs, "
+        f"{cost.peak_activation_bytes:,} bytes at the peak of activations (float32, one image)",
+        markup=False,
+    )
+    return 0
 
 
 def reference_names() -> list[str]:
@@ -30,12 +62,9 @@ def reference_cost(name: str) -> tuple[str, Cost]:
 
 def space_cost(space: Any, values: Any) -> tuple[str, Cost]:
     """The summary and the cost of the network of a `SearchSpace` at `values`."""
-    import keras_tuner
+    from ..tuning.hyperparameters import declared_hyperparameters
 
-    hyperparameters = keras_tuner.HyperParameters()
-    space.declare_hyperparameters(hyperparameters)
-    hyperparameters.values = dict(values)
-    architecture = space.architecture(hyperparameters)
+    architecture = space.architecture(declared_hyperparameters(space, values))
     return architecture.summary, cost(architecture)
 
 

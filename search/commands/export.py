@@ -1,43 +1,101 @@
 """`kerastuna export`: which model, on which images, into which folder."""
 
+import argparse
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-import keras_tuner
-import optuna
+from ..errors import InputError
+from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
+from .options import PROFILES, SearchOptions
 
-from ...spaces.convnet import ConvNet
-from ...spaces.errors import InputError
-from ...spaces.references import REFERENCES
-from ..champion.confirmation import champion_of
-from ..champion.ledger import open_test_set, openings
-from ..datasets.data import Dataset, has_test, load_dataset, load_test
-from ..export.exporter import export
-from ..export.formats import ExportSource
-from ..study.attributes import HYPERPARAMETERS
-from ..training.train import train
-from .options import SearchOptions
-from .user_space import load_space
+if TYPE_CHECKING:
+    import optuna
+
+    from ..datasets.data import Dataset
+    from ..export.formats import ExportSource
 
 PREPROCESSING = "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay"
-
-
 Say = Callable[[str], None]
 
 
-def export_champion(study: optuna.Study, options: SearchOptions, out: Path, formats: Any, test: bool, say: Say) -> Any:
-    """Export the confirmed winner of `study`; raises InputError when there is none. Returns the manifest."""
+def export(options: argparse.Namespace) -> int:
+    """Export the champion, a trial or a reference network, and print what its check found."""
+    formats = options.formats and options.formats.split(",")
+    if formats is not None:
+        from ..export.exporter import check_formats
+
+        check_formats(formats)
+    with redirect_stdout(sys.stderr):
+        manifest, out = _reference(options, formats) if options.reference is not None else _of_study(options, formats)
+    _print_manifest(manifest, out, options.json)
+    return 0 if manifest["passed"] else _not_passed(manifest, out)
+
+
+def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, Any], Path]:
+    if options.trial is not None or options.study or options.test:
+        raise InputError("--reference trains a network of its own: leave out --study, --trial and --test")
+    from .describe import check_reference
+
+    check_reference(options.reference)
+    wanted = search_options(options, images=options.images or PROFILES["quick"].images)
+    import_keras_for_cpu()
+    out = options.out or Path("export") / options.reference
+    epochs = options.epochs or PROFILES["quick"].epochs
+    return export_reference(options.reference, wanted, epochs, out, formats, say), out
+
+
+def _of_study(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, Any], Path]:
+    study = open_study_of(options)
+    from .session import request_of
+
+    wanted = search_options(options, study=study.study_name, **request_of(study))
+    import_keras_for_cpu()
+    name = study.study_name if options.trial is None else f"{study.study_name}-trial-{options.trial:04d}"
+    out = options.out or Path("export") / name
+    if options.trial is None:
+        return export_champion(study, wanted, out, formats, options.test, say), out
+    return export_trial(study, options.trial, wanted, out, formats, options.test, say), out
+
+
+def _print_manifest(manifest: Mapping[str, Any], out: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(manifest)
+        return
+    from ..display.tables import console, export_table
+
+    console(sys.stdout).print(export_table(manifest, str(out)))
+    print(manifest["lineage"].get("note", ""))
+
+
+def _not_passed(manifest: Mapping[str, Any], out: Path) -> int:
+    failed = [name for name, result in manifest["formats"].items() if result["passed"] is False]
+    told = ", ".join(failed) or ", ".join(f"{name} {why}" for name, why in manifest["skipped"].items())
+    print(f"kerastuna: NOT EVERY FORMAT PASSED: {told}; see {out / 'manifest.json'}", file=sys.stderr)
+    return 1
+
+
+def export_champion(
+    study: "optuna.Study", options: SearchOptions, out: Path, formats: Any, test: bool, say: Say
+) -> Mapping[str, Any]:
+    """Export the confirmed winner of `study`; returns the manifest.
+
+    Raises InputError when there is no champion, or its model is not found.
+    """
+    from ..champion.record import champion_of, model_path_of
+    from ..export.exporter import export as export_model
+
     champion = champion_of(study)
-    if champion is None or not Path(champion["model_path"]).exists():
+    if champion is None:
         raise InputError(
             f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
             "first, or export a trial with --trial N"
         )
-    path = Path(champion["model_path"])
+    path = model_path_of(champion, options.folder)
     dataset = _dataset(study, options)
 
     def add_card(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -49,44 +107,51 @@ def export_champion(study: optuna.Study, options: SearchOptions, out: Path, form
     images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
     lineage["note"] = "the model was trained on the validation images too: their accuracy only compares the formats"
     source = _source(path, study.study_name, dataset, lineage | _openings(study), images)
-    return export(source, out, formats, progress=say, finish=add_card)
+    return export_model(source, out, formats, progress=say, finish=add_card)
 
 
 def export_trial(
-    study: optuna.Study, number: int, options: SearchOptions, out: Path, formats: Any, test: bool, say: Say
-) -> Any:
-    """Export a complete trial of `study` with the weights it had at its last epoch. Returns the manifest.
+    study: "optuna.Study", number: int, options: SearchOptions, out: Path, formats: Any, test: bool, say: Say
+) -> Mapping[str, Any]:
+    """Export a complete trial of `study` with the weights of its last epoch; returns the manifest.
 
-    Raises InputError when there is no such trial or its weights are not in this folder.
+    Raises InputError when there is no such trial, or its weights are not in this folder.
     """
+    from optuna.trial import TrialState
+
+    from .session import open_tuner
+
     trials = study.get_trials(deepcopy=False)
-    weights = options.folder / "trials" / study.study_name / f"trial_{number:04d}" / "checkpoint.weights.h5"
-    if not 0 <= number < len(trials) or trials[number].state != optuna.trial.TrialState.COMPLETE:
+    if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
         raise InputError(f"--trial {number}: study {study.study_name!r} has no complete trial of that number")
+    dataset = _dataset(study, options)
+    tuner = open_tuner(options, options.resolved(on_gpu=False), dataset)  # the study's request names its profile
+    weights = tuner.weights_of(number)
     if not weights.exists():
         raise InputError(f"--trial {number}: its weights are not in {weights.parent}; it was trained elsewhere")
-    dataset = _dataset(study, options)
-    space = load_space(options.space, dataset.input_shape, dataset.classes)
-    model = _model(space, trials[number])
-    model.load_weights(weights)
+    model = tuner.load_trial(number)
     lineage = {"study": study.study_name, "trial": number, "params": model.count_params()}
     images = _test_images(study, number, dataset, options) if test else (None, None)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "model.keras")
-        model.save(path)
-        name = f"{study.study_name}-trial-{number:04d}"
-        return export(_source(path, name, dataset, lineage | _openings(study), images), out, formats, progress=say)
+    name = f"{study.study_name}-trial-{number:04d}"
+    return _export_model(model, name, dataset, lineage | _openings(study), images, out, formats, say)
 
 
-def export_reference(name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say) -> Any:
-    """Train a reference network by its own recipe for `epochs` epochs, and export it. Returns the manifest."""
+def export_reference(
+    name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say
+) -> Mapping[str, Any]:
+    """Train a reference network by its own recipe for `epochs` epochs, and export it; returns the manifest."""
+    from ...spaces.convnet import ConvNet
+    from ...spaces.references import REFERENCES
+    from ..datasets.data import load_dataset
+    from ..training.train import train
+    from ..tuning.hyperparameters import declared_hyperparameters
+
     dataset = load_dataset(options.data, images=options.images, seed=options.seed)
     space = ConvNet(dataset.input_shape, dataset.classes)
-    hyperparameters = _hyperparameters(space, REFERENCES[name].values)
     say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
     model, history = train(
         space,
-        hyperparameters,
+        declared_hyperparameters(space, REFERENCES[name].values),
         options.seed,
         dataset.x_train,
         dataset.y_train,
@@ -101,13 +166,31 @@ def export_reference(name: str, options: SearchOptions, epochs: int, out: Path, 
         "images": len(dataset.x_train),
         "val_accuracy": history[-1]["val_accuracy"],
     }
+    return _export_model(model, name, dataset, lineage, (None, None), out, formats, say)
+
+
+def _export_model(
+    model: Any,
+    name: str,
+    dataset: "Dataset",
+    lineage: Mapping[str, Any],
+    test: Any,
+    out: Path,
+    formats: Any,
+    say: Say,
+) -> Mapping[str, Any]:
+    """Export a model that is in memory."""
+    from ..export.exporter import export as export_model
+
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.keras")
         model.save(path)
-        return export(_source(path, name, dataset, lineage, (None, None)), out, formats, progress=say)
+        return export_model(_source(path, name, dataset, lineage, test), out, formats, progress=say)
 
 
-def _source(path: Path, name: str, dataset: Dataset, extra: Mapping[str, Any], test: Any) -> ExportSource:
+def _source(path: Path, name: str, dataset: "Dataset", extra: Mapping[str, Any], test: Any) -> "ExportSource":
+    from ..export.formats import ExportSource
+
     return ExportSource(
         model_path=path,
         name=name,
@@ -122,35 +205,29 @@ def _source(path: Path, name: str, dataset: Dataset, extra: Mapping[str, Any], t
     )
 
 
-def _dataset(study: optuna.Study, options: SearchOptions) -> Dataset:
+def _dataset(study: "optuna.Study", options: SearchOptions) -> "Dataset":
+    from ..datasets.data import load_dataset
+    from ..study.attributes import IDENTITY
+
     dataset = load_dataset(options.data, images=options.images, seed=options.seed)
-    known = study.user_attrs.get("identity", {}).get("data", {}).get("fingerprint")
+    known = study.user_attrs.get(IDENTITY, {}).get("data", {}).get("fingerprint")
     if known not in (None, dataset.fingerprint):
         raise InputError(f"data set {options.data!r} is another one than study {study.study_name!r} was made with")
     return dataset
 
 
-def _test_images(study: optuna.Study, trial: int, dataset: Dataset, options: SearchOptions) -> Any:
+def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
     """The test set, after its opening for an export has been written down."""
+    from ..champion.ledger import open_test_set
+    from ..datasets.data import has_test, load_test
+
     if not has_test(options.data):
         raise InputError(f"data set {options.data!r} has no test part: leave --test out")
     open_test_set(study, trial, "parity of the exported formats")
     return load_test(options.data, classes=dataset.classes, input_shape=dataset.input_shape)
 
 
-def _openings(study: optuna.Study) -> dict[str, Any]:
+def _openings(study: "optuna.Study") -> dict[str, Any]:
+    from ..champion.ledger import openings
+
     return {"test_openings": [vars(opening) for opening in openings(study)]}
-
-
-def _hyperparameters(space: Any, values: Mapping[str, Any]) -> keras_tuner.HyperParameters:
-    """The hyperparameters that a `HyperModel` declares, with `values`; it finds any others when it is built."""
-    hyperparameters = keras_tuner.HyperParameters()
-    if isinstance(space, keras_tuner.HyperModel):
-        space.declare_hyperparameters(hyperparameters)
-    hyperparameters.values = dict(values)
-    return hyperparameters
-
-
-def _model(space: Any, trial: optuna.trial.FrozenTrial) -> keras.Model:
-    hyperparameters = _hyperparameters(space, trial.user_attrs[HYPERPARAMETERS])
-    return space.build(hyperparameters) if isinstance(space, keras_tuner.HyperModel) else space(hyperparameters)

@@ -1,55 +1,82 @@
-"""What hears of a search: the display and MLflow, each told in its own words."""
+"""The progress display as an observer of a search and of a confirmation."""
 
 import time
 from collections.abc import Mapping
 from typing import Any, final
 
+import optuna
+
 from ..display.progress import Progress
-from ..study.budget import UNITS
-from ..study.events import SearchObserver
-from ..study.goal import Goal, SmallestNetwork
+from ..study.attributes import is_trained
+from ..study.events import SearchObserver, SearchStatus
+from ..study.goal import Goal, goal_of, score_of
 from ..training.epochs import EpochMetrics
 
 
 @final
 class ProgressObserver(SearchObserver):
-    """Shows a search on a display; `epochs` is the length of a full trial."""
+    """Shows a search on a display.
 
-    def __init__(self, progress: Progress, epochs: int, goal: Goal) -> None:
-        self._progress, self._epochs, self._goal = progress, epochs, goal
-        self._began = 0.0
+    Args:
+        progress: the display.
+        profile: the name of the profile.
+        timeout: of the search, in seconds; None for no limit.
+    """
+
+    def __init__(self, progress: Progress, profile: str, timeout: float | None) -> None:
+        self._progress, self._profile, self._timeout = progress, profile, timeout
+        self._epochs = 0
+        self._goal: Goal | None = None
+        self._began: dict[int, float] = {}  # by the number of a running trial
+
+    def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
+        """Show the study, how many of its trials are done, and the best so far."""
+        trials, goal = study.get_trials(deepcopy=False), goal_of(study)
+        self._goal, self._epochs = goal, settings["epochs"]
+        results = goal.results(trials)
+        self._progress.search_started(
+            study=study.study_name,
+            profile=self._profile,
+            trials_done=sum(map(is_trained, trials)),
+            trials_total=settings["max_trials"],
+            epochs=self._epochs,
+            best=score_of(results[0]) if results else None,
+            best_rank=goal.rank(score_of(results[0]), results[0].user_attrs) if results else None,
+            deadline=self._timeout,
+        )
 
     def proposal_refused(self, record: Mapping[str, Any]) -> None:
+        """Count the proposal by its reason."""
         self._progress.rejected(number=record["number"], reason=record["reason"], summary=record["summary"])
 
     def trial_started(self, record: Mapping[str, Any]) -> None:
-        self._began = time.monotonic()
+        """Show the trial's network."""
+        self._began[record["number"]] = time.monotonic()
         size = "" if record["params"] is None else f"{record['params']:,} params"
         summary = " | ".join(part for part in (record["summary"], size) if part)
         self._progress.trial_started(number=record["number"], summary=summary)
 
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Show the metrics of the epoch."""
         _show_epoch(self._progress, number, epoch, self._epochs, metrics)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
+        """Show how the trial ended."""
+        assert self._goal is not None, "search_started comes first"
+        value = record["value"]
         self._progress.trial_ended(
             number=record["number"],
             state=record["state"],
             reason=record["reason"],
-            value=record["value"],
-            seconds=time.monotonic() - self._began,
-            rank=None if record["value"] is None else self._goal.rank(record["value"], record),
-            note=self._note(record),
+            value=value,
+            seconds=time.monotonic() - self._began.pop(record["number"], time.monotonic()),
+            rank=None if value is None else self._goal.rank(value, record),
+            note="" if value is None else self._goal.note(value, record),
         )
 
-    def _note(self, record: Mapping[str, Any]) -> str:
-        """How far the trial came where there is a target."""
-        goal = self._goal
-        if not isinstance(goal, SmallestNetwork) or record["value"] is None:
-            return ""
-        if goal.is_met(record["value"]):
-            return f"reaches {goal.target:g} with {record[goal.cost]:,} {UNITS[goal.cost]}"
-        return f"{goal.distance(record['value']):.4f} short of {goal.target:g}"
+    def search_ended(self, status: SearchStatus) -> None:
+        """Leave the last state visible."""
+        self._progress.search_ended()
 
 
 def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
@@ -59,21 +86,44 @@ def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metric
 
 @final
 class ConfirmationProgress:
-    """Shows a confirmation on a display, a training at a time."""
+    """Shows a confirmation on a display: a `ConfirmationObserver`.
 
-    def __init__(self, progress: Progress, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
-        self._began = 0.0
+    Args:
+        progress: the display.
+        profile: the name of the profile.
+        epochs: of every training.
+    """
+
+    def __init__(self, progress: Progress, profile: str, epochs: int) -> None:
+        self._progress, self._profile, self._epochs = progress, profile, epochs
+        self._began: dict[int, float] = {}  # by the number of the trial
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None:
+        """Show how many trainings are done."""
+        self._progress.search_started(
+            study=f"confirmation of {study}",
+            profile=self._profile,
+            trials_done=done,
+            trials_total=total,
+            epochs=self._epochs,
+        )
+
+    def confirmation_ended(self) -> None:
+        """Leave the last state visible."""
+        self._progress.search_ended()
 
     def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
-        self._began = time.monotonic()
+        """Show what is trained."""
+        self._began[trial] = time.monotonic()
         what = "final model" if purpose == "final" else "fresh seed"
         self._progress.trial_started(number=trial, summary=f"{what}, seed {seed}: {summary}")
 
     def epoch_ended(self, trial: int, epoch: int, metrics: EpochMetrics) -> None:
+        """Show the metrics of the epoch."""
         _show_epoch(self._progress, trial, epoch, self._epochs, metrics)
 
     def training_ended(self, trial: int, value: float | None) -> None:
-        seconds = time.monotonic() - self._began
+        """Show what the training reached."""
+        seconds = time.monotonic() - self._began.pop(trial)
         note = "final model trained" if value is None else ""
         self._progress.trial_ended(number=trial, state="COMPLETE", value=value, seconds=seconds, note=note)

@@ -7,7 +7,10 @@ from typing import Any, final
 
 from ...spaces.errors import InputError
 from ..errors import StudyError
+from ..messages import redact
+from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
+from ..study.names import JOURNAL_NAME
 
 OBJECTIVE = "val_accuracy"
 
@@ -16,12 +19,6 @@ DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 
 
 RUNS_FOLDER = Path("mlruns")
-
-
-SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsga2", "qmc", "grid")
-
-
-PRUNERS = ("halving", "hyperband", "median", "none")
 
 
 @final
@@ -98,7 +95,7 @@ class SearchOptions:
                 raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
-        allowed_values = {"profile": ("auto", *PROFILES), "sampler": SAMPLERS, "pruner": (None, *PRUNERS)}
+        allowed_values = {"profile": ("auto", *PROFILES), "sampler": SAMPLER_NAMES, "pruner": (None, *PRUNER_NAMES)}
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
@@ -157,4 +154,11 @@ class SearchOptions:
     @property
     def storage_location(self) -> str | Path:
         """Where the study is kept."""
-        return self.storage or self.folder / "optuna.journal"
+        return self.storage or self.folder / JOURNAL_NAME
+
+    @property
+    def location_arguments(self) -> str:
+        """The options that lead another command to the study, where it is not in the usual place; with no password."""
+        if self.storage is not None:
+            return f" --storage {redact(str(self.storage))}"
+        return f" --folder {self.folder}" if self.folder != RUNS_FOLDER else ""

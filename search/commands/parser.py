@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...spaces.errors import InputError
-from .options import DEFAULT_SPACE, PROFILES, PRUNERS, RUNS_FOLDER, SAMPLERS
+from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -104,11 +105,15 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
     add(
         "--sampler",
-        choices=SAMPLERS,
+        choices=SAMPLER_NAMES,
         default="tpe",
         help="Optuna's; gp and cmaes need the extra samplers (%(default)s)",
     )
-    add("--pruner", choices=PRUNERS, help="Optuna's: what stops a trial early (halving; with --reach, its distance)")
+    add(
+        "--pruner",
+        choices=PRUNER_NAMES,
+        help="Optuna's: what stops a trial early (halving; with --reach, its distance)",
+    )
     add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
     add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
     add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")

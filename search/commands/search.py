@@ -1,53 +1,116 @@
-"""`kerastuna search`: the search in a study that was opened for it."""
+"""`kerastuna search`: search until the study has its trials, or go on with it."""
 
-import tempfile
+import argparse
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-import optuna
-
-from ...spaces.errors import KerastunaError
-from ..display.progress import Progress
-from ..errors import SearchFailed
+from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in
-from ..report.study_report import leaderboard_csv, study_figures
 from ..study.attributes import SEARCH_SECONDS
-from ..study.goal import goal_of
-from ..tracking.tracker import Tracker
-from .session import MAX_FAILURES_IN_A_ROW, Session, _in_one_line
+from .common import print_json, program, search_options
+from .options import OBJECTIVE
 
 if TYPE_CHECKING:
+    import optuna
+
+    from ..display.progress import Progress
+    from ..tracking.tracker import Tracker
     from ..tuning.tuner import OptunaTuner
+    from .session import Session
 
 
-def log_report(study: optuna.Study, tracker: Tracker) -> None:
-    """Put the figures and `leaderboard.csv` of `study` under `report` at its run in MLflow, in place of older ones."""
-    with tempfile.TemporaryDirectory() as folder:
-        study_figures(study).save(Path(folder))
-        board = leaderboard_csv(study.get_trials(deepcopy=False), goal_of(study))
-        Path(folder, "leaderboard.csv").write_text(board)
-        tracker.log_files(Path(folder), "report")
+def search(options: argparse.Namespace) -> int:
+    """Search, confirm the best trials unless told otherwise, and print what was found."""
+    wanted = search_options(options)
+    from .session import check_options
+
+    check_options(wanted)
+    from ..display.progress import make_progress
+
+    # What the user's own code prints does not belong among the results.
+    with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
+        progress.message("loading Keras and the data")
+        from .session import open_session
+
+        session = open_session(wanted, progress)
+        run_search(session, progress)
+        log_report(session.study, session.tracker)
+        champion = _confirmed(session, progress, options) if options.confirm else None
+    _print_result(session, champion, options.json)
+    return 0 if _results(session) else _no_result(session)
 
 
-def run_search(session: Session, progress: Progress) -> None:
+def _results(session: "Session") -> Any:
+    return session.tuner.oracle.goal.results(session.study.get_trials(deepcopy=False))
+
+
+def _confirmed(session: "Session", progress: "Progress", options: argparse.Namespace) -> Mapping[str, Any] | None:
+    """The champion; None where there is no result, and for a front, of which the user chooses."""
+    if not session.tuner.oracle.goal.has_winner or not _results(session):
+        return None
+    from .confirm import confirm_session
+
+    return confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+
+
+def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
+    from ..display.summary import SearchResult, print_summary, search_json
+
+    options, profile = session.options, session.profile
+    result = SearchResult(
+        study=session.study,
+        profile=profile.name,
+        epochs=profile.epochs,
+        images=len(session.dataset.x_train),
+        champion=champion,
+        limits=options.limits,
+        tracking_uri=session.tracker.tracking_uri,
+        study_run=session.tracker.study_run,
+        seconds=session.seconds,
+    )
+    if as_json:
+        print_json(search_json(result))
+    else:
+        print_summary(result, program(), options.location_arguments, sys.stdout)
+
+
+def _no_result(session: "Session") -> int:
+    from ..display.summary import failures
+    from ..study.goal import score_of
+
+    goal, trials = session.tuner.oracle.goal, session.study.get_trials(deepcopy=False)
+    board = goal.leaderboard(trials)
+    if board:
+        told = (
+            f"{goal.unmet()}; the closest, trial {board[0].number}, came to {score_of(board[0]):.4f}; give more "
+            "--trials or --epochs, a larger --budget, or a lower target"
+        )
+    else:
+        told = failures(trials) or "no trial is complete yet; give more --trials or a longer --timeout"
+    print(f"kerastuna: {told}", file=sys.stderr)
+    return 1
+
+
+def run_search(session: "Session", progress: "Progress") -> None:
     """Search until the study has its trials, or the time is over.
 
     Raises SearchFailed when nothing fits the budget or trials only fail. On KeyboardInterrupt the running trial is
     failed as interrupted, everything else is kept, and it is raised again.
     """
-    oracle, options, profile = session.tuner.oracle, session.options, session.profile
-    oracle.deadline = None if options.timeout is None else session.began + options.timeout
+    options, study = session.options, session.study
     if options.warm_start:
         _enqueue_starting_points(session.tuner)
     if options.profile == "auto":
         choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full takes hours on a CPU"
-        progress.message(f"profile {profile.name}: {choice}")
-    _announce(session, progress)
+        progress.message(f"profile {session.profile.name}: {choice}")
     try:
         _train(session)
     finally:
-        progress.search_ended()
-        session.study.set_user_attr(SEARCH_SECONDS, session.study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
+        study.set_user_attr(SEARCH_SECONDS, study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
 
 
 def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
@@ -59,18 +122,21 @@ def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
         tuner.oracle.enqueue(values, name)
 
 
-def _train(session: Session) -> None:
+def _train(session: "Session") -> None:
     from keras_tuner.errors import FatalError
 
-    dataset = session.dataset
+    from .session import MAX_FAILURES_IN_A_ROW, space_errors
+
+    dataset, timeout = session.dataset, session.options.timeout
     try:
-        with _in_one_line(session.options.space, FatalError, SystemExit):
+        with space_errors(session.options.space, FatalError, SystemExit):
             session.tuner.search(
                 dataset.x_train,
                 dataset.y_train,
                 validation_data=(dataset.x_validation, dataset.y_validation),
                 epochs=session.profile.epochs,
                 verbose=0,
+                deadline=None if timeout is None else session.began + timeout,
             )
     except KerastunaError:
         raise
@@ -83,20 +149,13 @@ def _train(session: Session) -> None:
         ) from error
 
 
-def _announce(session: Session, progress: Progress) -> None:
-    from ..study.attributes import is_trained
-    from ..study.goal import score_of
+def log_report(study: "optuna.Study", tracker: "Tracker") -> None:
+    """Put the figures and `leaderboard.csv` of `study` under `report` at its run in MLflow, in place of older ones."""
+    from ..report.study_report import leaderboard_csv, study_figures
+    from ..study.goal import goal_of
 
-    trials = session.study.get_trials(deepcopy=False)
-    goal = session.tuner.oracle.goal
-    results = goal.results(trials)
-    progress.search_started(
-        study=session.study.study_name,
-        profile=session.profile.name,
-        trials_done=sum(map(is_trained, trials)),
-        trials_total=session.profile.trials,
-        epochs=session.profile.epochs,
-        best=score_of(results[0]) if results else None,
-        best_rank=goal.rank(score_of(results[0]), results[0].user_attrs) if results else None,
-        deadline=session.options.timeout,
-    )
+    with TemporaryDirectory() as folder:
+        study_figures(study).save(Path(folder))
+        board = leaderboard_csv(study.get_trials(deepcopy=False), goal_of(study))
+        Path(folder, "leaderboard.csv").write_text(board)
+        tracker.log_files(Path(folder), "report")

@@ -2,13 +2,12 @@
 
 import contextlib
 import io
-import json
 import logging
 import os
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -27,6 +26,7 @@ from .user_space import check_space, load_space, space_slug
 if TYPE_CHECKING:
     import optuna
 
+    from ..study.events import SearchObserver
     from ..tracking.recorder import TrackingObserver
     from ..tuning.tuner import OptunaTuner
 
@@ -81,22 +81,18 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     check_options(options)
     prepare_environment(options.device)
     device = use_device(options.device)
-    _hush_libraries()
+    _quiet_libraries()
     from ..tracking.recorder import TrackingObserver
     from .observers import ProgressObserver
 
     profile = options.resolved(device.kind == "gpu")
     dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
-    space = load_space(options.space, dataset.input_shape, dataset.classes)
-    slug = space_slug(options.space)
     facts = _facts(device, dataset)
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
-    tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{slug}", progress)
-    recorder = TrackingObserver(tracker, facts, _study_params(options, profile, dataset))
-    name = options.study_name(dataset.name, slug, profile.name)
-    with _in_one_line(options.space, Exception, SystemExit):
-        tuner = _make_tuner(options, profile, dataset, space, name)
-    tuner.oracle.observers = (ProgressObserver(progress, profile.epochs, tuner.oracle.goal), recorder)
+    tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
+    recorder = TrackingObserver(tracker, facts, _params(options, profile, dataset))
+    observers = (ProgressObserver(progress, profile.name, options.timeout), recorder)
+    tuner = open_tuner(options, profile, dataset, observers)
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
@@ -112,7 +108,7 @@ def request_of(study: "optuna.Study") -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _in_one_line(space: str, *kinds: type[BaseException]) -> Iterator[None]:
+def space_errors(space: str, *kinds: type[BaseException]) -> Iterator[None]:
     """What the code of the user's `space` raises of these `kinds`, as a SpaceError."""
     try:
         yield
@@ -122,12 +118,20 @@ def _in_one_line(space: str, *kinds: type[BaseException]) -> Iterator[None]:
         raise SpaceError(f"space {shown(space)} cannot be used ({cause(error)}): correct it") from error
 
 
-def _make_tuner(options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, name: str) -> "OptunaTuner":
+def open_tuner(
+    options: SearchOptions, profile: Profile, dataset: Dataset, observers: Sequence["SearchObserver"] = ()
+) -> "OptunaTuner":
+    """The tuner on the study that `options` describe; raises InputError for a space that cannot be used."""
     import keras_tuner
 
     from ..tuning.tuner import OptunaTuner
 
-    with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints that it reloads
+    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    name = options.study_name(dataset.name, space_slug(options.space), profile.name)
+    with (
+        space_errors(options.space, Exception, SystemExit),
+        contextlib.redirect_stdout(io.StringIO()),  # KerasTuner prints that it reloads
+    ):
         return OptunaTuner(
             space,
             objective=None if options.pareto or options.reach else keras_tuner.Objective(OBJECTIVE, "max"),
@@ -141,7 +145,8 @@ def _make_tuner(options: SearchOptions, profile: Profile, dataset: Dataset, spac
             storage=options.storage_location,
             study_name=name,
             seed=options.seed,
-            tracking_uri="",  # the session keeps its own records
+            tracking_uri="",  # the recorder among the observers does that
+            observers=observers,
             identity={
                 "data": dataset.identity() | {"input_shape": dataset.input_shape, "classes": dataset.classes},
                 "epochs": profile.epochs,
@@ -159,22 +164,14 @@ def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: P
     return Tracker(uri, f"kerastuna-{experiment}", artifact_root=folder / "artifacts", warn=progress.message)
 
 
-def _study_params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
+def _params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
+    """What MLflow records of a study besides the settings that the tuner knows."""
     return {
         "space": options.space,
         "data": dataset.name,
-        "budget": options.budget,
-        **{name: limit for name in ("max_macs", "max_ram") if (limit := getattr(options, name)) is not None},
-        **({} if options.pareto is None else {"pareto": ", ".join(options.pareto)}),
-        **({} if options.minimize is None else {"minimize": options.minimize}),
-        **({} if options.reach is None else {"reach": json.dumps(dict(options.reach))}),
         "profile": profile.name,
-        "epochs": profile.epochs,
         "images": len(dataset.x_train),
         "validation_images": len(dataset.x_validation),
-        "sampler": options.sampler,
-        "pruner": options.pruner or "by the goal",
-        "seed": options.seed,
     }
 
 
@@ -196,17 +193,17 @@ def git_commit() -> str | None:
         return None
 
 
-def _hush_libraries() -> None:
+def _quiet_libraries() -> None:
     """Keep the libraries' chatter off the terminal; what Kerastuna does not expect still warns."""
     for name in ("absl", "tensorflow"):  # TensorFlow warns of each model's first epoch as of retracing
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
     # Of a study that was deleted; its weights stay where those of the new one will be.
     warnings.filterwarnings("ignore", message=".* holds trials of another tuner", category=UserWarning)
-    hush_optuna()
+    quiet_optuna_for_good()
 
 
-def hush_optuna() -> None:
+def quiet_optuna_for_good() -> None:
     """Optuna tells of every trial on standard error unless it is told not to."""
     import optuna
 

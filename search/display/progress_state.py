@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
-NO_REJECTIONS: Mapping[str, int] = {"over_budget": 0, "infeasible": 0, "duplicate": 0}
+from ..study.reasons import REJECTIONS
+
+NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 
 
 @final

@@ -1,32 +1,60 @@
 """What a search says at its end: the leaderboard, the champion, what was refused, and what to do next; or JSON."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from dataclasses import dataclass
+from typing import Any, TextIO, final
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ..commands.options import RUNS_FOLDER
-from ..commands.session import Session
 from ..messages import cause_in, redact
-from ..study.attributes import REASON, RETRIED_REASONS, is_trained
-from ..study.goal import BestMetric, ParetoFront
+from ..study.attributes import MESSAGE, REASON, is_trained
+from ..study.budget import Budget
+from ..study.goal import goal_of
+from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, trial_record
+from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
-from .progress_state import about
+from .progress_state import about, words
 from .tables import console, leaderboard_table
 
 Champion = Mapping[str, Any]
 
 
-def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
+@final
+@dataclass(frozen=True)
+class SearchResult:
+    """A search that ended.
+
+    Attributes:
+        study: with every trial.
+        profile: its name; `epochs` of a full trial and training `images`, as it decided them.
+        champion: the record of the confirmed winner, or None.
+        limits: on the networks.
+        tracking_uri: of MLflow.
+        study_run: of the study in MLflow.
+        seconds: that the call took.
+    """
+
+    study: optuna.Study
+    profile: str
+    epochs: int
+    images: int
+    champion: Champion | None
+    limits: Budget
+    tracking_uri: str
+    study_run: StudyRun
+    seconds: float
+
+
+def search_json(result: SearchResult) -> dict[str, Any]:
     """By the contract of `kerastuna search --json`."""
-    trials = session.study.get_trials(deepcopy=False)
-    goal = session.tuner.oracle.goal
+    trials, goal = result.study.get_trials(deepcopy=False), goal_of(result.study)
     results = goal.results(trials)
     best = trial_record(results[0]) if results else None
     return {
-        "study": session.study.study_name,
-        "profile": session.profile.name,
+        "study": result.study.study_name,
+        "profile": result.profile,
         "trials": counts(trials),
         "best": best
         and {
@@ -35,10 +63,10 @@ def search_json(session: Session, champion: Champion | None) -> dict[str, Any]:
             "params": best["params"],
             "hyperparameters": best["hyperparameters"],
         },
-        **({"front": [trial.number for trial in results]} if isinstance(goal, ParetoFront) else {}),
-        "champion": champion and champion_json(champion),
-        "mlflow": {"tracking_uri": redact(session.tracker.tracking_uri), "run_id": session.tracker.run_id},
-        "seconds": session.seconds,
+        **({} if goal.has_winner else {"front": [trial.number for trial in results]}),
+        "champion": result.champion and champion_json(result.champion),
+        "mlflow": {"tracking_uri": redact(result.tracking_uri), "run_id": result.study_run.run_id},
+        "seconds": result.seconds,
     }
 
 
@@ -59,22 +87,18 @@ def failures(trials: Sequence[FrozenTrial]) -> str:
 
     Those that were interrupted or ran out of time do not count.
     """
-    failed = [trial for trial in trials if trial.state == TrialState.FAIL and trial.user_attrs.get("message")]
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL and trial.user_attrs.get(MESSAGE)]
     failed = [trial for trial in failed if trial.user_attrs.get(REASON) not in RETRIED_REASONS]
     if not failed or any(map(is_trained, trials)):
         return ""
     told = f"trial {failed[-1].number} failed" if len(failed) == 1 else f"{len(failed)} trials failed, none was trained"
-    return f"{told}; the last error: {cause_in(failed[-1].user_attrs['message'])}"
+    return f"{told}; the last error: {cause_in(failed[-1].user_attrs[MESSAGE])}"
 
 
 def counts_line(trials: Sequence[FrozenTrial]) -> str:
     """How the trials of a study ended, in one line."""
     number = counts(trials)
-    refused = ", ".join(
-        f"{number[reason]} {words}"
-        for reason, words in (("over_budget", "over budget"), ("infeasible", "infeasible"), ("duplicate", "duplicate"))
-        if number[reason]
-    )
+    refused = ", ".join(f"{number[reason]} {words(reason)}" for reason in REJECTIONS if number[reason])
     return (
         f"{number['complete']} complete, {number['pruned']} stopped early, {number['failed']} failed; "
         f"refused untrained: {refused or 'none'}"
@@ -102,47 +126,52 @@ def champion_lines(champion: Champion) -> list[str]:
     return lines
 
 
-def print_summary(session: Session, champion: Champion | None, program: str, file: TextIO) -> None:
-    """The end of a search, for people."""
+def print_summary(result: SearchResult, program: str, location: str, file: TextIO) -> None:
+    """Print the end of a search, for people.
+
+    Args:
+        program: the command as the user types it.
+        location: options that lead to the study where it is not in the usual place.
+        file: to print to.
+    """
     out = console(file)
-    trials = session.study.get_trials(deepcopy=False)
-    profile, study, goal = session.profile, session.study.study_name, session.tuner.oracle.goal
+    trials, goal = result.study.get_trials(deepcopy=False), goal_of(result.study)
     out.print()
-    out.print(leaderboard_table(trials, goal, budget=session.options.limits))
+    out.print(leaderboard_table(trials, goal, budget=result.limits))
     out.print()
-    out.print(f"{counts_line(trials)}; this call took {about(session.seconds)}", markup=False, soft_wrap=True)
-    for line in champion_lines(champion) if champion else ():
+    out.print(f"{counts_line(trials)}; this call took {about(result.seconds)}", markup=False, soft_wrap=True)
+    for line in champion_lines(result.champion) if result.champion else ():
         out.print(line, markup=False, soft_wrap=True)
-    images = f"{len(session.dataset.x_train):,} training images"
     out.print(
-        f"every figure: profile {profile.name}, {images}, {profile.epochs} epochs; the table shows one seed, on the "
-        "validation images, at the last epoch",
+        f"every figure: profile {result.profile}, {result.images:,} training images, {result.epochs} epochs; the table "
+        "shows one seed, on the validation images, at the last epoch",
         markup=False,
         soft_wrap=True,
     )
-    options = session.options
-    if options.storage is not None:
-        study += f" --storage {redact(str(options.storage))}"
-    elif options.folder != RUNS_FOLDER:
-        study += f" --folder {options.folder}"
-    path = ui_path(session.tracker.study_run)
-    more = [
-        ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{path}"),
-        (f"{program} trials --study {study}", "this table again, also while a search runs"),
-        (f"{program} describe --study {study} --trial N", "the layers of a trial"),
-    ]
-    if isinstance(goal, ParetoFront):
-        more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
-    elif champion is None and goal.results(trials):
-        more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
-    elif champion is not None:
-        more.append(("make export", "the champion in every format, each proven to give the same answers"))
-    if profile.name == "quick" and isinstance(goal, BestMetric):
-        more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
+    more = _next_steps(result, program, f"{result.study.study_name}{location}")
     out.print("\nnext:", markup=False)
     width = max(len(command) for command, _ in more)
     for command, text in more:
         out.print(f"  {command:<{width}}   {text}", markup=False, soft_wrap=True)
+
+
+def _next_steps(result: SearchResult, program: str, study: str) -> list[tuple[str, str]]:
+    """Commands that suit what was found, each with what it does."""
+    goal = goal_of(result.study)
+    more = [
+        ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{ui_path(result.study_run)}"),
+        (f"{program} trials --study {study}", "this table again, also while a search runs"),
+        (f"{program} describe --study {study} --trial N", "the layers of a trial"),
+    ]
+    if not goal.has_winner:
+        more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
+    elif result.champion is not None:
+        more.append(("make export", "the champion in every format, each proven to give the same answers"))
+    elif goal.results(result.study.get_trials(deepcopy=False)):
+        more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
+    if result.profile == "quick" and goal.compares_by_metric:
+        more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
+    return more
 
 
 def _mean(figures: Mapping[str, Any]) -> str:

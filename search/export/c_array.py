@@ -1,15 +1,16 @@
 """A model file as a C array with its header, and what a C compiler makes of it."""
 
-from ...spaces.errors import KerastunaError
-from collections.abc import Mapping
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-import numpy as np
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...spaces.errors import KerastunaError
 
 _HEADER = """\
 /* {name}: an int8 LiteRT model for TensorFlow Lite Micro.

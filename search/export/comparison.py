@@ -1,9 +1,9 @@
 """Answers of an exported model beside those of Keras, and how far they may differ."""
 
-from dataclasses import dataclass
-from typing import Any
-from typing import final
 import math
+from dataclasses import dataclass
+from typing import Any, final
+
 import numpy as np
 
 LARGEST_DIFFERENCE = 1e-4  # of a probability, for formats in float32

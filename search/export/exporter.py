@@ -3,27 +3,20 @@
 Both happen in a folder beside the one that was asked for, which takes its place at the end.
 """
 
-from ...spaces.errors import InputError
-from ...spaces.errors import KerastunaError
-from ..messages import cause
-from .files import write_files
-from .folder import _check_folder
-from .folder import _keep_other_files
-from .folder import _replace
-from .formats import ExportSource
-from .formats import FORMATS as _FORMATS
-from .formats import missing_packages
-from .manifest import _description
-from .manifest import _write_manifest
-from .parity import summary
-from .parity import verify
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
-import shutil
+
+from ...spaces.errors import InputError, KerastunaError
+from ..messages import cause
+from .files import write_files
+from .folder import _check_folder, _keep_other_files, _replace
+from .formats import FORMATS as _FORMATS
+from .formats import ExportSource, missing_packages
+from .manifest import _description, _write_manifest
+from .parity import summary, verify
 
 FORMATS = tuple(_FORMATS)
 

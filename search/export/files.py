@@ -1,19 +1,17 @@
 """Writes the files of an export into a folder: the model as it is, and, in a process of its own, what is converted."""
 
-from .c_array import c_symbol
-from .c_array import write_c_array
-from .formats import ExportSource
-from .formats import FORMATS
-from .process import Job
-from .process import run_jobs
-from collections.abc import Mapping
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
 import numpy as np
-import shutil
+
+from .c_array import c_symbol, write_c_array
+from .formats import FORMATS, ExportSource
+from .process import Job, run_jobs
 
 CALIBRATION_IMAGES = 500
 

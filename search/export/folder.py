@@ -1,11 +1,12 @@
 """The folder of an export: what may be replaced, and its replacement in one step."""
 
+import glob
+import shutil
+from pathlib import Path
+
 from ...spaces.errors import InputError
 from .formats import MANIFEST
 from .manifest import read_manifest
-from pathlib import Path
-import glob
-import shutil
 
 # the folder
 

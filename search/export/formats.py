@@ -1,16 +1,15 @@
 """What an export starts from, and the formats there are: their files, what each needs, how it must answer."""
 
-from ...spaces.errors import InputError
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-from typing import final
+from typing import Any, final
+
 import numpy as np
+
+from ...spaces.errors import InputError
 
 MANIFEST = "manifest.json"
 

@@ -1,23 +1,18 @@
 """The manifest of an export: written, and read."""
 
-from ...spaces.errors import InputError
-from ..messages import cause
-from .files import CALIBRATION_IMAGES
-from .files import CALIBRATION_SEED
-from .formats import ExportSource
-from .formats import FORMATS
-from .formats import MANIFEST
-from .runtimes import ARENA
-from .runtimes import TIMING
-from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 import json
 import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ...spaces.errors import InputError
+from ..messages import cause
+from .files import CALIBRATION_IMAGES, CALIBRATION_SEED
+from .formats import FORMATS, MANIFEST, ExportSource
+from .runtimes import ARENA, TIMING
 
 _PACKAGES = (
     "kerastuna",

@@ -1,26 +1,21 @@
 """Whether the files of an export are what was written, and answer as the Keras model does."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, final
+
+import numpy as np
+
 from ...spaces.errors import KerastunaError
 from ..messages import cause
 from .c_array import compiled_bytes
 from .comparison import compare
 from .files import file_sum
-from .formats import ExportSource
-from .formats import FORMATS
-from .formats import MICRO
-from .formats import missing_packages
+from .formats import FORMATS, MICRO, ExportSource, missing_packages
 from .manifest import read_manifest
-from .process import Job
-from .process import run_jobs
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
-from typing import final
-import numpy as np
+from .process import Job, run_jobs
 
 MICRO_IMAGES = 1_000  # of a part, evenly spaced: tflite-micro takes milliseconds where the others take microseconds
 

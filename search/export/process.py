@@ -3,17 +3,17 @@
 A conversion or a runtime may crash on what it is given, and they all write to the terminal: here that costs one job.
 """
 
-from ..messages import cause
-from collections.abc import Callable
-from collections.abc import Mapping
-from pathlib import Path
-from signal import Signals
-from tempfile import TemporaryDirectory
-from typing import Any
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from signal import Signals
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..messages import cause
 
 Job = tuple[str, Mapping[str, Any]]
 """The name of a function of the module, and its arguments (JSON-able)."""

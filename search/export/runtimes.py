@@ -1,19 +1,19 @@
 """Runs an exported file in the runtime that its users have: as a process of its own, by `run_jobs`."""
 
-from .process import serve
-from .writers import load_model
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from importlib.metadata import version
-from statistics import median
-from typing import Any
-import numpy as np
 import os
 import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from .process import serve
+from .writers import load_model
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Images float32 (n, height, width, channels) to probabilities (n, classes)."""

@@ -1,15 +1,16 @@
 """Writes a model in TensorFlow's formats: run as a process of its own, by `run_jobs`."""
 
-from ...spaces.errors import InputError
-from ..user_code import find_module
-from .process import serve
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
+
 import numpy as np
+
+from ...spaces.errors import InputError
+from ..user_code import find_module
+from .process import serve
+
 
 @cache
 def load_model(path: str, modules: tuple[str, ...]) -> Any:

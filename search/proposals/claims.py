@@ -1,78 +1,138 @@
-"""A trial that this process has claimed: entered by hand, complete, stopped early or failed."""
+"""A trial that this process trains, from its claim to its end."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 import optuna
 from optuna.trial import TrialState
 
-from ..study.attributes import HYPERPARAMETERS, LAST_SEEN, REASON, RETRIED_REASONS, SCORE, STOPPED_EARLY, WORKER
+from ..study.attributes import HISTORY, HYPERPARAMETERS, LAST_SEEN, MESSAGE, REASON, SCORE, SECONDS
 from ..study.budget import Size
-from ..study.liveness import retry, this_worker
+from ..study.events import Announcer
+from ..study.liveness import claim_attributes, retry
+from ..study.reasons import ERROR, NOT_FINITE, RETRIED_REASONS, STOPPED_EARLY
+from ..study.records import finite_metrics, full_record
+from ..study.stored_study import StoredStudy
 from .distributions import Values
+
+LONGEST_MESSAGE = 4000
+"""Characters of a failure's message that are stored: its end."""
 
 
 @final
-@dataclass(frozen=True)
 class Claim:
-    """A trial of the study that this process has taken on, RUNNING in the storage.
+    """A running trial of a study that belongs to this process.
+
+    One of `complete`, `stop` and `fail` ends it. Observers are told of every step.
+
+    Args:
+        stored: the study.
+        announcer: of the search.
+        number: Optuna's number of the trial.
+        values: of the active hyperparameters, as they were proposed.
 
     Attributes:
-        number: Optuna's number of the trial.
-        values: of the active hyperparameters.
-        size: what was counted; None where there is no budget and no closed form.
+        number, values: as given.
+        reason: why the trial stops before its last epoch, or is going to fail; None while neither is known.
     """
 
-    number: int
-    storage_id: int
-    values: Values
-    size: Size | None
+    def __init__(self, stored: StoredStudy, announcer: Announcer, number: int, values: Values) -> None:
+        self._stored = stored
+        self._announcer = announcer
+        self.number = number
+        self.values = values
+        self.reason: str | None = None
 
+    @classmethod
+    def enter(cls, stored: StoredStudy, announcer: Announcer, values: Values, size: Size | None) -> "Claim":
+        """Add a running trial with values that no sampler proposed; `size` is that of its network, where counted."""
+        attributes = {HYPERPARAMETERS: dict(values), **claim_attributes(), **({} if size is None else vars(size))}
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+        return cls(stored, announcer, stored.add(trial), values)
 
-LONGEST_MESSAGE = 4000
-"""Letters of a failure's message, its end, that are kept."""
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The trial's user attributes, as they are stored."""
+        return self._stored.trial(self.number).user_attrs
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial has ended in the study: another process may have taken this one for dead."""
+        return self._stored.trial(self.number).state.is_finished()
 
-def enter(study: optuna.Study, values: Values, size: Size | None) -> Claim:
-    """A running trial with values that no sampler has proposed."""
-    attributes: dict[str, Any] = {HYPERPARAMETERS: dict(values), WORKER: this_worker(), LAST_SEEN: time.time()}
-    if size is not None:
-        attributes |= vars(size)
-    trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-    storage_id = study._storage.create_new_trial(study._study_id, template_trial=trial)
-    return Claim(study._storage.get_trial_number_from_id(storage_id), storage_id, values, size)
+    def keep(self, **attributes: Any) -> None:
+        """Store user attributes of the trial, JSON-able."""
+        self._stored.keep(self.number, **attributes)
 
+    def keep_history(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Store the metrics of every epoch, and the seconds they took together."""
+        seconds = sum(epoch.get("seconds", 0.0) for epoch in history)
+        self.keep(**{HISTORY: [finite_metrics(epoch) for epoch in history], SECONDS: round(seconds, 3)})
 
-def complete(
-    study: optuna.Study, claim: Claim, score: float, values: Sequence[float], constraints: Mapping[str, float]
-) -> None:
-    """The trial ran to its end with this score; `values` are those of the study."""
-    _constrain(study, claim, constraints)
-    study._storage.set_trial_user_attr(claim.storage_id, SCORE, score)
-    study.tell(claim.number, values)
+    def start(self) -> None:
+        """Tell the observers that the trial is about to be built and trained."""
+        self.reason = None
+        self.keep(**self._announcer.started(full_record(self._stored.trial(self.number))))
 
+    def report(self, epoch: int, metrics: Mapping[str, float], value: float | None) -> bool:
+        """Store the objective after `epoch`, counted from 1, and return whether the pruner stops the trial here.
 
-def stop_early(study: optuna.Study, claim: Claim, constraints: Mapping[str, float]) -> None:
-    """The pruner stopped the trial."""
-    _constrain(study, claim, constraints)
-    study._storage.set_trial_user_attr(claim.storage_id, REASON, STOPPED_EARLY)
-    study.tell(claim.number, state=TrialState.PRUNED)
+        Args:
+            metrics: of the epoch, for the observers. They are told once the value is stored.
+            value: of the objective; None in an epoch that did not compute it.
+        """
+        stored, study = self._stored, self._stored.study
+        self.keep(**{LAST_SEEN: time.time()})
+        if value is not None:
+            stored.storage.set_trial_intermediate_value(stored.trial_id(self.number), epoch, value)
+        self._announcer.epoch_ended(self.number, epoch, metrics)
+        if value is None or not study.pruner.prune(study, stored.trial(self.number)):
+            return False
+        self.reason = STOPPED_EARLY
+        return True
 
+    def complete(self, score: float, values: Sequence[float], constraints: Mapping[str, float]) -> None:
+        """End the trial at its last epoch.
 
-def fail(study: optuna.Study, claim: Claim, reason: str, message: str | None = None) -> None:
-    """The trial failed. One that was interrupted or ran out of time is tried again, once."""
-    study._storage.set_trial_user_attr(claim.storage_id, REASON, reason)
-    if message:
-        study._storage.set_trial_user_attr(claim.storage_id, "message", message[-LONGEST_MESSAGE:])
-    failed = study.tell(claim.number, state=TrialState.FAIL)
-    if reason in RETRIED_REASONS:
-        retry(study, failed)
+        Args:
+            score: the metric at the last epoch.
+            values: of the study, one for each of its directions.
+            constraints: what the goal demands, in Optuna's form: above 0 is not met.
+        """
+        self._constrain(constraints)
+        self.keep(**{SCORE: score})
+        self._stored.study.tell(self.number, values)
+        self._announce_end()
 
+    def stop(self, constraints: Mapping[str, float]) -> None:
+        """End the trial early, as the pruner decided; `constraints` as in `complete`."""
+        self._constrain(constraints)
+        self.keep(**{REASON: STOPPED_EARLY})
+        self._stored.study.tell(self.number, state=TrialState.PRUNED)
+        self._announce_end()
 
-def _constrain(study: optuna.Study, claim: Claim, constraints: Mapping[str, float]) -> None:
-    if constraints:
-        trial = optuna.Trial(study, claim.storage_id)
-        for name, violation in constraints.items():
-            trial.set_constraint(name, violation)
+    def fail(self, *, score: float | None = None, message: str | None = None, reason: str | None = None) -> None:
+        """End the trial as failed. One that was interrupted or ran out of time is enqueued again, once.
+
+        Args:
+            score: where one was reported, it is not finite.
+            message: the text of the failure; its end is stored.
+            reason: in place of the trial's own; see `kerastuna.search.study.reasons`.
+        """
+        reason = reason or (None if self.reason == STOPPED_EARLY else self.reason)
+        reason = reason or (ERROR if score is None else NOT_FINITE)
+        self.keep(**{REASON: reason, **({MESSAGE: message[-LONGEST_MESSAGE:]} if message else {})})
+        failed = self._stored.study.tell(self.number, state=TrialState.FAIL)
+        if reason in RETRIED_REASONS:
+            retry(self._stored.study, failed)
+        self._announce_end()
+
+    def _constrain(self, constraints: Mapping[str, float]) -> None:
+        if constraints:
+            trial = self._stored.live(self.number)
+            for name, violation in constraints.items():
+                trial.set_constraint(name, violation)
+
+    def _announce_end(self) -> None:
+        self._announcer.ended(full_record(self._stored.trial(self.number)))

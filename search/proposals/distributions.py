@@ -9,6 +9,7 @@ from typing import Any, final
 
 from keras_tuner.engine import hyperparameters as kt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
 
 from ..errors import SpaceError
 
@@ -298,12 +299,14 @@ def _conditions(hp: kt.HyperParameter) -> str:
 def _encoded(parameter: Parameter, hp: kt.HyperParameter, value: Value) -> Any:
     try:
         encoded = parameter.encode(value)
-        inside = parameter.distribution._contains(parameter.distribution.to_internal_repr(encoded))
-    except (TypeError, ValueError, OverflowError):
-        inside = False
-        encoded = None
-    if not inside:
-        raise SpaceError(f"hyperparameter {hp.name!r} = {value!r} is outside the space: give {_bounds(hp)}")
+        # Optuna checks a value against its distribution when it makes a trial.
+        create_trial(
+            state=TrialState.RUNNING,
+            params={parameter.name: encoded},
+            distributions={parameter.name: parameter.distribution},
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SpaceError(f"hyperparameter {hp.name!r} = {value!r} is outside the space: give {_bounds(hp)}") from error
     return encoded
 
 

@@ -1,9 +1,8 @@
-"""From the sampler to a trial worth training: propose, hold to the budget, record what is refused, claim the rest."""
+"""From the sampler to a trial worth training: propose, hold to the budget, record refusals, claim a trial."""
 
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Literal, final
 
@@ -11,108 +10,75 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from ...spaces.errors import InfeasibleArchitecture
 from ..errors import SearchFailed
-from ..study.attributes import HYPERPARAMETERS, LAST_SEEN, LIMITS, REASON, SAMPLER_STATE, WORKER, is_rejection
+from ..study.attributes import SAMPLER_STATE, WORKER, is_rejection
 from ..study.budget import Budget, Size
-from ..study.liveness import this_worker
+from ..study.events import Announcer
+from ..study.liveness import claim_attributes, this_worker
+from ..study.records import full_record
 from ..study.seeds import derive_seed
+from ..study.stored_study import StoredStudy
 from .claims import Claim
 from .distributions import ParameterSpace, Values
 from .grid import Grid
 from .mirror import Mirror
-from .samplers import fixed_by, random_sampler, suggest
-from .trial_index import Attempts
+from .samplers import AtNumber, fixed_by, random_sampler, suggest
+from .trial_index import TrialIndex
+from .verdicts import Judge, Verdict
 
 REFUSALS_IN_A_ROW = 1000
-"""So many proposals in a row that do not fit end the search."""
-
-
+"""After this many refused proposals in a row the search ends."""
 REFUSALS_BEFORE_RANDOM = 20
-"""After so many of them every second proposal is random: a sampler that does not see them may go on without end."""
-
-
+"""After this many, every second proposal is random: a sampler that does not see refusals may repeat them for ever."""
 REPEATS_BEFORE_RANDOM = 20
-"""After so many proposals that had been settled before, the sampler is passed over for this trial."""
-
-
+"""After this many proposals that were settled before, this trial is chosen without the sampler."""
 REPEATS_IN_A_ROW = 100
-"""So many of them mean that a large space is exhausted."""
-
-
+"""After this many in a row a large space counts as exhausted."""
 LONGEST_WAIT = 0.05
-"""Seconds, before a process tries again that withdrew a claim because another made one at the same time."""
-
+"""Seconds to wait before trying again when two processes claimed a trial at the same time."""
 
 Infeasible = Literal["hide", "learn"]
-
-
-@final
-@dataclass(frozen=True)
-class _Verdict:
-    """Of a proposal; `reason` is None for one that may be trained, `repeated` true when it was refused before."""
-
-    reason: str | None = None
-    size: Size | None = None
-    message: str = ""
-    excess: Mapping[str, float] = field(default_factory=dict)
-    repeated: bool = False
-    limits: Sequence[str] = ()
-
-    def attributes(self, values: Values) -> dict[str, Any]:
-        attributes: dict[str, Any] = {HYPERPARAMETERS: dict(values)}
-        if self.reason:
-            attributes[REASON] = self.reason
-        if self.message:
-            attributes["message"] = self.message
-        if self.limits:
-            attributes[LIMITS] = list(self.limits)
-        if self.size is not None:
-            attributes |= vars(self.size)
-        return attributes
 
 
 @final
 class Proposer:
     """Makes the trials of one study.
 
-    Several processes may do so at the same time. A claim is a trial that is RUNNING in the storage, made at one stroke
-    and looked at once more: whoever finds that others came first, for the same values or the last place, steps back.
+    Several processes may do so at the same time. A claim is a trial that is RUNNING in the storage. It is written in
+    one step and then checked: a process that finds that another one claimed the same values, or the last place, before
+    it withdraws its own claim.
 
     Args:
-        study: in the storage.
+        stored: the study.
         sampler: from a proposal's number to the sampler that makes it.
         seed: of the study.
-        budget: None for no limits.
-        measure: the size of the network at some values, without or, failing that, by building it. May raise
-            InfeasibleArchitecture. None where it cannot be told.
+        budget: the limits; None for none.
+        measure: the size of the network at some values, or None where it is not known. May raise
+            InfeasibleArchitecture. None where nothing can be counted.
         infeasible: "hide" refused proposals from the sampler, or let it "learn" from them.
-        refused: called with every proposal that was refused, as it stands in the study.
+        announcer: tells observers of refused proposals, and of what becomes of a claim.
         demands: names of the constraints that belong to the objective.
     """
 
     def __init__(
         self,
-        study: optuna.Study,
-        sampler: Callable[[int], BaseSampler],
+        stored: StoredStudy,
+        sampler: AtNumber,
         seed: int,
         *,
         budget: Budget | None,
         measure: Callable[[Values], Size | None] | None,
         infeasible: Infeasible = "hide",
-        refused: Callable[[FrozenTrial], None] = lambda trial: None,
+        announcer: Announcer | None = None,
         demands: Collection[str] = (),
     ) -> None:
-        self._study = study
-        self._storage = study._storage
+        self._stored = stored
         self._seed = seed
-        self._budget = budget
-        self._measure = measure
-        self._tell_of_refusal = refused
+        self._announcer = announcer or Announcer()
         self._mirror = Mirror(
-            study.directions,
+            stored.study.directions,
             sampler,
             learn_rejections=infeasible == "learn",
             is_rejection=is_rejection,
@@ -120,24 +86,26 @@ class Proposer:
         )
         self._grid = sampler if isinstance(sampler, Grid) else None
         self._fixed = fixed_by(sampler(0))
-        self._attempts = Attempts(study, self._fixed)
+        self._index = TrialIndex(stored, self._fixed)
+        self._judge = Judge(self._index, budget, measure)
 
     def next(self, space: ParameterSpace, max_trials: int | None) -> Claim | None:
         """Claim the next trial to train; None when the study has `max_trials` or the space is exhausted.
 
-        Trials that are enqueued come first, and are held to the budget like any other. Raises SearchFailed after 1,000
-        refusals in a row, and when nothing in the space fits.
+        Enqueued trials come first. They are held to the budget like any other proposal.
+
+        Raises SearchFailed after 1,000 refusals in a row, and when nothing in the space fits.
         """
         refusals, repeats, repeats_in_a_row = 0, 0, 0
         while True:
-            self._take_note()
-            if self._attempts.is_full(max_trials):
+            self._update()
+            if self._index.is_full(max_trials):
                 return None
-            left = None if self._grid else self._attempts.points_left(space)
-            if self._attempts.is_waiting():
+            left = None if self._grid else self._index.points_left(space)
+            if self._index.is_waiting():
                 outcome = self._take_enqueued(space, max_trials)
             elif self._grid is not None:
-                if (point := self._grid.next(space, self._attempts.is_settled)) is None:
+                if (point := self._grid.next(space, self._index.is_settled)) is None:
                     return self._end_exhausted()
                 outcome = self._settle(point, *space.encode(point), None, max_trials)
                 refusals = repeats_in_a_row = 0  # the grid has an end
@@ -158,23 +126,34 @@ class Proposer:
             repeats += outcome.repeated
             repeats_in_a_row = repeats_in_a_row + 1 if outcome.repeated else 0
             if refusals >= REFUSALS_IN_A_ROW:
-                raise SearchFailed(self._nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
+                raise SearchFailed(self._judge.nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
             if repeats_in_a_row >= REPEATS_IN_A_ROW:
                 return self._end_exhausted()
 
-    def _take_note(self) -> None:
-        self._mirror.sync(self._attempts.take_note())
+    def is_full(self, max_trials: int | None) -> bool:
+        """Whether `max_trials` trials of the study are trained or running, over all processes."""
+        self._update()
+        return self._index.is_full(max_trials)
 
-    def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | _Verdict | None:
-        number = len(self._attempts)
+    @property
+    def trained(self) -> int:
+        """The trials of the study that trained to their end or were stopped early, over all processes."""
+        self._update()
+        return self._index.trained
+
+    def _update(self) -> None:
+        self._mirror.sync(self._index.update())
+
+    def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | Verdict | None:
+        number = len(self._index)
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
         return self._settle(values, proposal.params, proposal.distributions, proposal, max_trials)
 
     def _take_one_of(
         self, left: Sequence[Values], space: ParameterSpace, max_trials: int | None
-    ) -> Claim | _Verdict | None:
-        values = left[derive_seed(self._seed, "left", len(self._attempts)) % len(left)]
+    ) -> Claim | Verdict | None:
+        values = left[derive_seed(self._seed, "left", len(self._index)) % len(left)]
         return self._settle(values, *space.encode(values), None, max_trials)
 
     def _settle(
@@ -184,12 +163,12 @@ class Proposer:
         distributions: dict[str, BaseDistribution],
         proposal: optuna.Trial | None,
         max_trials: int | None,
-    ) -> Claim | _Verdict | None:
-        """Write the proposal into the study, refused or claimed; None for a claim that was withdrawn."""
-        verdict = self._judge(values)
+    ) -> Claim | Verdict | None:
+        """Store the proposal, refused or claimed; None for a claim that was withdrawn."""
+        verdict = self._judge.verdict(values)
         attributes = verdict.attributes(values)
         if verdict.reason is None:
-            attributes |= {WORKER: this_worker(), LAST_SEEN: time.time()}
+            attributes |= claim_attributes()
             if proposal is not None and (state := self._mirror.state(proposal)):
                 attributes[SAMPLER_STATE] = state
         trial = optuna.trial.create_trial(
@@ -199,114 +178,74 @@ class Proposer:
             user_attrs=attributes,
             constraints=dict(verdict.excess),
         )
-        storage_id = self._storage.create_new_trial(self._study._study_id, template_trial=trial)
-        number = self._storage.get_trial_number_from_id(storage_id)
+        number = self._stored.add(trial)
         if verdict.reason:
             if proposal is not None:
                 self._mirror.refuse(proposal, number, verdict.excess)
-            self._tell_of_refusal(self._storage.get_trial(storage_id))
+            self._announcer.refused(full_record(self._stored.trial(number)))
             return verdict
         if proposal is not None:
             self._mirror.accept(proposal, number, verdict.excess)
-        self._take_note()
-        if self._attempts.is_full(max_trials, before=number):
-            return self._withdraw(storage_id)
-        return self._keep(Claim(number, storage_id, values, verdict.size), verdict)
+        self._update()
+        if self._index.is_full(max_trials, before=number):
+            return self._withdraw(number)
+        return self._keep(number, values, verdict)
 
-    def _take_enqueued(self, space: ParameterSpace, max_trials: int | None) -> Claim | _Verdict | None:
-        storage_id = self._study._pop_waiting_trial_id()
-        if storage_id is None:
-            return None  # another process was faster
+    def _take_enqueued(self, space: ParameterSpace, max_trials: int | None) -> Claim | Verdict | None:
+        number = self._stored.take_waiting()
+        if number is None:
+            return None  # another process took it first
         try:
-            return self._settle_enqueued(storage_id, space, max_trials)
+            return self._settle_enqueued(number, space, max_trials)
         except UpdateFinishedTrialError:
-            return None  # sqlite may have given it to two processes, of which the other was faster
+            return None  # sqlite may give one trial to two processes, and the other has finished it
 
-    def _settle_enqueued(
-        self, storage_id: int, space: ParameterSpace, max_trials: int | None
-    ) -> Claim | _Verdict | None:
-        self._storage.set_trial_user_attr(storage_id, WORKER, this_worker())
-        self._storage.set_trial_user_attr(storage_id, LAST_SEEN, time.time())
-        self._take_note()
-        number = self._storage.get_trial_number_from_id(storage_id)
-        if self._attempts.is_full(max_trials, without=number):
-            return self._withdraw(storage_id)
-        self._study.sampler = self._random_sampler(number)  # for what was left open when it was enqueued
-        trial = optuna.Trial(self._study, storage_id)
+    def _settle_enqueued(self, number: int, space: ParameterSpace, max_trials: int | None) -> Claim | Verdict | None:
+        self._stored.keep(number, **claim_attributes())
+        self._update()
+        if self._index.is_full(max_trials, without=number):
+            return self._withdraw(number)
+        self._stored.study.sampler = self._random_sampler(number)  # for parameters that were not enqueued
+        trial = self._stored.live(number)
         values: Values = {}
         try:
             values = space.fill(partial(suggest, trial))
             space.encode(values)
         except ValueError as error:
-            verdict = _Verdict("infeasible", message=f"enqueued with values that are not in the space: {error}")
+            verdict = Verdict("infeasible", message=f"enqueued with values that are not in the space: {error}")
         else:
-            verdict = self._judge(values, number)
-        standing = self._storage.get_trial(storage_id)
+            verdict = self._judge.verdict(values, number)
+        standing = self._stored.trial(number)
         if standing.user_attrs[WORKER] != this_worker():
-            return None  # sqlite again: the last to write has it
-        for key, value in verdict.attributes(values).items():
-            trial.set_user_attr(key, value)
+            return None  # sqlite again: the trial belongs to the last process that wrote its name
+        self._stored.keep(number, **verdict.attributes(values))
         for name in verdict.excess.keys() - standing.constraints.keys():
             trial.set_constraint(name, verdict.excess[name])
         if verdict.reason:
-            self._tell_of_refusal(self._study.tell(trial, state=TrialState.PRUNED))
-            return verdict
-        self._take_note()
-        return self._keep(Claim(number, storage_id, values, verdict.size), verdict)
+            return self._refuse(number, verdict)
+        self._update()
+        return self._keep(number, values, verdict)
 
-    def _keep(self, claim: Claim, verdict: _Verdict) -> Claim | _Verdict:
-        """The claim, or the refusal of what another process has claimed at the same time."""
-        if self._attempts.trial_of(claim.values) == claim.number:
-            return claim
-        verdict = self._duplicate(claim.values, verdict.size)
-        for key, value in verdict.attributes(claim.values).items():
-            self._storage.set_trial_user_attr(claim.storage_id, key, value)
-        self._tell_of_refusal(self._study.tell(claim.number, state=TrialState.PRUNED))
+    def _keep(self, number: int, values: Values, verdict: Verdict) -> Claim | Verdict:
+        """A claim on the trial, unless another process claimed the same values first: then it is refused."""
+        if self._index.trial_of(values) == number:
+            return Claim(self._stored, self._announcer, number, values)
+        verdict = self._judge.duplicate(values, verdict.size)
+        self._stored.keep(number, **verdict.attributes(values))
+        return self._refuse(number, verdict)
+
+    def _refuse(self, number: int, verdict: Verdict) -> Verdict:
+        self._announcer.refused(full_record(self._stored.study.tell(number, state=TrialState.PRUNED)))
         return verdict
 
-    def _withdraw(self, storage_id: int) -> None:
-        """Another process has taken the last place. The trial waits, for a search that asks for more of them."""
-        self._storage.set_trial_state_values(storage_id, TrialState.WAITING)
-        time.sleep(random.Random().uniform(0, LONGEST_WAIT))  # two that stepped back for each other meet no more
-
-    def _judge(self, values: Values, number: int | None = None) -> _Verdict:
-        if self._attempts.trial_of(values) not in (None, number):
-            return self._duplicate(values)
-        if self._measure is None:
-            return _Verdict()
-        repeated = self._attempts.was_refused(values)
-        try:
-            size = self._measure(values)
-        except InfeasibleArchitecture as error:
-            return _Verdict("infeasible", message=str(error), repeated=repeated)
-        if size is None or self._budget is None:
-            return _Verdict(size=size)
-        verdict = _Verdict(size=size, excess=self._budget.excess(size))
-        if self._budget.allows(size):
-            return verdict
-        message, limits = self._budget.complaint(size), self._budget.broken(size)
-        return replace(verdict, reason="over_budget", message=message, repeated=repeated, limits=limits)
-
-    def _duplicate(self, values: Values, size: Size | None = None) -> _Verdict:
-        message = f"same hyperparameters as trial {self._attempts.trial_of(values)}"
-        return _Verdict("duplicate", size, message, repeated=True)
+    def _withdraw(self, number: int) -> None:
+        """Enqueue the trial again, for a search with more trials: another process claimed the last place first."""
+        self._stored.set_state(number, TrialState.WAITING)
+        time.sleep(random.Random().uniform(0, LONGEST_WAIT))  # so that two that withdrew do not meet again
 
     def _random_sampler(self, number: int) -> BaseSampler:
         return random_sampler(derive_seed(self._seed, "random", number), self._fixed)
 
     def _end_exhausted(self) -> None:
-        if not self._attempts.any_tried():
-            raise SearchFailed(self._nothing_fits("all networks of the space"))
-
-    def _nothing_fits(self, proposals: str) -> str:
-        refused = self._attempts.least_refused()
-        if not refused or self._budget is None:
-            return (
-                f"{proposals} were infeasible: the layers do not fit the input; make the space shallower or the images "
-                "larger"
-            )
-        least = "the smallest had" if len(self._budget.limits) == 1 else "the least of each was"
-        return (
-            f"{proposals} did not fit {self._budget}; {least} {self._budget.amounts(refused)}: raise the "
-            "budget to at least that, or let the space reach smaller networks"
-        )
+        if not self._index.any_tried():
+            raise SearchFailed(self._judge.nothing_fits("all networks of the space"))

@@ -1,80 +1,93 @@
-"""Optuna's samplers and pruners by name, and the seeds they start from."""
+"""Optuna's samplers by name, and a sampler for each proposal."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, final
+from typing import Any, cast, final
 
 import optuna
 from optuna import samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
-from ...spaces.errors import InputError
+from ..compat.optuna import SobolPoint, fixed_parameters, grid_values, wrapped_sampler
+from ..errors import InputError
 from ..study.seeds import derive_seed
 from .distributions import Parameter
 from .grid import Grid
+from .names import SAMPLER_NAMES, SamplerName
 
-AtNumber = Callable[[int], samplers.BaseSampler]
+AtNumber = Callable[[int], BaseSampler]
 """From the number of a proposal to the sampler that makes it."""
 
-
-SAMPLERS: Mapping[str, Callable[[int], AtNumber]] = {
-    "tpe": lambda seed: _Tpe.at(seed),
-    "random": lambda seed: lambda number: samplers.RandomSampler(seed=derive_seed(seed, "random", number)),
-    "gp": lambda seed: (
-        lambda number: samplers.GPSampler(seed=derive_seed(seed, "gp", number), warn_independent_sampling=False)
-    ),
-    "cmaes": lambda seed: (
-        lambda number: samplers.CmaEsSampler(seed=derive_seed(seed, "cmaes", number), warn_independent_sampling=False)
-    ),
-    "nsga2": lambda seed: _Nsga2.at(seed),
-    "qmc": lambda seed: lambda number: _PointOfSequence(derive_seed(seed, "qmc"), number),
-    "grid": lambda seed: Grid(derive_seed(seed, "grid")),
-}
-"""By name, from the seed of a study."""
-
-
-_PACKAGES = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
-"""What Optuna imports only when a sampler is made, or when it makes its tenth proposal."""
-
-
-_PACKAGES_OF_KIND: Mapping[type[samplers.BaseSampler], tuple[str, ...]] = {
+_PACKAGES: Mapping[str, tuple[str, ...]] = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
+"""Packages that Optuna imports only when it makes the sampler, or at its tenth proposal."""
+_PACKAGES_OF_KIND: Mapping[type[BaseSampler], tuple[str, ...]] = {
     samplers.GPSampler: _PACKAGES["gp"],
     samplers.CmaEsSampler: _PACKAGES["cmaes"],
     samplers.QMCSampler: _PACKAGES["qmc"],
 }
 
 
-def sampler_for(sampler: str | samplers.BaseSampler, seed: int) -> AtNumber:
-    """From a proposal's number to the sampler that makes it, for one study.
+def sampler_for(sampler: str | BaseSampler, seed: int) -> AtNumber:
+    """From the number of a proposal to the sampler that makes it, for one study.
 
-    A sampler that is named is made anew for each proposal, seeded by the study's `seed` and the proposal's number, so
-    that a study that is resumed goes on and never repeats itself. An instance is used as it is, with whatever state it
-    has; in the place of a GridSampler or BruteForceSampler, which end Optuna's own loop, stands a `Grid` of the same
-    points. Raises InputError for an unknown name, and for a sampler whose package is not installed.
+    A sampler that is chosen by name is made anew for each proposal, seeded by the study's `seed` and the proposal's
+    number: a study that is resumed goes on and never repeats itself. An Optuna sampler is used as it is, with the state
+    it has. In place of a GridSampler or BruteForceSampler, which end Optuna's own loop, a `Grid` gives the same points.
+
+    Raises InputError for an unknown name, and for a sampler whose package is not installed.
     """
-    if isinstance(sampler, samplers.BaseSampler):
+    if isinstance(sampler, BaseSampler):
         return _for_instance(sampler, seed)
-    if sampler not in SAMPLERS:
+    if sampler not in SAMPLER_NAMES:
         raise InputError(
-            f"sampler {sampler!r} is unknown: choose one of {', '.join(SAMPLERS)}, or give an Optuna sampler"
+            f"sampler {sampler!r} is unknown: choose one of {', '.join(SAMPLER_NAMES)}, or give an Optuna sampler"
         )
-    _demand(_PACKAGES.get(sampler, ()), sampler)
-    return SAMPLERS[sampler](seed)
+    _require(_PACKAGES.get(sampler, ()), sampler)
+    return _named(cast(SamplerName, sampler), seed)
 
 
-def _for_instance(sampler: samplers.BaseSampler, seed: int) -> AtNumber:
+def uses_cmaes(sampler: str | BaseSampler) -> bool:
+    """Whether `sampler` is CMA-ES, which takes no notice of constraints."""
+    return sampler == "cmaes" or isinstance(sampler, samplers.CmaEsSampler)
+
+
+def _named(name: SamplerName, seed: int) -> AtNumber:
+    match name:
+        case "tpe":
+            return _Tpe.at(seed)
+        case "random":
+            return lambda number: samplers.RandomSampler(seed=derive_seed(seed, "random", number))
+        case "gp":
+            return lambda number: samplers.GPSampler(
+                seed=derive_seed(seed, "gp", number), warn_independent_sampling=False
+            )
+        case "cmaes":
+            return lambda number: samplers.CmaEsSampler(
+                seed=derive_seed(seed, "cmaes", number), warn_independent_sampling=False
+            )
+        case "nsga2":
+            return _Nsga2.at(seed)
+        case "qmc":
+            qmc_seed = derive_seed(seed, "qmc")
+            return lambda number: SobolPoint(qmc_seed, number, derive_seed(qmc_seed, number))
+        case "grid":
+            return Grid(derive_seed(seed, "grid"))
+
+
+def _for_instance(sampler: BaseSampler, seed: int) -> AtNumber:
     kind = type(sampler)
     if isinstance(sampler, samplers.GridSampler) and kind is samplers.GridSampler:
-        return Grid(derive_seed(seed, "grid"), sampler._search_space, kind.__name__)
+        return Grid(derive_seed(seed, "grid"), grid_values(sampler), kind.__name__)
     if kind is samplers.BruteForceSampler:
         return Grid(derive_seed(seed, "grid"), name=kind.__name__)
     innermost = sampler
     while isinstance(innermost, samplers.PartialFixedSampler):
-        innermost = innermost._base_sampler
+        innermost = wrapped_sampler(innermost)
     if isinstance(innermost, samplers.GridSampler | samplers.BruteForceSampler):
         raise InputError(
             f"sampler {kind.__name__} would end a loop of Optuna's, which is not running here: give Optuna's "
@@ -82,11 +95,11 @@ def _for_instance(sampler: samplers.BaseSampler, seed: int) -> AtNumber:
         )
     for known, packages in _PACKAGES_OF_KIND.items():
         if isinstance(innermost, known):
-            _demand(packages, kind.__name__)
+            _require(packages, kind.__name__)
     return lambda number: sampler
 
 
-def _demand(packages: Sequence[str], sampler: str) -> None:
+def _require(packages: Sequence[str], sampler: str) -> None:
     if missing := [package for package in packages if find_spec(package) is None]:
         raise InputError(
             f"sampler {sampler!r} needs {' and '.join(missing)}, which is not installed: "
@@ -94,15 +107,15 @@ def _demand(packages: Sequence[str], sampler: str) -> None:
         )
 
 
-def fixed_by(sampler: samplers.BaseSampler) -> dict[str, Any]:
-    """The parameters that `sampler` never changes, in Optuna's terms."""
+def fixed_by(sampler: BaseSampler) -> dict[str, Any]:
+    """The parameters that `sampler` never changes, by Optuna's names and in Optuna's terms."""
     if not isinstance(sampler, samplers.PartialFixedSampler):
         return {}
-    return fixed_by(sampler._base_sampler) | sampler._fixed_params
+    return {**fixed_by(wrapped_sampler(sampler)), **fixed_parameters(sampler)}
 
 
-def random_sampler(seed: int, fixed: Mapping[str, Any]) -> samplers.BaseSampler:
-    """A random sampler that keeps to the parameters in `fixed`."""
+def random_sampler(seed: int, fixed: Mapping[str, Any]) -> BaseSampler:
+    """A random sampler that does not change the parameters in `fixed`."""
     sampler = samplers.RandomSampler(seed=seed)
     if not fixed:
         return sampler
@@ -112,7 +125,7 @@ def random_sampler(seed: int, fixed: Mapping[str, Any]) -> samplers.BaseSampler:
 
 
 def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
-    """What the sampler of `trial` chooses for `parameter`, in Optuna's terms."""
+    """The value that the sampler of `trial` chooses for `parameter`, in Optuna's terms."""
     name = parameter.name
     match parameter.distribution:
         case CategoricalDistribution(choices=choices):
@@ -127,7 +140,7 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
 
 @final
 class _Tpe(samplers.TPESampler):
-    """TPE, with what all trials have in common known from the proposal before: to find out took a third of its time."""
+    """TPE that is told which parameters all trials share. Finding that out again took a third of its time."""
 
     def __init__(self, seed: int, common: IntersectionSearchSpace) -> None:
         super().__init__(seed=seed)
@@ -144,9 +157,10 @@ class _Tpe(samplers.TPESampler):
 
 @final
 class _Nsga2(samplers.NSGAIISampler):
-    """NSGA-II, with what all trials have in common known, and the parents of a generation always in the same order.
+    """NSGA-II that is told which parameters all trials share, and keeps the parents of a generation in one order.
 
-    Optuna's gives them by rank when it selects them, and by number from then on: a process that goes on would differ.
+    Optuna's own orders them by rank when it selects them, and by number afterwards. A process that goes on with a study
+    would make other proposals.
     """
 
     def __init__(self, seed: int, common: IntersectionSearchSpace) -> None:
@@ -167,25 +181,3 @@ class _Nsga2(samplers.NSGAIISampler):
 
 def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     return {name: distribution for name, distribution in space.items() if not distribution.single()}
-
-
-@final
-class _PointOfSequence(samplers.QMCSampler):
-    """The point `number` of a scrambled Sobol sequence.
-
-    Optuna's sampler counts the points it has made in the study, and would begin again with each process.
-    """
-
-    def __init__(self, seed: int, number: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            super().__init__(
-                scramble=True,
-                seed=seed,
-                independent_sampler=samplers.RandomSampler(seed=derive_seed(seed, number)),
-                warn_independent_sampling=False,
-            )
-        self._number = number
-
-    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, Any]) -> int:
-        return self._number

@@ -1,29 +1,31 @@
-"""What a study holds already: the values that were tried or refused, and the trials that are trained or under way."""
+"""An index of a study's trials: which values were tried or refused, and how many trials are trained or running."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import HYPERPARAMETERS, REASON, RETRIED_REASONS, is_rejection, is_trained
+from ..study.attributes import HYPERPARAMETERS, REASON, is_rejection, is_trained
 from ..study.budget import UNITS
+from ..study.reasons import RETRIED_REASONS
+from ..study.stored_study import StoredStudy
 from .distributions import ParameterSpace, Values, values_key
 
 SMALL_SPACE = 1000
-"""Up to so many points of a space are listed."""
+"""The largest number of points at which all points of a space are listed."""
 
 
 @final
-class Attempts:
-    """The trials of a study, all processes' together, as they were when `take_note` was last called.
+class TrialIndex:
+    """The trials of a study, those of all processes, as they were at the last `update`.
 
     Args:
-        fixed: parameters that the sampler never changes, in Optuna's terms: other points are not counted as left.
+        stored: the study.
+        fixed: parameters that the sampler never changes, in Optuna's terms. Points with other values are not listed.
     """
 
-    def __init__(self, study: optuna.Study, fixed: Mapping[str, Any] | None = None) -> None:
-        self._study = study
+    def __init__(self, stored: StoredStudy, fixed: Mapping[str, Any] | None = None) -> None:
+        self._stored = stored
         self._fixed = fixed or {}
         self._trials: Sequence[FrozenTrial] = ()
         self._unfinished: list[int] = []
@@ -31,19 +33,19 @@ class Attempts:
         self._tried: dict[str, int] = {}  # key of the values -> number of the trial
         self._refused: set[str] = set()  # keys of the values that are over the budget or infeasible
         self._points: tuple[ParameterSpace, dict[str, Values] | None] | None = None
-        self._left: dict[str, Values] | None = None  # of them those neither tried nor refused; None: to be found
+        self._left: dict[str, Values] | None = None  # the points neither tried nor refused; None: not known yet
 
-    def take_note(self) -> list[FrozenTrial]:
-        """Look at the study. Returns the trials that are new or were unfinished, by number."""
-        trials = self._study.get_trials(deepcopy=False)
-        news = [trials[number] for number in self._unfinished] + trials[len(self._trials) :]
-        for trial in news:
+    def update(self) -> list[FrozenTrial]:
+        """Read the study. Returns the trials that are new or were unfinished, by number."""
+        trials = self._stored.trials()
+        changed = [trials[number] for number in self._unfinished] + trials[len(self._trials) :]
+        for trial in changed:
             if HYPERPARAMETERS in trial.user_attrs and trial.state != TrialState.WAITING:
                 self._enter(trial, values_key(trial.user_attrs[HYPERPARAMETERS]))
-        self._trained += sum(map(is_trained, news))
-        self._unfinished = [trial.number for trial in news if not trial.state.is_finished()]
+        self._trained += sum(map(is_trained, changed))
+        self._unfinished = [trial.number for trial in changed if not trial.state.is_finished()]
         self._trials = trials
-        return news
+        return changed
 
     def _enter(self, trial: FrozenTrial, key: str) -> None:
         if self._left is not None:
@@ -58,15 +60,23 @@ class Attempts:
             self._tried = {key: number for key, number in self._tried.items() if number != trial.number}
 
     def __len__(self) -> int:
-        """The number of trials, of every state."""
+        """The number of trials, in any state."""
         return len(self._trials)
+
+    @property
+    def trained(self) -> int:
+        """The number of trials that trained to their end or were stopped early."""
+        return self._trained
 
     def is_waiting(self) -> bool:
         """Whether a trial is enqueued."""
         return any(self._trials[number].state == TrialState.WAITING for number in self._unfinished)
 
     def is_full(self, max_trials: int | None, *, before: int | None = None, without: int | None = None) -> bool:
-        """Whether `max_trials` are trained or running, as far as trials below `before` and other than `without` go."""
+        """Whether `max_trials` trials are trained or running; always False for None.
+
+        Of the running trials only those with a number below `before`, and other than `without`, are counted.
+        """
         if max_trials is None:
             return False
         running = [number for number in self._unfinished if self._trials[number].state == TrialState.RUNNING]
@@ -74,7 +84,7 @@ class Attempts:
         return self._trained + len(others) >= max_trials
 
     def trial_of(self, values: Values) -> int | None:
-        """The number of the first trial with these values; None when they are free."""
+        """The number of the first trial with these values; None when there is none."""
         return self._tried.get(values_key(values))
 
     def was_refused(self, values: Values) -> bool:
@@ -82,11 +92,11 @@ class Attempts:
         return values_key(values) in self._refused
 
     def any_tried(self) -> bool:
-        """Whether any values were ever good enough to train."""
+        """Whether any values were accepted for training."""
         return bool(self._tried)
 
     def least_refused(self) -> dict[str, int]:
-        """The least parameters, MACs and bytes that were over the budget, each by itself; empty where nothing was."""
+        """The smallest parameters, MACs and bytes over the budget, each by itself; empty when there are none."""
         refused = [trial.user_attrs for trial in self._trials if trial.user_attrs.get(REASON) == "over_budget"]
         counted = {name: [attributes[name] for attributes in refused if attributes.get(name)] for name in UNITS}
         return {name: min(amounts) for name, amounts in counted.items() if amounts}
@@ -96,11 +106,11 @@ class Attempts:
         return self._knows(values_key(values))
 
     def points_left(self, space: ParameterSpace) -> Sequence[Values] | None:
-        """The points of a small space that were neither tried nor refused; None for a space that is not small."""
+        """The points of a small space that were neither tried nor refused; None for a larger space."""
         if self._points is None or self._points[0] is not space:
             points = space.points(SMALL_SPACE)
             if points is not None and self._fixed:
-                points = [point for point in points if _keeps_to(self._fixed, space.encode(point)[0])]
+                points = [point for point in points if _agrees(space.encode(point)[0], self._fixed)]
             self._points = (space, None if points is None else {values_key(point): point for point in points})
             self._left = None
         listed = self._points[1]
@@ -114,5 +124,5 @@ class Attempts:
         return key in self._tried or key in self._refused
 
 
-def _keeps_to(fixed: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+def _agrees(params: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
     return all(params[name] == value for name, value in fixed.items() if name in params)

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from optuna.trial import FrozenTrial
 
-from ..study.attributes import INTERRUPTED, LAST_SEEN, REASON
+from ..study.attributes import LAST_SEEN, REASON
+from ..study.reasons import INTERRUPTED
 from .study_view import Point, StudyView
 from .style import BLUE, GREEN, ORANGE, heading, legend_below, outer_fence
 

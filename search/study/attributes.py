@@ -1,78 +1,57 @@
-"""What is written beside Optuna's own fields: the user attributes of studies and trials."""
+"""The user attributes of studies and trials: what Kerastuna stores beside Optuna's own fields."""
 
 from optuna.trial import FrozenTrial, TrialState
 
-IDENTITY = "identity"
+from .reasons import REJECTIONS
 
+# Of a study
+
+IDENTITY = "identity"
+"""What a search must agree on to go on with the study."""
+SPACE = "space"
+"""Every hyperparameter known so far, including those that showed up only while a trial was built."""
+REQUEST = "request"
+"""The options of the command that made the study. They open it again."""
+SEARCH_SECONDS = "search_seconds"
+"""The seconds that all searches in the study took together."""
+DRAWN_SEED = "drawn_seed"
+"""The seed of a study that was made without one."""
+
+# Of a trial
 
 REASON = "reason"
-
-
+"""Why it was refused, stopped early or failed; see `reasons`."""
+MESSAGE = "message"
+"""The text of that refusal or failure."""
 HYPERPARAMETERS = "hyperparameters"
-
-
+"""The values that KerasTuner knows, by name. Optuna's parameters may have other names and scales."""
+SEED = "seed"
+"""The seed of its training."""
 NAME = "name"
-"""Of a trial that was enqueued by name, a reference network for example."""
-
-
+"""The name it was enqueued with, for example that of a reference network."""
 RETRY_OF = "retry_of"
-
-
+"""The number of the interrupted trial whose hyperparameters it tries again."""
 WORKER = "worker"
-
-
+"""The process that trains it; see `liveness`."""
 LAST_SEEN = "last_seen"
-
-
-REJECTIONS = ("over_budget", "infeasible", "duplicate")
-
-
-STOPPED_EARLY = "stopped_early"
-
-
-INTERRUPTED = "interrupted"
-
-
-RETRIED_REASONS = (INTERRUPTED, "timeout")
-"""Of failed trials whose hyperparameters are tried again."""
-
-
+"""When that process last reported, in seconds since 1970."""
 SCORE = "score"
-"""User attribute of a complete trial: the metric at its last epoch, where the study's value may be another."""
-
-
-SAMPLER_STATE = "sampler_state"
-"""User attribute of a trial: what its sampler noted about it (CMA-ES and NSGA-II keep their generations there)."""
-
-
-SPACE = "space"
-"""User attribute of a study: every hyperparameter met so far, those included that only showed up within a trial."""
-
-
+"""Of a complete trial: the metric at its last epoch. The study's own value may be something else, such as a cost."""
 HISTORY = "history"
-"""User attribute of a trial: its metrics, epoch by epoch."""
-
-
+"""Its metrics, epoch by epoch."""
 SECONDS = "seconds"
-
-
+"""The seconds of its training."""
 LIMITS = "limits"
-"""User attribute of a proposal that was refused as over budget: the limits it broke, by name."""
-
-
-REQUEST = "request"
-"""User attribute of a study: the options it was made with, by which it can be opened again."""
-
-
-SEARCH_SECONDS = "search_seconds"
-"""User attribute of a study: the seconds that all its searches took together."""
+"""Of a proposal over the budget: the names of the limits it breaks."""
+SAMPLER_STATE = "sampler_state"
+"""What its sampler stored about it. CMA-ES and NSGA-II keep their generations there."""
 
 
 def is_rejection(trial: FrozenTrial) -> bool:
-    """Whether `trial` is a proposal that was refused before anything was built."""
+    """Whether `trial` is a proposal that was refused before a network was built."""
     return trial.user_attrs.get(REASON) in REJECTIONS
 
 
 def is_trained(trial: FrozenTrial) -> bool:
-    """Whether `trial` ran to its end or was stopped early: what `--trials` counts."""
+    """Whether `trial` trained to its end or was stopped early. The option `--trials` counts these."""
     return trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and not is_rejection(trial))

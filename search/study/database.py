@@ -9,10 +9,9 @@ from typing import Any, final
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy import Text
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..compat.optuna import widen_text_columns
 from ..errors import StudyError
 from ..messages import redact, redact_url
 
@@ -39,7 +38,7 @@ def open_database(url: str) -> RDBStorage:
     the database fails or refuses. A password in the URL is not shown.
     """
     if url.startswith(("mysql", "mariadb")):
-        _make_wide_columns()
+        widen_text_columns()
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             return _Database(url, engine_kwargs={"pool_pre_ping": True})  # servers drop who is silent for long
@@ -83,16 +82,6 @@ def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
 for _name, _member in vars(RDBStorage).items():  # those with an underscore too: Optuna's cache calls them
     if isinstance(_member, FunctionType) and not _name.startswith("__"):
         setattr(_Database, _name, _telling(_member))
-
-
-def _make_wide_columns() -> None:
-    """Let tables that are made in MySQL hold long texts: its TEXT ends at 64 KiB, a space or a history may not."""
-    from optuna.storages._rdb.models import BaseModel
-
-    for table in BaseModel.metadata.tables.values():
-        for column in table.columns:
-            if type(column.type) is Text and "mysql" not in column.type._variant_mapping:
-                column.type = column.type.with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def _was_faster(error: Exception) -> bool:

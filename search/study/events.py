@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import optuna
 
@@ -56,3 +56,55 @@ def observed(observers: Sequence[SearchObserver], study: optuna.Study, settings:
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             status = "KILLED"
             raise
+
+
+@final
+class Announcer:
+    """Tells the observers of a search of each step.
+
+    Args:
+        observers: of every search.
+    """
+
+    def __init__(self, observers: Sequence[SearchObserver] = ()) -> None:
+        self._observers = tuple(observers)
+        self._of_this_search: tuple[SearchObserver, ...] = ()
+
+    @property
+    def observers(self) -> tuple[SearchObserver, ...]:
+        """All who are told at the moment."""
+        return (*self._observers, *self._of_this_search)
+
+    @contextmanager
+    def search(
+        self, study: optuna.Study, settings: Mapping[str, Any], observers: Sequence[SearchObserver] = ()
+    ) -> Iterator[None]:
+        """Tell that a search begins, and at the end of the block how it ended; `observers` are those of this search."""
+        self._of_this_search = tuple(observers)
+        try:
+            with observed(self.observers, study, settings):
+                yield
+        finally:
+            self._of_this_search = ()
+
+    def refused(self, record: TrialRecord) -> None:
+        """Tell of a refused proposal."""
+        for observer in self.observers:
+            observer.proposal_refused(record)
+
+    def started(self, record: TrialRecord) -> dict[str, Any]:
+        """Tell that a trial starts; returns the attributes that observers want to keep with it."""
+        kept: dict[str, Any] = {}
+        for observer in self.observers:
+            kept |= observer.trial_started(record) or {}
+        return kept
+
+    def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Tell of an epoch of trial `number`."""
+        for observer in self.observers:
+            observer.epoch_ended(number, epoch, metrics)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tell that a trial ended."""
+        for observer in self.observers:
+            observer.trial_ended(record)

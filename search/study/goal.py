@@ -1,5 +1,6 @@
 """What a study is after: the best value of a metric, a Pareto front, or the smallest network that reaches a target."""
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +71,10 @@ class Goal(ABC):
     def directions(self) -> list[str]:
         """Of the study's values, in Optuna's words."""
         return ["maximize" if quantity.direction == "max" else "minimize" for quantity in self.quantities]
+
+    def settings(self) -> dict[str, str]:
+        """The goal as text, by name, for a record of what a search was asked to do; empty for the best metric."""
+        return {}
 
     @property
     def target(self) -> float | None:
@@ -201,6 +206,9 @@ class ParetoFront(Goal):
         front = {trial.number for trial in self.results(trials)}
         return {trial.number: "yes" if trial.number in front else "no" for trial in trials if is_trained(trial)}
 
+    def settings(self) -> dict[str, str]:
+        return {"pareto": ", ".join(part.name for part in self.parts)}
+
     def description(self) -> dict[str, Any]:
         return {"pareto": [[part.name, part.direction] for part in self.parts]}
 
@@ -281,6 +289,9 @@ class SmallestNetwork(Goal):
         """First those that reach the target, the smallest first; then the others, the closest first."""
         distance, cost = self.distance(score), float(costs[self.cost])
         return (0.0, cost, distance) if distance <= 0 else (1.0, distance, cost)
+
+    def settings(self) -> dict[str, str]:
+        return {"minimize": self.cost, "reach": json.dumps({self.metric.name: self.target})}
 
     def description(self) -> dict[str, Any]:
         return {"minimize": self.cost, "reach": [self.metric.name, self.target]}

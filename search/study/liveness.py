@@ -1,4 +1,4 @@
-"""Who works on a study, and which workers are gone."""
+"""Which process trains a trial, and whether it is still alive."""
 
 import os
 import socket
@@ -10,42 +10,51 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import INTERRUPTED, LAST_SEEN, NAME, REASON, RETRY_OF, WORKER
+from .attributes import LAST_SEEN, NAME, REASON, RETRY_OF, WORKER
+from .reasons import INTERRUPTED
+from .stored_study import StoredStudy
 
 SILENT_SECONDS = 3600.0
-"""A worker of another machine that was not seen for so long is taken for dead; one of this machine is looked up."""
+"""A worker on another machine counts as dead when it has not reported for this long."""
 
 
 def this_worker() -> dict[str, Any]:
-    """Who this process is: host, process id, and when it started (process ids are used again)."""
+    """This process: its host, its process id, and when it started, since process ids are used again."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _process_start(os.getpid())}
 
 
+def claim_attributes() -> dict[str, Any]:
+    """The user attributes by which a running trial belongs to this process."""
+    return {WORKER: this_worker(), LAST_SEEN: time.time()}
+
+
 def is_alive(trial: FrozenTrial, now: float | None = None) -> bool:
-    """Whether the worker of a running trial is still at it."""
+    """Whether the process that trains `trial` is still alive.
+
+    On this machine the process is looked up. On another one it must have reported within `SILENT_SECONDS` before `now`.
+    """
     worker = trial.user_attrs.get(WORKER)
-    if worker is None:  # asked for by another program: leave it alone
+    if worker is None:  # another program runs this trial
         return True
     if worker["host"] == socket.gethostname():
         return _process_start(worker["pid"]) == worker["started"] is not None
     return (time.time() if now is None else now) - trial.user_attrs.get(LAST_SEEN, 0.0) < SILENT_SECONDS
 
 
-def bury_the_dead(study: optuna.Study) -> list[int]:
-    """Fail the running trials whose worker is gone, and enqueue each again, once. Returns their numbers."""
-    storage = study._storage
-    buried: list[int] = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+def fail_abandoned_trials(stored: StoredStudy) -> list[int]:
+    """Fail the running trials whose process is gone, and enqueue each of them again, once. Returns their numbers."""
+    failed: list[int] = []
+    for trial in stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if is_alive(trial):
             continue
         try:
-            storage.set_trial_user_attr(trial._trial_id, REASON, INTERRUPTED)
-            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            stored.keep(trial.number, **{REASON: INTERRUPTED})
+            stored.set_state(trial.number, TrialState.FAIL)
         except UpdateFinishedTrialError:
-            continue  # another process was faster
-        retry(study, trial)
-        buried.append(trial.number)
-    return buried
+            continue  # another process did it first
+        retry(stored.study, trial)
+        failed.append(trial.number)
+    return failed
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -63,12 +72,13 @@ def _process_start(pid: int) -> str | None:
         if Path("/proc/self/stat").exists():
             return None
     else:
-        fields = stat.rpartition(")")[2].split()  # from the third on: the second, a name, may hold anything
-        return None if fields[0] in "ZX" else fields[19]  # a zombie has ended, and waits to be asked how
+        # The second field is a name in brackets, which may hold spaces. The rest begins with the state.
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else fields[19]  # a zombie process has ended
     try:  # no /proc: macOS
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass
+        pass  # it runs, under another user
     return "unknown"

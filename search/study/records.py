@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ...spaces.cost import Cost
 from .attributes import HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
 from .goal import goal_of, score_of
+from .reasons import REJECTIONS
 from .studies import last_begun
 
 
@@ -88,9 +89,7 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
         "complete": sum(trial.state == TrialState.COMPLETE for trial in trials),
         "pruned": sum(trial.state == TrialState.PRUNED and is_trained(trial) for trial in trials),
         "failed": sum(trial.state == TrialState.FAIL for trial in trials),
-        "over_budget": reasons["over_budget"],
-        "infeasible": reasons["infeasible"],
-        "duplicate": reasons["duplicate"],
+        **{reason: reasons[reason] for reason in REJECTIONS},
     }
 
 

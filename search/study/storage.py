@@ -1,4 +1,4 @@
-"""Where a study is stored."""
+"""Opening the storage of a study: a journal file, or a database."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from .journal import open_journal
 
 
 def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
-    """An Optuna storage from a journal file's path, a database URL, or a storage.
+    """An Optuna storage from the path of a journal file, a database URL, or a storage, which is returned as it is.
 
-    Raises StudyError when it cannot be opened, naming the package that is missing if there is one; a password in a URL
-    is not shown.
+    Raises StudyError when it cannot be opened. The message names a package that is missing, and hides the password of a
+    URL.
     """
     if isinstance(storage, BaseStorage):
         return storage
     text = str(storage)
     if "://" in text and not text.startswith("journal://"):
-        from .database import open_database  # with SQLAlchemy, which takes a while
+        from .database import open_database  # imports SQLAlchemy, which takes a while
 
         return open_database(text)
     path = Path(text.removeprefix("journal://"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..study.attributes import INTERRUPTED, REJECTIONS
+from ..study.reasons import INTERRUPTED, REJECTIONS
 from .connection import Connection
 from .runs import RUN_STATUS, StudyRun, create_trial_run, end_trial_run, trial_runs
 from .store import log_batch, safe_name

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from ..study.attributes import REJECTIONS
+from ..study.reasons import REJECTIONS
 from .connection import Connection
 from .reconcile import reconcile
 from .runs import (

@@ -9,7 +9,9 @@ from typing import Any, final
 import keras
 import keras_tuner
 import numpy as np
-from keras_tuner.src.engine import tuner_utils
+
+from ..compat.keras_tuner import mean_metrics, metrics_of
+from ..study.reasons import ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT
 
 EpochMetrics = Mapping[str, float]
 """Metrics of one epoch by Keras's names, with "learning_rate" and "seconds" (training and validation together)."""
@@ -81,12 +83,12 @@ class EpochReporter(keras.callbacks.Callback):
 def failure_reason(error: BaseException) -> str:
     """Why a trial failed, in the words of the study."""
     if isinstance(error, NotFinite):
-        return "not_finite"
+        return NOT_FINITE
     if isinstance(error, OutOfTime):
-        return "timeout"
+        return TIMEOUT
     # A fatal error is not the trial's own: it ends the search, and the trial is tried again once it is corrected.
     if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | keras_tuner.errors.FatalError):
-        return "interrupted"
+        return INTERRUPTED
     text = f"{type(error).__name__} {error}".lower()
     if (
         isinstance(error, MemoryError)
@@ -94,8 +96,8 @@ def failure_reason(error: BaseException) -> str:
         or "resource_exhausted" in text
         or "out of memory" in text
     ):
-        return "out_of_memory"
-    return "error"
+        return OUT_OF_MEMORY
+    return ERROR
 
 
 def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[str, Any], int]:
@@ -108,9 +110,9 @@ def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[
     """
     if isinstance(results, list):
         metrics, steps = zip(*(final_metrics(result, objective) for result in results), strict=True)
-        return tuner_utils.average_metrics_dicts(metrics), round(statistics.mean(steps))
+        return mean_metrics(metrics), round(statistics.mean(steps))
     if not isinstance(results, keras.callbacks.History):
-        return dict(tuner_utils.convert_to_metrics_dict(results, objective) or {}), 0
+        return dict(metrics_of(results, objective)), 0
     metrics = {name: float(values[-1]) for name, values in results.history.items() if values}
     if objective.name not in metrics and objective.has_value(metrics):  # several objectives, their signed sum
         metrics[objective.name] = objective.get_value(metrics)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
-from keras_tuner.src.engine.objective import create_objective
 
 from ...spaces.errors import InputError
 from ..study.budget import COST_NAMES, COSTS
@@ -57,13 +56,18 @@ def goal_for(
             raise InputError(f"reach={reach!r}: the target has to be a number")
         return SmallestNetwork(metric, COST_NAMES[minimize], float(target))
     if pareto is not None:
-        parts = [Quantity(_name(p), "min") if _name(p) in COSTS else _metric(create_objective(p)) for p in pareto]
+        parts = [Quantity(_name(p), "min") if _name(p) in COSTS else _metric(_objective(p)) for p in pareto]
         return ParetoFront(metric, tuple(parts))
     return BestMetric(metric)
 
 
 def _metric(objective: keras_tuner.Objective) -> Quantity:
     return Quantity(objective.name, "max" if objective.direction == "max" else "min")
+
+
+def _objective(part: str | keras_tuner.Objective) -> keras_tuner.Objective:
+    """A part of a front as an objective. KerasTuner knows the direction of many metrics, and its oracles tell it."""
+    return keras_tuner.oracles.RandomSearchOracle(objective=part, max_trials=1).objective
 
 
 def _name(part: str | keras_tuner.Objective) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
+import optuna
+
+from ..study.attributes import SPACE
 
 
 def hyperparameters_at(space: keras_tuner.HyperParameters, values: Mapping[str, Any]) -> keras_tuner.HyperParameters:
@@ -22,3 +25,15 @@ def declared_hyperparameters(hypermodel: Any, values: Mapping[str, Any]) -> kera
     if isinstance(hypermodel, keras_tuner.HyperModel):
         hypermodel.declare_hyperparameters(space)
     return hyperparameters_at(space, values)
+
+
+def share_hyperparameters(study: optuna.Study, known: keras_tuner.HyperParameters) -> None:
+    """Exchange the hyperparameters `known` in this process with those of other processes that work on `study`.
+
+    Some show up only while a trial is built.
+    """
+    shared = study.user_attrs.get(SPACE, [])
+    known.merge(keras_tuner.HyperParameters.from_config({"space": shared, "values": {}}), overwrite=False)
+    space = known.get_config()["space"]
+    if len(space) > len(shared):
+        study.set_user_attr(SPACE, space)

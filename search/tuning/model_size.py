@@ -9,6 +9,7 @@ from typing import Any, final
 import keras
 
 from ...spaces.cost import BYTES_PER_ACTIVATION
+from ..compat.keras import graph_of, run_through_graph
 from ..errors import SpaceError
 from ..study.budget import Size
 
@@ -83,7 +84,7 @@ class _Call:
 
 def _calls(model: keras.Model, wanted: Sequence[str]) -> list[_Call]:
     calls: list[_Call] = []
-    graph = _graph(model)
+    graph = graph_of(model)
     if graph is None:
         raise SpaceError(
             f"{model.name} ({type(model).__name__}) is not a graph of layers, so its {' and '.join(wanted)} cannot be "
@@ -93,19 +94,10 @@ def _calls(model: keras.Model, wanted: Sequence[str]) -> list[_Call]:
     return calls
 
 
-def _graph(operation: Any) -> Any:
-    """The functional graph that a call of `operation` runs through; None where there is none."""
-    call = getattr(type(operation), "call", None)
-    if isinstance(operation, keras.Sequential):
-        return operation._functional if call is keras.Sequential.call else None
-    functional = hasattr(operation, "_run_through_graph") and str(call.__module__).startswith("keras.")
-    return operation if functional else None
-
-
 def _follow(calls: list[_Call], steps: Shape, operation: Any, *arguments: Any, **given: Any) -> Any:
     """Note the calls that a call of `operation` makes; returns the specifications of its outputs."""
-    if (graph := _graph(operation)) is not None:
-        return graph._run_through_graph(arguments[0], operation_fn=lambda inner: partial(_follow, calls, steps, inner))
+    if (graph := graph_of(operation)) is not None:
+        return run_through_graph(graph, arguments[0], lambda inner: partial(_follow, calls, steps, inner))
     outputs = operation.compute_output_spec(*arguments, **given)
     calls.append(_Call(operation, _shapes((arguments, given)), _shapes(outputs), steps))
     if isinstance(operation, keras.layers.TimeDistributed):

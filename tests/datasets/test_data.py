@@ -649,7 +649,7 @@ def run_python(program: str, **environment: str) -> dict[str, object]:
 def test_embedded_mnist_needs_no_keras():
     loaded = run_python("""
         import json, sys
-        from kerastuna.search.data import check_spec, load_dataset, load_test
+        from kerastuna.search.datasets.data import check_spec, load_dataset, load_test
         check_spec("mnist")
         check_spec("cifar10")
         load_dataset("mnist", images=100)

@@ -21,7 +21,7 @@ def without_heavy_imports(folder: Path, *arguments: str) -> tuple[int, str, str]
     """Status, standard output and standard error of a command that must not import anything heavy."""
     program = f"""
         import sys
-        from kerastuna.search.cli import main
+        from kerastuna.search.commands.cli import main
         try:
             status = main({list(arguments)!r})
         except SystemExit as error:

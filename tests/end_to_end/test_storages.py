@@ -104,7 +104,7 @@ def test_long_texts_are_kept(tmp_path: Path, url: str, name: str) -> None:
     oracle = make(tmp_path, url, name)
     trial = oracle.create_trial("tuner0")
     history = [{"epoch": epoch, "loss": 1 / epoch, "name": "ü" * 40} for epoch in range(1, 1001)]
-    oracle.note(trial.trial_id, history=history)
+    oracle.claim_of(trial.trial_id).keep(history=history)
     study = optuna.load_study(study_name=name, storage=url)
     assert study.trials[0].user_attrs["history"] == history
 
@@ -113,8 +113,8 @@ def test_several_processes_may_make_a_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     code = (
         "import sys, time\n"
-        "from kerastuna.search.study import open_storage\n"
-        "import kerastuna.search.database\n"
+        "from kerastuna.search.study.storage import open_storage\n"
+        "import kerastuna.search.study.database\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
         "open_storage(sys.argv[1])"
     )
@@ -135,7 +135,7 @@ def test_a_database_that_fails_in_the_middle_is_told_in_one_line(tmp_path: Path)
     with pytest.raises(
         StudyError, match=r"studies.db' failed \(OperationalError: no such table.*\): what was"
     ) as caught:
-        oracle.note(trial.trial_id, seconds=1.0)
+        oracle.claim_of(trial.trial_id).keep(seconds=1.0)
     assert "\n" not in str(caught.value)
 
 

@@ -235,7 +235,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path, source):
 def test_a_crash_costs_one_job(tmp_path, monkeypatch):
     (tmp_path / "crashing.py").write_text(
         "import os, signal, sys\n"
-        "from kerastuna.search.export_process import serve\n"
+        "from kerastuna.search.export.process import serve\n"
         "def double(x):\n    return {'x': 2 * x}\n"
         "def crash():\n    print('out of cheese', file=sys.stderr)\n    sys.stderr.flush()\n"
         "    os.kill(os.getpid(), signal.SIGSEGV)\n"

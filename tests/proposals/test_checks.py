@@ -19,8 +19,9 @@ from tuner_support import complete_all
 from kerastuna.search import OptunaOracle
 from kerastuna.search.proposals.checks import check_pruner, check_sampler
 from kerastuna.search.proposals.distributions import ParameterSpace
-from kerastuna.search.proposals.pruners import PRUNERS, pruner_for
-from kerastuna.search.proposals.samplers import SAMPLERS, sampler_for
+from kerastuna.search.proposals.names import PRUNER_NAMES, SAMPLER_NAMES
+from kerastuna.search.proposals.pruners import named_pruner
+from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.study.budget import Size
 from kerastuna.spaces.errors import InputError
 
@@ -89,10 +90,10 @@ def make(folder: Path, sampler: Any, max_trials: int = 12, **given: Any) -> Optu
         seed=0,
         sampler=sampler,
         budget=2000,
+        measure=lambda hp, costs: Size(100 * int(hp.values["width"])),
         hyperparameters=hyperparameters(),
         **given,
     )
-    oracle.measure = lambda hp: Size(100 * int(hp.values["width"]))
     oracle._set_project_dir(folder, "project")
     oracle.verbose = 0
     return oracle
@@ -125,9 +126,14 @@ def test_what_is_fixed_stays_so_when_the_sampler_is_passed_over(tmp_path: Path) 
     hp.Choice("kind", ["a", "b"])
     sampler = samplers.PartialFixedSampler({"kind": "b"}, samplers.TPESampler(seed=0))
     oracle = OptunaOracle(
-        keras_tuner.Objective("score", "max"), 100, seed=0, sampler=sampler, budget=2000, hyperparameters=hp
+        keras_tuner.Objective("score", "max"),
+        100,
+        seed=0,
+        sampler=sampler,
+        budget=2000,
+        measure=lambda hp, costs: Size(100 * int(hp.values["width"])),
+        hyperparameters=hp,
     )
-    oracle.measure = lambda hp: Size(100 * int(hp.values["width"]))
     oracle._set_project_dir(tmp_path, "project")
     oracle.verbose = 0
     done = []
@@ -182,7 +188,7 @@ def test_a_sampler_that_ends_optunas_loop_is_refused(sampler: Callable[[], sampl
         sampler_for(sampler(), 0)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
 def test_the_samplers_by_name_pass_for_one_objective_and_for_several(name: str) -> None:
     if find_spec(PACKAGES.get(name, "optuna")) is None:
         pytest.skip(f"{PACKAGES[name]} is not installed")
@@ -263,9 +269,9 @@ def test_a_pruner_that_cannot_work_is_refused_before_the_first_trial(tmp_path: P
     assert not list(tmp_path.rglob("*.journal"))
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("name", PRUNER_NAMES)
 def test_the_pruners_by_name_pass_for_one_objective_only(name: str) -> None:
-    pruner = pruner_for(name, 20)
+    pruner = named_pruner(name, 20)
     check_pruner(pruner, ["maximize"])
     if name == "none":
         check_pruner(pruner, ["maximize", "minimize"])

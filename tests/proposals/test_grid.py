@@ -49,11 +49,11 @@ def make(folder: Path, sampler: Any, declare: Declare = declare_few, budget: int
             "sampler": sampler,
             "pruner": "none",
             "budget": budget,
+            "measure": lambda hp, costs: Size(100 * int(hp.values.get("width", 1))),
             "hyperparameters": hyperparameters(declare),
         }
         | given
     )
-    oracle.measure = lambda hp: Size(100 * int(hp.values.get("width", 1)))
     oracle._set_project_dir(folder, "project")
     oracle.verbose = 0
     return oracle

@@ -26,8 +26,10 @@ from kerastuna.search.proposals.proposer import REFUSALS_IN_A_ROW, Proposer
 from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.events import Announcer, SearchObserver
 from kerastuna.search.study.liveness import retry, this_worker
 from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import open_study
 from kerastuna.spaces.errors import InfeasibleArchitecture
 
@@ -80,7 +82,23 @@ def proposer_of(
     measure: Callable[[Values], Size | None] | None = size_of,
     **options: Any,
 ) -> Proposer:
-    return Proposer(study, sampler_for(sampler, seed), seed, budget=budget, measure=measure, **options)
+    stored = StoredStudy(study, study._storage)
+    return Proposer(stored, sampler_for(sampler, seed), seed, budget=budget, measure=measure, **options)
+
+
+class Listener(SearchObserver):
+    """Keeps the records of refused proposals."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self._told = told
+
+    def proposal_refused(self, record: Any) -> None:
+        self._told.append(record)
+
+
+def sizes(claim: Claim) -> dict[str, Any]:
+    """What was counted of a claim's network."""
+    return {name: claim.attributes[name] for name in ("params", "macs", "ram", "summary") if name in claim.attributes}
 
 
 def claimed(claim: Claim | None) -> Claim:
@@ -119,8 +137,8 @@ def test_nothing_over_the_budget_is_ever_claimed_and_every_refusal_is_recorded(
         return size_of(values)
 
     claims = search(study, proposer_of(study, sampler, seed, budget=Budget(limit), measure=measure), 6)
-    assert [claim.size for claim in claims] == [size_of(claim.values) for claim in claims]
-    assert all(claim.size is not None and claim.size.params <= limit for claim in claims)
+    assert [sizes(claim) for claim in claims] == [vars(size_of(claim.values)) for claim in claims]
+    assert all(claim.attributes["params"] <= limit for claim in claims)
     assert len(claims) == 6 == sum(map(is_trained, study.trials))
     assert [trial.user_attrs["hyperparameters"] for trial in study.trials] == measured
     for trial in study.trials:
@@ -138,8 +156,8 @@ def test_nothing_over_the_budget_is_ever_claimed_and_every_refusal_is_recorded(
 
 def test_what_stands_in_the_study() -> None:
     study = opened(InMemoryStorage())
-    told: list[FrozenTrial] = []
-    proposer = proposer_of(study, refused=told.append)
+    told: list[Any] = []
+    proposer = proposer_of(study, announcer=Announcer([Listener(told)]))
     for width in (10, 2, 1, 1):
         study.enqueue_trial({"width": width, "rate": 0.01, "head": "gap"})
     claims = search(study, proposer, 1)
@@ -168,8 +186,8 @@ def test_what_stands_in_the_study() -> None:
     assert running.user_attrs["worker"] == this_worker()
     assert running.user_attrs["last_seen"] > 0
     assert running.user_attrs["hyperparameters"] == claim.values
-    assert [trial.number for trial in told] == [0, 1, *range(3, claim.number)]
-    assert [trial.user_attrs["reason"] for trial in told[:3]] == ["over_budget", "infeasible", "duplicate"]
+    assert [record["number"] for record in told] == [0, 1, *range(3, claim.number)]
+    assert [record["reason"] for record in told[:3]] == ["over_budget", "infeasible", "duplicate"]
 
 
 def test_refusals_cost_no_trials() -> None:
@@ -215,10 +233,10 @@ def test_a_sampler_that_only_proposes_what_does_not_fit_is_helped_out() -> None:
 
 def test_without_a_budget_or_a_count_everything_is_claimed() -> None:
     study = opened(InMemoryStorage())
-    assert all(claim.size is None for claim in search(study, proposer_of(study, budget=None, measure=None), 3))
-    sizes = [claim.size for claim in search(study, proposer_of(study, budget=None, measure=lambda v: Size(99)), 6)]
-    assert sizes == [Size(99)] * 3
-    assert [claim.size for claim in search(study, proposer_of(study, measure=lambda v: None), 9)] == [None] * 3
+    assert not any(sizes(claim) for claim in search(study, proposer_of(study, budget=None, measure=None), 3))
+    counted = [sizes(claim) for claim in search(study, proposer_of(study, budget=None, measure=lambda v: Size(99)), 6)]
+    assert counted == [{**vars(Size(99)), "macs": None, "ram": None}] * 3
+    assert [sizes(claim) for claim in search(study, proposer_of(study, measure=lambda v: None), 9)] == [{}] * 3
     assert states(study) == {"COMPLETE": 9}
 
 
@@ -321,7 +339,7 @@ def test_a_trial_that_failed_is_not_tried_again() -> None:
     seen = set()
     while (claim := proposer.next(FEW, None)) is not None:
         seen.add(values_key(claim.values))
-        study._storage.set_trial_user_attr(claim.storage_id, "reason", "error")
+        claim.keep(reason="error")
         study.tell(claim.number, state=TrialState.FAIL)
     assert len(seen) == 12
     assert states(study)["FAIL"] == 12
@@ -336,7 +354,7 @@ def test_enqueued_trials_come_first_and_what_they_leave_open_is_sampled() -> Non
     study.enqueue_trial(NETWORKS.encode(full)[0], user_attrs={"name": "reference"})
     study.enqueue_trial({"width": 1})
     first, second, third = search(study, proposer_of(study), 3)
-    assert (first.values, first.size) == (full, Size(3300, 7, 8, "3 | dense"))
+    assert (first.values, sizes(first)) == (full, vars(Size(3300, 7, 8, "3 | dense")))
     assert study.trials[0].user_attrs["name"] == "reference"
     assert study.trials[0].user_attrs["worker"] == this_worker()
     assert second.values["width"] == 1
@@ -363,8 +381,8 @@ def test_an_enqueued_trial_outside_the_space_is_refused_and_the_search_goes_on(w
 
 def interrupt(study: optuna.Study, claim: Claim, values: Values | None = None) -> None:
     if values is not None:
-        study._storage.set_trial_user_attr(claim.storage_id, "hyperparameters", dict(values))
-    study._storage.set_trial_user_attr(claim.storage_id, "reason", "interrupted")
+        claim.keep(hyperparameters=dict(values))
+    claim.keep(reason="interrupted")
     retry(study, study.tell(claim.number, state=TrialState.FAIL))
 
 
@@ -409,7 +427,7 @@ def test_running_trials_take_their_places() -> None:
     study.tell(claims[0].number, 1.0)
     study.tell(claims[1].number, state=TrialState.PRUNED)
     assert proposer.next(NETWORKS, 3) is None
-    study._storage.set_trial_user_attr(claims[2].storage_id, "reason", "error")
+    claims[2].keep(reason="error")
     study.tell(claims[2].number, state=TrialState.FAIL)
     assert proposer.next(NETWORKS, 3) is not None
 
@@ -434,7 +452,7 @@ def test_who_comes_second_for_the_last_place_steps_back() -> None:
     other = proposer_of(study, seed=1)
     proposer = in_between(study, lambda: others.append(other.next(NETWORKS, 2)), seed=2)
     assert proposer.next(NETWORKS, 2) is None
-    assert claimed(others[0]).size is not None
+    assert sizes(claimed(others[0]))
     assert Counter(t.state.name for t in study.trials if not is_rejection(t)) == {
         "COMPLETE": 1,
         "RUNNING": 1,
@@ -484,14 +502,14 @@ def test_who_comes_second_for_the_same_values_is_a_duplicate() -> None:
     study = opened(InMemoryStorage())
     claims: list[Claim | None] = []
     other = proposer_of(study, measure=lambda values: Size(1))
-    told: list[FrozenTrial] = []
-    proposer = in_between(study, lambda: claims.append(other.next(NETWORKS, 9)), refused=told.append)
+    told: list[Any] = []
+    proposer = in_between(study, lambda: claims.append(other.next(NETWORKS, 9)), announcer=Announcer([Listener(told)]))
     own = claimed(proposer.next(NETWORKS, 9))
     assert own.values != claimed(claims[0]).values
     duplicates = [t for t in study.trials if t.user_attrs.get("reason") == "duplicate"]
     assert [t.user_attrs["hyperparameters"] for t in duplicates] == [claimed(claims[0]).values]
     assert duplicates[0].state == TrialState.PRUNED
-    assert duplicates[0].number in [trial.number for trial in told]
+    assert duplicates[0].number in [record["number"] for record in told]
 
 
 def test_a_claim_is_one_line_in_the_journal(tmp_path: Path) -> None:
@@ -559,11 +577,11 @@ def lived(storage: Callable[[], BaseStorage], sampler: str, trials: int, restart
             break
         outcome = OUTCOMES[count % len(OUTCOMES)]
         count += 1
-        study._storage.set_trial_intermediate_value(claim.storage_id, 1, accuracy(claim.values) / 2)
+        claim.report(1, {}, accuracy(claim.values) / 2)
         if outcome == "complete":
             study.tell(claim.number, accuracy(claim.values))
             continue
-        study._storage.set_trial_user_attr(claim.storage_id, "reason", outcome)
+        claim.keep(reason=outcome)
         state = TrialState.PRUNED if outcome == "stopped_early" else TrialState.FAIL
         told = study.tell(claim.number, state=state)
         if outcome == "interrupted":

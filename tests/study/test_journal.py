@@ -107,7 +107,7 @@ def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         import optuna
-        from kerastuna.search.journal import open_journal
+        from kerastuna.search.study.journal import open_journal
         path = Path(sys.argv[1])
         study = optuna.load_study(study_name="s", storage=open_journal(path))
         trial = study.ask()
@@ -161,7 +161,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import optuna
-from kerastuna.search.journal import open_journal
+from kerastuna.search.study.journal import open_journal
 study = optuna.load_study(study_name="s", storage=open_journal(Path(sys.argv[1])))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -207,7 +207,7 @@ def test_the_lock_of_a_killed_process_is_broken_in_time(
     program = """
         import sys
         from pathlib import Path
-        from kerastuna.search.journal import open_journal
+        from kerastuna.search.study.journal import open_journal
         open_journal(Path(sys.argv[1]))._backend._lock.acquire()
         print("locked", flush=True)
         sys.stdin.readline()

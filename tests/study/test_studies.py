@@ -23,9 +23,10 @@ from optuna.trial import TrialState
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.goal import BestMetric, Quantity, goal_of
-from kerastuna.search.study.liveness import SILENT_SECONDS, bury_the_dead, is_alive, this_worker
+from kerastuna.search.study.liveness import SILENT_SECONDS, fail_abandoned_trials, is_alive, this_worker
 from kerastuna.search.study.records import study_rows
 from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import delete_study, latest_study, load_study, open_study
 
 IDENTITY: dict[str, Any] = {
@@ -161,7 +162,9 @@ def worker(location: str | Path) -> Iterator[subprocess.Popen[str]]:
     program = """
         import sys
         import optuna
-        from kerastuna.search.study import WORKER, open_storage, this_worker
+        from kerastuna.search.study.attributes import WORKER
+        from kerastuna.search.study.liveness import this_worker
+        from kerastuna.search.study.storage import open_storage
         study = optuna.load_study(study_name="s", storage=open_storage(sys.argv[1]))
         trial = study.ask()
         trial.suggest_int("n", 5, 5)
@@ -183,13 +186,13 @@ def worker(location: str | Path) -> Iterator[subprocess.Popen[str]]:
 def test_the_trial_of_a_killed_worker_is_failed_and_enqueued_once(location: str | Path) -> None:
     study = opened(open_storage(location))
     with worker(location) as process:
-        assert bury_the_dead(study) == []
+        assert fail_abandoned_trials(StoredStudy(study, study._storage)) == []
         assert study.trials[0].state == TrialState.RUNNING
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert Path(f"/proc/{process.pid}").exists()  # a zombie, whose parent has not asked how it ended
-        assert bury_the_dead(study) == [0]
-    assert bury_the_dead(study) == []
+        assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
+    assert fail_abandoned_trials(StoredStudy(study, study._storage)) == []
     dead, again = study.trials
     assert (dead.state, dead.user_attrs["reason"]) == (TrialState.FAIL, "interrupted")
     assert again.state == TrialState.WAITING
@@ -199,7 +202,7 @@ def test_the_trial_of_a_killed_worker_is_failed_and_enqueued_once(location: str 
     with worker(location) as process:  # takes the trial that waits, and dies of it too
         process.kill()
         process.wait()
-        assert bury_the_dead(study) == [1]
+        assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [1]
     assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL"]
 
 
@@ -210,9 +213,9 @@ def test_two_processes_that_find_the_same_dead_enqueue_it_once(location: str | P
         process.wait()
     other = opened(open_storage(location))
     stale = other.get_trials(deepcopy=False)
-    assert bury_the_dead(study) == [0]
+    assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
     other.get_trials = lambda **_: stale  # what it saw just before
-    assert bury_the_dead(other) == []
+    assert fail_abandoned_trials(StoredStudy(other, other._storage)) == []
     assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
 
 
@@ -234,12 +237,12 @@ def test_who_is_alive() -> None:
     assert not is_alive(heard, now + 61)
 
 
-def test_the_silent_worker_of_another_machine_is_buried() -> None:
+def test_the_trial_of_a_silent_worker_on_another_machine_is_failed() -> None:
     study = opened(InMemoryStorage())
     elsewhere = this_worker() | {"host": "elsewhere"}
     for last_seen in (time.time() - SILENT_SECONDS - 1, time.time()):
         study.add_trial(running(worker=elsewhere, last_seen=last_seen))
-    assert bury_the_dead(study) == [0]
+    assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
 
 
 # What there is

@@ -34,7 +34,7 @@ def test_without_a_gpu_auto_says_so_and_gpu_is_refused():
 def test_another_backend_never_imports_tensorflow(tmp_path: Path, backend: str, blocked: bool):
     program = """
 import importlib.util, sys
-from kerastuna.search.device import prepare_environment
+from kerastuna.search.training.device import prepare_environment
 prepare_environment("cpu")
 try:
     import tensorflow

@@ -19,6 +19,8 @@ from optuna.trial import TrialState
 
 from kerastuna.search import OptunaOracle
 from kerastuna.search.errors import SpaceError, StudyError
+from kerastuna.search.proposals.claims import Claim
+from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
 from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import SearchObserver
 from kerastuna.spaces.errors import InputError
@@ -54,6 +56,12 @@ def begin(oracle: OptunaOracle, tuner_id: str = "tuner0") -> Trial:
     trial = oracle.create_trial(tuner_id)
     assert trial.status == "RUNNING"
     return trial
+
+
+def claim_of(oracle: OptunaOracle, trial: Trial) -> Claim:
+    claim = oracle.claim_of(trial.trial_id)
+    assert claim is not None
+    return claim
 
 
 def complete(oracle: OptunaOracle, trial: Trial, score: float, step: int = 0) -> None:
@@ -478,7 +486,7 @@ def test_of_equals_the_smaller_network_is_the_best(tmp_path: Path):
     oracle = make(tmp_path)
     for params in (300, 100, 200):
         trial = begin(oracle)
-        oracle.note(trial.trial_id, params=params)
+        claim_of(oracle, trial).keep(params=params)
         complete(oracle, trial, 0.5)
     assert [trial.trial_id for trial in oracle.get_best_trials(3)] == ["0001", "0002", "0000"]
 
@@ -527,18 +535,16 @@ def test_a_retry_forgets_that_the_trial_was_stopped(tmp_path: Path):
     assert recorded(oracle) == [("COMPLETE", None)]
 
 
-def test_past_its_half_a_trial_is_left_to_finish(tmp_path: Path):
+def test_a_pruner_by_name_is_told_the_epochs_of_a_search(tmp_path: Path):
     oracle = make(tmp_path, pruner="halving")
-    for epochs, stopped in ((5, False), (6, True)):
-        oracle.set_epochs(epochs)
-        oracle.study.pruner = StopAt(3, 0.5)
-        assert oracle.report(begin(oracle, f"{epochs}").trial_id, 3, {"score": 0.1}) == stopped
+    with oracle.searching(epochs=5):
+        assert isinstance(oracle.study.pruner, FirstHalfPruner)
 
 
 def test_a_users_own_pruner_decides_to_the_end(tmp_path: Path):
     oracle = make(tmp_path, pruner=StopAt(3, 0.5))
-    oracle.set_epochs(3)
-    assert oracle.report(begin(oracle).trial_id, 3, {"score": 0.1})
+    with oracle.searching(epochs=3):
+        assert oracle.report(begin(oracle).trial_id, 3, {"score": 0.1})
 
 
 def test_metrics_without_the_objective_are_not_held_against_a_trial(tmp_path: Path):
@@ -663,15 +669,13 @@ def test_the_result_of_a_trial_that_was_taken_for_dead_is_left_out(tmp_path: Pat
 class Watcher(SearchObserver):
     def __init__(self) -> None:
         self.heard: list[Any] = []
-        self.oracle: OptunaOracle | None = None
 
     def proposal_refused(self, record: Any) -> None:
         self.heard.append(("refused", record["number"], record["reason"], record["params"]))
 
-    def trial_started(self, record: Any) -> None:
+    def trial_started(self, record: Any) -> dict[str, str]:
         self.heard.append(("started", record["number"]))
-        assert self.oracle is not None
-        self.oracle.note(f"{record['number']:04d}", mlflow_run_id=f"run {record['number']}")
+        return {"mlflow_run_id": f"run {record['number']}"}
 
     def epoch_ended(self, number: int, epoch: int, metrics: Any) -> None:
         self.heard.append(("epoch", number, epoch, metrics["score"]))
@@ -682,9 +686,8 @@ class Watcher(SearchObserver):
 
 def test_observers_hear_of_every_step_and_refusals_take_no_place(tmp_path: Path):
     watcher = Watcher()
-    oracle = make(tmp_path, budget=50, observers=[watcher], max_trials=1)
-    oracle.measure = lambda hp: Size(int(100 * hp.get("x")))
-    watcher.oracle = oracle
+    measure = lambda hp, costs: Size(int(100 * hp.get("x")))  # noqa: E731
+    oracle = make(tmp_path, budget=50, measure=measure, observers=[watcher], max_trials=1)
     for x in (0.75, 0.25):
         oracle.enqueue({"x": x})
     trial = begin(oracle)

@@ -1,8 +1,6 @@
 """`OptunaTuner` on real models: the budget, how it is counted, pruning, failures, and going on with a project."""
 
-import gc
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,6 @@ from kerastuna.search.study.events import SearchObserver
 from kerastuna.spaces import ConvNet
 from kerastuna.spaces import space as space_module
 from kerastuna.spaces.errors import InfeasibleArchitecture, InputError
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> Iterator[None]:
-    """KerasTuner collects all garbage twice in every trial; what was imported need not be looked through each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -389,7 +378,6 @@ def test_after_an_interruption_the_same_tuner_goes_on(tmp_path: Path):
 def test_a_trial_that_the_deadline_cuts_off_comes_first_the_next_time(tmp_path: Path, data: Dataset):
     given: dict[str, Any] = {"seed": 0, "directory": tmp_path, "pruner": "none"}
     tuner = OptunaTuner(perceptron, OBJECTIVE, 2, **given)
-    tuner.oracle.deadline = time.monotonic() + 60
     reporter = tuner._reporter
 
     def expired(trial: Any, execution: int) -> Any:
@@ -398,7 +386,7 @@ def test_a_trial_that_the_deadline_cuts_off_comes_first_the_next_time(tmp_path: 
         return made
 
     tuner._reporter = expired  # type: ignore[method-assign]
-    study = search(tuner, data, epochs=2)
+    study = search(tuner, data, epochs=2, deadline=time.monotonic() + 60)
     assert outcomes(study) == {("FAIL", "timeout"): 1, ("WAITING", None): 1}
     again = search(OptunaTuner(perceptron, OBJECTIVE, 1, **given), data, epochs=2)
     assert again.trials[1].user_attrs["hyperparameters"] == study.trials[0].user_attrs["hyperparameters"]

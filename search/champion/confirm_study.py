@@ -1,0 +1,128 @@
+"""From a searched study to its champion: confirmed, tested once, saved and published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import keras
+import numpy as np
+import optuna
+
+from ...spaces.architecture import Architecture
+from ...spaces.space import SearchSpace
+from ..datasets.data import has_test, load_test
+from ..study.goal import goal_of
+from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
+from .evaluation import TestResult, evaluate
+from .ledger import open_test_set, openings, refuse_second_opening
+from .publish import Publisher
+from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
+
+
+@final
+@dataclass(frozen=True)
+class Confirmation:
+    """What a confirmation needs.
+
+    Attributes:
+        study: that was searched.
+        retraining: how its networks are trained again.
+        data: the data set as the user named it, which leads to its test part.
+        folder: of the runs; the champion is saved there.
+        facts: for the record: profile, space, device, backend, versions, commit.
+        publisher: registers the champion.
+    """
+
+    study: optuna.Study
+    retraining: Retraining
+    data: str
+    folder: Path
+    facts: Mapping[str, Any]
+    publisher: Publisher
+
+
+def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int], again: bool) -> Mapping[str, Any]:
+    """Confirm the `top` best trials on `seeds`, open the test set for the winner, and publish it.
+
+    When the same winner, on the same seeds, is the champion already, its record is returned as it is. The test set is
+    opened for it again only with `again`.
+
+    Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete, and
+    InputError when the test set would be opened for the winner a second time without `again`.
+    """
+    study, retraining = confirmation.study, confirmation.retraining
+    trials = chosen(study, top)
+    done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
+    retraining.observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
+    candidates = confirm_candidates(study, retraining, top, seeds)
+    winner = study.get_trials(deepcopy=False)[candidates[0].trial]
+    champion = champion_of(study)
+    if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
+        retraining.observer.confirmation_ended()
+        return champion if "mlflow" in champion else _publish_again(confirmation, champion)
+    tested = has_test(confirmation.data)
+    if tested:
+        refuse_second_opening(study, winner.number, again)
+    models = [retraining.on_all_images(winner, seed) for seed in seeds]
+    retraining.observer.confirmation_ended()
+    path = save_model(models[0], model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
+    record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
+    record["model_path"] = str(path)
+    result, images = _test(confirmation, record, models) if tested else (None, None)
+    study.set_user_attr(CHAMPION, record)
+    return _publish(confirmation, record, models[0], result, images)
+
+
+def _test(
+    confirmation: Confirmation, record: dict[str, Any], models: Sequence[keras.Model]
+) -> tuple[TestResult, np.ndarray]:
+    """Open the test set for the champion, and add to its record what the models score there."""
+    study, dataset = confirmation.study, confirmation.retraining.dataset
+    opening = open_test_set(study, record["trial"], "the confirmed winner's accuracy")
+    loaded = load_test(confirmation.data, classes=dataset.classes, input_shape=dataset.input_shape)
+    assert loaded is not None  # `has_test` said so
+    images, labels = loaded
+    result = evaluate(models, images, labels)
+    record["test"] = result.record(opening)
+    record["openings"] = [vars(entry) for entry in openings(study)]
+    return result, images
+
+
+def _publish(
+    confirmation: Confirmation,
+    record: dict[str, Any],
+    model: keras.Model,
+    result: TestResult | None,
+    images: np.ndarray | None,
+) -> dict[str, Any]:
+    rank = goal_of(confirmation.study).rank(record["validation"]["mean"], record)
+    record["mlflow"] = confirmation.publisher.publish(
+        record, model, rank, architecture=_architecture(confirmation, record), result=result, images=images
+    )
+    confirmation.study.set_user_attr(CHAMPION, record)
+    return record
+
+
+def _publish_again(confirmation: Confirmation, champion: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish a champion whose registration was interrupted; there are no figures of its test predictions any more."""
+    path = model_path_of(champion, confirmation.folder)
+    model: Any = keras.models.load_model(path)
+    return _publish(confirmation, {**champion, "model_path": str(path)}, model, None, None)
+
+
+def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Architecture | None:
+    hypermodel = confirmation.retraining.hypermodel
+    if not isinstance(hypermodel, SearchSpace):
+        return None
+    winner = confirmation.study.get_trials(deepcopy=False)[record["trial"]]
+    return hypermodel.architecture(confirmation.retraining.hyperparameters(winner))
+
+
+def save_model(model: keras.Model, path: Path) -> Path:
+    """Write the model in Keras's own format, replacing an older one only when the new one is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.partial.keras")
+    model.save(temporary)
+    temporary.replace(path)
+    return path

@@ -1,0 +1,67 @@
+"""What several commands need: the study they are about, and how they print."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..study.names import JOURNAL_NAME
+from .options import SearchOptions
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def program() -> str:
+    """The command as the user can type it from the working folder."""
+    path = Path(sys.argv[0])
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name
+
+
+def print_json(value: Any) -> None:
+    """Print `value` on standard output; NaN and infinity are not allowed in it."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print a line on standard error at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def search_options(options: argparse.Namespace, **given: Any) -> SearchOptions:
+    """The options of a search among those of a command, with `given` in place of some."""
+    names = [name for name in SearchOptions.__dataclass_fields__ if hasattr(options, name)]
+    return SearchOptions(**{name: getattr(options, name) for name in names} | given)
+
+
+def open_storage_of(options: argparse.Namespace) -> Any:
+    """The storage that a command is about; raises InputError when there is no journal file yet."""
+    location = options.storage or options.folder / JOURNAL_NAME
+    if "://" not in str(location) and not Path(location).exists():
+        raise InputError(f"there is no study yet in {location}: run {program()} search first")
+    from ..study.storage import open_storage
+    from .session import quiet_optuna_for_good
+
+    quiet_optuna_for_good()
+    return open_storage(location)
+
+
+def open_study_of(options: argparse.Namespace) -> "optuna.Study":
+    """The study that a command is about: by `--study`, else the one whose trial began last."""
+    storage = open_storage_of(options)
+    from ..study.studies import latest_study, load_study
+
+    return latest_study(storage) if options.study is None else load_study(storage, options.study)
+
+
+def import_keras_for_cpu() -> None:
+    """Import Keras for a command that trains nothing, or little."""
+    from ..training.device import import_keras, prepare_environment
+
+    prepare_environment("cpu")
+    import_keras()

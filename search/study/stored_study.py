@@ -1,0 +1,67 @@
+"""A study with its storage: reading and changing single trials."""
+
+from typing import Any, final
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+
+@final
+class StoredStudy:
+    """An Optuna study and the storage that it was opened from.
+
+    Optuna's `Study` does not tell its storage, and cannot change a running trial. This class does both, with the public
+    methods of the storage. It holds no state of its own. Trials are named by their numbers.
+    """
+
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
+        self.study = study
+        self.storage = storage
+        self._id = storage.get_study_id_from_name(study.study_name)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, by number. They are not copied: do not change them."""
+        return self.study.get_trials(deepcopy=False)
+
+    def trial(self, number: int) -> FrozenTrial:
+        """One trial, read from the storage."""
+        return self.storage.get_trial(self.trial_id(number))
+
+    def trial_id(self, number: int) -> int:
+        """The storage's own id of a trial."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def add(self, trial: FrozenTrial) -> int:
+        """Store `trial`, in whatever state it is, and return its number."""
+        trial_id = self.storage.create_new_trial(self._id, template_trial=trial)
+        return self.storage.get_trial_number_from_id(trial_id)
+
+    def live(self, number: int) -> optuna.Trial:
+        """The running trial as Optuna's objective functions get it, to suggest values and to set constraints."""
+        return optuna.Trial(self.study, self.trial_id(number))
+
+    def keep(self, number: int, **attributes: Any) -> None:
+        """Set user attributes of a trial that is not finished."""
+        trial_id = self.trial_id(number)
+        for key, value in attributes.items():
+            self.storage.set_trial_user_attr(trial_id, key, value)
+
+    def set_state(self, number: int, state: TrialState) -> bool:
+        """Change the state of a trial that is not finished.
+
+        Returns whether it changed: only one process can set a waiting trial to RUNNING. Raises Optuna's
+        UpdateFinishedTrialError when the trial is finished.
+        """
+        return self.storage.set_trial_state_values(self.trial_id(number), state)
+
+    def take_waiting(self) -> int | None:
+        """Set the first enqueued trial to RUNNING and return its number; None when no trial waits any more."""
+        for trial in self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)):
+            try:
+                if self.set_state(trial.number, TrialState.RUNNING):
+                    return trial.number
+            except UpdateFinishedTrialError:
+                continue  # another process took it, and it is finished already
+        return None

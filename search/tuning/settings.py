@@ -1,0 +1,236 @@
+"""What a study is made with: the arguments of a tuner and its oracle, checked, and the study that they open."""
+
+import numbers
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, final
+
+import keras_tuner
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+
+from ..errors import InputError
+from ..proposals.checks import check_pruner, check_sampler
+from ..proposals.distributions import ParameterSpace, Values
+from ..proposals.proposer import Infeasible, Proposer
+from ..proposals.pruners import pruner_for
+from ..proposals.samplers import sampler_for, uses_cmaes
+from ..study.attributes import DRAWN_SEED
+from ..study.budget import Budget, Size
+from ..study.events import Announcer, SearchObserver
+from ..study.goal import Goal
+from ..study.liveness import fail_abandoned_trials
+from ..study.storage import open_storage
+from ..study.stored_study import StoredStudy
+from ..study.studies import open_study
+from .goal_arguments import goal_for
+
+Measure = Callable[[keras_tuner.HyperParameters, Collection[str]], Size | None]
+"""The size of the network at some hyperparameters, with the costs of these names; None where it is not known."""
+
+
+class OracleArguments(TypedDict, total=False):
+    """The keyword arguments of `OptunaOracle`, which `OptunaTuner` takes too. `OptunaOracle` describes each."""
+
+    seed: int | None
+    budget: Budget | int | None
+    sampler: str | BaseSampler
+    pruner: str | BasePruner | None
+    pareto: Sequence[str | keras_tuner.Objective] | None
+    minimize: str | None
+    reach: Mapping[str, float] | None
+    storage: str | Path | BaseStorage | None
+    study_name: str | None
+    infeasible: Infeasible
+    identity: Mapping[str, Any] | None
+    observers: Sequence[SearchObserver]
+    hyperparameters: keras_tuner.HyperParameters | None
+    allow_new_entries: bool
+    tune_new_entries: bool
+    max_retries_per_trial: int
+    max_consecutive_failed_trials: int
+
+
+class TunerArguments(OracleArguments, total=False):
+    """The keyword arguments that `OptunaTuner` hands on: to `OptunaOracle`, and to `keras_tuner.Tuner`."""
+
+    executions_per_trial: int
+    max_model_size: int | None
+    optimizer: Any
+    loss: Any
+    metrics: Any
+    distribution_strategy: Any
+    tuner_id: str | None
+    logger: Any
+
+
+KERAS_TUNER_ARGUMENTS = (
+    "hyperparameters",
+    "allow_new_entries",
+    "tune_new_entries",
+    "max_retries_per_trial",
+    "max_consecutive_failed_trials",
+)
+"""Those of `OracleArguments` that are KerasTuner's own."""
+
+
+@final
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study is made with.
+
+    Attributes:
+        objective: as KerasTuner understood it.
+        goal: what the study is after.
+        budget: the limits on a network; None for none.
+        sampler, pruner, infeasible: as `OptunaOracle` takes them.
+        storage: where the study is; None for a journal in the project's folder.
+        study_name: None for the project's name.
+        seed: None to draw one.
+        identity: what else identifies the study, JSON-able.
+
+    Raises InputError for a value that is not allowed.
+    """
+
+    objective: Any
+    goal: Goal
+    budget: Budget | None = None
+    sampler: str | BaseSampler = "tpe"
+    pruner: str | BasePruner | None = None
+    infeasible: Infeasible = "hide"
+    storage: str | Path | BaseStorage | None = None
+    study_name: str | None = None
+    seed: int | None = None
+    identity: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.infeasible not in ("hide", "learn"):
+            raise InputError(f'infeasible={self.infeasible!r}: give "hide" or "learn"')
+        sampler_for(self.sampler, 0)
+        pruner_for(self.goal, self.pruner, None)
+        if self.goal.target is not None and uses_cmaes(self.sampler):
+            raise InputError("sampler CMA-ES knows no target, and would only shrink the networks: choose another")
+
+    @property
+    def counted(self) -> set[str]:
+        """The names of the costs that every network must tell: those that are limited or optimised."""
+        return {*(self.budget.limits if self.budget else ()), *self.goal.costs}
+
+    def pruner_of(self, epochs: int | None) -> BasePruner:
+        """The pruner for trials of so many epochs."""
+        return pruner_for(self.goal, self.pruner, epochs)
+
+    def record(self) -> dict[str, Any]:
+        """The settings as plain values, by name, for the record of a search."""
+        limits = {} if self.budget is None else self.budget.limits
+        return {
+            "objective": self.objective.name,
+            "sampler": _name(self.sampler),
+            "pruner": _name(self.pruner) if self.pruner is not None else "by the goal",
+            **{"budget" if name == "params" else f"max_{name}": limit for name, limit in limits.items()},
+            **self.goal.settings(),
+        }
+
+    def open(
+        self,
+        storage: str | Path | BaseStorage,
+        name: str,
+        seed: int,
+        *,
+        space: ParameterSpace,
+        declared: Any,
+        size_at: Callable[[Values], Size | None] | None,
+        announcer: Announcer,
+    ) -> "OpenStudy":
+        """Open the study, or make it, after its sampler and pruner were tried out.
+
+        Running trials of processes that are gone are failed, and enqueued again.
+
+        Args:
+            storage: where the study is.
+            name: of the study.
+            seed: for a study without a seed of its own.
+            space: what is searched.
+            declared: the hyperparameters that identify the space, JSON-able; None where they are not known yet.
+            size_at: the size of the network at some values; None where nothing is counted.
+            announcer: of the search.
+
+        Raises InputError for a sampler or pruner that cannot serve the study, and
+        StudyError when the storage cannot be opened or the study has another identity.
+        """
+        check_sampler(sampler_for(self.sampler, seed), self.goal.directions, space)
+        pruner = self.pruner_of(None)
+        check_pruner(pruner, self.goal.directions)
+        opened = open_storage(storage)
+        study = open_study(
+            opened,
+            name,
+            directions=self.goal.directions,
+            names=self.goal.value_names,
+            identity=self._identity(declared),
+            pruner=pruner,
+            seed=seed,
+        )
+        if self.seed is None:
+            seed = study.user_attrs.get(DRAWN_SEED, seed)
+            study.set_user_attr(DRAWN_SEED, seed)
+        stored = StoredStudy(study, opened)
+        fail_abandoned_trials(stored)
+        proposer = Proposer(
+            stored,
+            sampler_for(self.sampler, seed),
+            seed,
+            budget=self.budget,
+            measure=size_at,
+            infeasible=self.infeasible,
+            announcer=announcer,
+            demands=self.goal.constraints(0.0).keys(),
+        )
+        return OpenStudy(stored, proposer, seed)
+
+    def _identity(self, declared: Any) -> dict[str, Any]:
+        components = getattr(self.objective, "name_to_direction", None)
+        limits = {} if self.budget is None else self.budget.limits
+        return {
+            "objective": [self.objective.name, self.objective.direction, *([components] if components else [])],
+            "goal": self.goal.description(),
+            "budget": limits["params"] if limits.keys() == {"params"} else limits or None,
+            "seed": self.seed,
+            **({} if declared is None else {"hyperparameters": declared}),
+            **(self.identity or {}),
+        }
+
+
+@final
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study that was opened: with its storage, what makes its trials, and its seed."""
+
+    stored: StoredStudy
+    proposer: Proposer
+    seed: int
+
+
+def study_settings(objective: Any, arguments: OracleArguments) -> StudySettings:
+    """The settings that `OptunaOracle` is given; `objective` is what KerasTuner made of the user's.
+
+    Raises InputError for a value that is not allowed.
+    """
+    own: dict[str, Any] = {
+        name: value for name, value in arguments.items() if name in StudySettings.__dataclass_fields__
+    }
+    own["budget"] = _budget(arguments.get("budget"))
+    goal = goal_for(objective, arguments.get("pareto"), arguments.get("minimize"), arguments.get("reach"))
+    return StudySettings(objective, goal, **own)
+
+
+def _budget(budget: Any) -> Budget | None:
+    if not (budget is None or isinstance(budget, Budget | numbers.Integral)):
+        raise InputError(f"budget={budget!r}: give a whole number of parameters, a Budget, or None")
+    return Budget(int(budget)) if isinstance(budget, numbers.Integral) else budget
+
+
+def _name(chosen: object) -> str:
+    return chosen if isinstance(chosen, str) else type(chosen).__name__
