@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..study.reasons import INTERRUPTED, REJECTIONS
@@ -29,11 +30,12 @@ def reconcile(connection: Connection, study_run: StudyRun, trials: Sequence[Mapp
     runs = connection.attempt(lambda client: trial_runs(client, study_run))
     if runs is None:
         return 0
-    ended = [trial for trial in trials if trial["state"] in RUN_STATUS and trial.get("reason") not in REJECTIONS]
-    return sum(
-        bool(connection.attempt(lambda client, trial=trial: _repair(client, study_run, trial, runs[trial["number"]])))
-        for trial in ended
-    )
+    repaired = 0
+    for trial in trials:
+        if trial["state"] in RUN_STATUS and trial.get("reason") not in REJECTIONS:
+            repair = partial(_repair, study_run=study_run, trial=trial, runs=runs[trial["number"]])
+            repaired += bool(connection.attempt(repair))
+    return repaired
 
 
 def _repair(client: MlflowClient, study_run: StudyRun, trial: Mapping[str, Any], runs: Sequence[Run]) -> bool:
