@@ -24,8 +24,8 @@ from ..messages import redact
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Defaults for MLflow in this process and its children; what the user has set stays. By MLflow's own defaults, calls to a
-# dead server take minutes, a server decides how long a client waits, and usage is reported over the network.
+# Defaults for MLflow in this process and its children; what the user has set stays. By MLflow's own defaults, calls to
+# a dead server take minutes, a server decides how long a client waits, and usage is reported over the network.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",

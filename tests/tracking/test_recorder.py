@@ -40,7 +40,7 @@ class Searched:
             storage=InMemoryStorage(),
             study_name="goals",
             seed=0,
-            measure=lambda values: Size(10 * values.get("units"), 100 * values.get("units"), 1000),
+            measure=lambda values, counted: Size(10 * values.get("units"), 100 * values.get("units"), 1000),
             observers=(self.observer,),
             **goal,
         )
