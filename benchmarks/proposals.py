@@ -23,13 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import keras_tuner
 import optuna
+from optuna.pruners import NopPruner
 
 from kerastuna.search.proposals.distributions import ParameterSpace, Values
 from kerastuna.search.proposals.proposer import Proposer
-from kerastuna.search.proposals.pruners import pruner_for
 from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.events import Announcer, SearchObserver, TrialRecord
 from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import open_study
 from kerastuna.spaces.convnet import ConvNet
 from kerastuna.spaces.errors import InfeasibleArchitecture
@@ -77,21 +79,30 @@ class Networks:
         return found
 
 
+class RefusalClock(SearchObserver):
+    """Calls `lap` at every refused proposal."""
+
+    def __init__(self, lap: Callable[[], None]) -> None:
+        self._lap = lap
+
+    def proposal_refused(self, record: TrialRecord) -> None:
+        self._lap()
+
+
 class Searched:
     """A study in a journal file, and the milliseconds of its refusals and claims."""
 
     def __init__(self, networks: Networks, path: Path, sampler: str, seed: int = 0) -> None:
         self._networks = networks
-        self.study = open_study(
-            open_storage(path), "s", directions=["maximize"], identity={}, pruner=pruner_for("none", None), seed=seed
-        )
+        storage = open_storage(path)
+        self.study = open_study(storage, "s", directions=["maximize"], identity={}, pruner=NopPruner(), seed=seed)
         self._proposer = Proposer(
-            self.study,
+            StoredStudy(self.study, storage),
             sampler_for(sampler, seed),
             seed,
             budget=BUDGET,
             measure=networks.measure,
-            refused=lambda trial: self._lap(self.refusals),
+            announcer=Announcer([RefusalClock(lambda: self._lap(self.refusals))]),
         )
         self.refusals: list[float] = []
         self.claims: list[float] = []
@@ -108,9 +119,8 @@ class Searched:
         claim = self._proposer.next(self._networks.parameters, None)
         self._lap(self.claims)
         assert claim is not None
-        assert claim.size is not None
         distance = math.log10(float(claim.values["learning_rate"])) + 2.5
-        self.study.tell(claim.number, 0.9 + 0.008 * math.log10(claim.size.params) - 0.02 * distance**2)
+        self.study.tell(claim.number, 0.9 + 0.008 * math.log10(claim.attributes["params"]) - 0.02 * distance**2)
 
 
 def milliseconds(times: list[float]) -> str:

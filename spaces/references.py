@@ -34,7 +34,7 @@ class Reference:
 
 
 def _point(blocks: str, head: str, batch_size: int, **recipe: int | float | str | bool) -> HyperparameterValues:
-    """The point of `blocks`, such as "16-32-p16 16-32+p10": a word for each block, "-p" before and "+p" after pooling."""
+    """The point of `blocks`, such as "16-32-p16 16-32+p10": "-p" is before and "+p" after pooling."""
     words = blocks.split()
     values: dict[str, int | float | str | bool] = {"blocks": len(words)}
     for number, word in enumerate(words, start=1):

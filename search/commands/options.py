@@ -5,19 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from ...spaces.errors import InputError
-from ..errors import StudyError
+from ..errors import InputError, StudyError
 from ..messages import redact
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.names import JOURNAL_NAME
 
 OBJECTIVE = "val_accuracy"
-
-
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
-
-
 RUNS_FOLDER = Path("mlruns")
 
 

@@ -26,8 +26,8 @@ from kerastuna.search.display.tables import console, leaderboard_table
 from kerastuna.search.errors import SpaceError
 from kerastuna.search.messages import cause, cause_in
 from kerastuna.search.proposals.distributions import ParameterSpace
+from kerastuna.search.report.figures import png
 from kerastuna.search.report.study_report import leaderboard_csv, study_figures
-from kerastuna.search.report.style import png
 from kerastuna.search.study.goal import goal_of
 from kerastuna.search.study.records import trial_records
 
