@@ -10,7 +10,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 from tracking_support import EXPERIMENT, client_of, fail_on_warning, history, runs_of
 
-from kerastuna.search.commands.search import log_report
+from kerastuna.search.commands.session import log_report
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.tracking.recorder import TrackingObserver
 from kerastuna.search.tracking.tracker import Tracker
