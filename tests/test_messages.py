@@ -14,6 +14,10 @@ from kerastuna.search.messages import redact, redact_url
     [
         ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
         ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
+        ("postgresql+psycopg://me:pw@db:5432/x", "postgresql+psycopg://me:***@db:5432/x"),
+        ("postgresql://db/x?user=me&password=pw&sslmode=on", "postgresql://db/x?user=me&password=***&sslmode=on"),
+        ("redis://:pw@host", "redis://:***@host"),
+        ("http://host:5000", "http://host:5000"),
         ("postgresql://me@host/db", "postgresql://***@host/db"),
         ("https://token@host/path", "https://***@host/path"),
         ("mysql://me:p@ss/w:rd@db/x", "mysql://me:***@db/x"),

@@ -105,15 +105,16 @@ def model_folder(folder: Path, study: str) -> Path:
 
 
 def model_path_of(record: Mapping[str, Any], folder: Path) -> Path:
-    """The champion's model file: where the record says, or in `folder`, the folder of the runs as it is now.
+    """The champion's model file: where the record says, else at its usual place below `folder`, that of all runs now.
 
-    A record may be older than its folder's place, or name a path relative to another working folder.
-    Raises InputError when the file is at neither place.
+    The folder may have been moved since, and a record of 0.1.0 has a path relative to the working folder of that time,
+    which says nothing in another one. Raises InputError when there is no such file.
     """
-    places = [Path(record["model_path"]), model_folder(folder, record["study"]) / MODEL_NAME]
+    recorded, usual = Path(record["model_path"]), model_folder(folder, record["study"]) / MODEL_NAME
+    places = [recorded, usual] if recorded.is_absolute() and recorded != usual else [usual]
     for path in places:
-        if path.exists():
-            return path.resolve()
+        if path.is_file():
+            return path
     raise InputError(
         f"the champion of study {record['study']!r} is not at {' or '.join(map(str, places))}: give the --folder that "
         f"it was confirmed in, or run kerastuna confirm --study {record['study']} --again"

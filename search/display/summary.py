@@ -13,7 +13,7 @@ from ..study.budget import Budget
 from ..study.goal import goal_of
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, trial_record
-from ..tracking.store import StudyRun
+from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
 from .progress_state import about, words
 from .tables import console, leaderboard_table

@@ -1,4 +1,4 @@
-"""Opens an MLflow store, with one line for the user when it cannot be used, and writes to it within its limits.
+"""Opening an MLflow store, errors in one line, and writing within MLflow's limits.
 
 Importing this module is cheap; `open_client` imports MLflow.
 """
@@ -13,9 +13,8 @@ import posixpath
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +24,8 @@ from ..messages import redact
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STUDY_TAG, KIND_TAG = "kerastuna.study", "kerastuna.kind"
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """Where a study is recorded: what a worker needs to record its trials under the parent run."""
-
-    experiment_id: str
-    run_id: str
-    study: str
-
-
-# Defaults for MLflow in this process and its children; what the user has set stays. Its own would cost minutes for each
-# call to a server that is down, wait as long as a server asks for, and report usage to its makers.
+# Defaults for MLflow in this process and its children; what the user has set stays. By MLflow's own defaults, calls to
+# a dead server take minutes, a server decides how long a client waits, and usage is reported over the network.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
@@ -52,32 +39,36 @@ MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000
 
 
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in the UI: training, not language models
+
+
 def default_tracking_uri(folder: Path) -> str:
-    """The URI of the sqlite database `mlflow.db` in `folder`."""
+    """The URI of the SQLite database `mlflow.db` in `folder`."""
     return f"sqlite:///{(folder.resolve() / 'mlflow.db').as_posix()}"
 
 
 def configure_environment() -> None:
-    """Sets `ENVIRONMENT` where the user has set nothing. Takes effect when done before MLflow is imported."""
+    """Set `ENVIRONMENT` where the user has set nothing. Call it before MLflow is imported, or it has no effect."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def is_database(uri: str) -> bool:
-    """Whether `uri` is a database that MLflow's client opens itself; else a server answers, or a plugin."""
+    """Whether `uri` is a database that MLflow's client opens itself, not a server or a plugin."""
     return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def open_client(uri: str) -> MlflowClient:
-    """A client of the store at `uri`; the database of a sqlite URI is made when it is new.
+    """A client of the store at `uri`. A SQLite database is created when it does not exist.
 
-    Raises InputError for a URI that cannot be meant, and whatever MLflow raises for a store that does not work.
+    Raises InputError for a URI that names neither a database nor a server, and whatever MLflow raises for a store that
+    does not work.
     """
     _check_scheme(uri)
     configure_environment()
     from mlflow import MlflowClient
 
-    # What these print, failures with their traces, is raised to us as well.
+    # They log failures with their traces; the same failures are raised, too.
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith("sqlite"):
@@ -85,6 +76,27 @@ def open_client(uri: str) -> MlflowClient:
     elif is_database(uri):
         _check_database(uri)
     return MlflowClient(uri, uri)
+
+
+def open_experiment(client: MlflowClient, name: str, artifact_location: str | None, warn: Callable[[str], None]) -> str:
+    """The id of the experiment `name`, which is created if it does not exist, and restored if it was deleted.
+
+    Args:
+        artifact_location: URI of the folder for artifacts of a new experiment; None where the server decides.
+        warn: receives one line when the experiment is restored.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=artifact_location, tags=_EXPERIMENT_TAGS)
+        except Exception:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+        warn(f"the MLflow experiment {name!r} had been deleted: it is restored, with its runs")
+    return found.experiment_id
 
 
 def log_batch(
@@ -95,7 +107,11 @@ def log_batch(
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> None:
-    """Everything in one call, or in as few as MLflow's limits allow; `metrics` are (step, values)."""
+    """Log everything in as few calls as MLflow's limits allow.
+
+    Args:
+        metrics: pairs of (step, values by name). None is left out; NaN and infinity are logged as NaN.
+    """
     from mlflow.entities import Metric, Param, RunTag
 
     now = round(1000 * time.time())
@@ -113,20 +129,23 @@ def log_batch(
 
 
 def as_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """`params` with names and values that MLflow accepts."""
     return {safe_name(key): as_value(value, MAX_PARAM_VALUE) for key, value in params.items()}
 
 
 def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    """`tags` with names and values that MLflow accepts."""
     return {safe_name(key): as_value(value) for key, value in tags.items()}
 
 
 def as_value(value: Any, limit: int = MAX_TAG_VALUE) -> str:
+    """`value` as text of at most `limit` characters, without passwords."""
     text = redact(str(value))
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def safe_name(name: str) -> str:
-    """A name MLflow takes: as given where possible, else made safe and told apart from all others by a digest."""
+    """A name that MLflow accepts: `name` itself if possible, else a similar one with a digest that makes it unique."""
     safe = re.sub(r"[^\w./\- ]", "_", name)[:MAX_NAME]
     if safe in ("", ".") or safe.startswith(("/", "..")) or posixpath.normpath(safe) != safe:
         safe = re.sub(r"[./]", "_", safe) or "_"
@@ -137,7 +156,7 @@ def safe_name(name: str) -> str:
 
 @contextmanager
 def refused(uri: str) -> Iterator[None]:
-    """Turns whatever a store raises into an InputError of one line. The cause is dropped: it may hold a password."""
+    """Turn whatever a store raises into an InputError of one line. The cause is left out: it may hold a password."""
     try:
         yield
     except InputError:
@@ -150,7 +169,7 @@ def refused(uri: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """One line for an error, free of passwords: the innermost of the system's or sqlite's errors, else MLflow's own."""
+    """`error` in one line, without passwords: the innermost error of the system or of SQLite, else MLflow's own."""
     chain = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(inner)
@@ -170,7 +189,7 @@ def _check_scheme(uri: str) -> None:
 
 
 def _check_database(uri: str) -> None:
-    """One connection: MLflow itself would try for 100 seconds."""
+    """Raise if the database does not answer the first connection; MLflow itself would try for 100 seconds."""
     from sqlalchemy import create_engine
 
     engine = create_engine(uri)
@@ -179,11 +198,11 @@ def _check_database(uri: str) -> None:
 
 
 def _prepare_sqlite(uri: str) -> None:
-    """Makes the database of a sqlite URI when it is new, and checks that it is MLflow's and can be written.
+    """Create the database of a SQLite URI if it does not exist, and check that it is MLflow's and can be written.
 
-    Processes that make one database at the same time leave it broken for good, and so does one that is killed while it
-    does: so it is made under a lock, beside its final name, and renamed when it is whole. The lock is sqlite's own: it
-    holds wherever the database itself works, and it ends with its process.
+    A database that two processes create at the same time is broken for good, and so is one whose process is killed
+    while it creates it. So it is created under a lock, with another name, and renamed when it is complete. The lock is
+    one of SQLite: it works wherever the database itself works, and it ends with its process.
     """
     from sqlalchemy.engine import make_url
 
@@ -194,9 +213,9 @@ def _prepare_sqlite(uri: str) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(f"{path}.lock", timeout=120, isolation_level=None)) as holder:
-            holder.execute("BEGIN EXCLUSIVE")  # the file stays: removing it would fail those who wait for it
+            holder.execute("BEGIN EXCLUSIVE")  # the file stays: processes that wait for the lock would fail without it
             if not path.exists():
-                _make_sqlite(path)
+                _create_sqlite(path)
     with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -204,7 +223,7 @@ def _prepare_sqlite(uri: str) -> None:
         raise InputError(f"the tracking URI {uri} is the database of another program; give a file of its own")
 
 
-def _make_sqlite(path: Path) -> None:
+def _create_sqlite(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     new = path.with_name(f"{path.name}.new")
@@ -213,5 +232,5 @@ def _make_sqlite(path: Path) -> None:
     store = SqlAlchemyStore(f"sqlite:///{new.as_posix()}", (path.parent / "artifacts").as_uri())
     store.engine.dispose()
     with closing(sqlite3.connect(new)) as database:
-        database.execute("PRAGMA journal_mode=WAL")  # kept in the file; the UI that reads does not hold up the search
+        database.execute("PRAGMA journal_mode=WAL")  # stored in the file; a UI that reads does not block the search
     new.replace(path)

@@ -1,0 +1,100 @@
+"""The runs of a study in MLflow: one parent run, and one nested run for each trained trial."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from .store import as_tags, log_batch
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Metrics = Mapping[str, float | None]
+"""Values by name; None for what is not known."""
+
+STUDY_TAG, KIND_TAG = "kerastuna.study", "kerastuna.kind"
+
+SOURCE = {"mlflow.source.name": "kerastuna", "mlflow.source.type": "LOCAL"}
+"""Tags that MLflow's UI shows as the source of a run."""
+
+RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+"""Optuna's state of a trial that has ended -> MLflow's status of its run."""
+
+
+@final
+@dataclass(frozen=True)
+class StudyRun:
+    """The parent run of a study: what a worker needs to record its trials below it."""
+
+    experiment_id: str
+    run_id: str
+    study: str
+
+
+def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
+    """Every run of the experiment that meets `condition`, in MLflow's filter language."""
+    token = None
+    while token != "":
+        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
+def trial_runs(client: MlflowClient, study_run: StudyRun) -> dict[int, list[Run]]:
+    """The nested runs by the number of their trial. A trial may have several runs, or none."""
+    runs: dict[int, list[Run]] = defaultdict(list)
+    condition = f"tags.`mlflow.parentRunId` = '{study_run.run_id}' AND tags.`{KIND_TAG}` = 'trial'"
+    for run in search_runs(client, study_run.experiment_id, condition):
+        runs[int(run.data.tags["trial.number"])].append(run)
+    return runs
+
+
+def create_trial_run(
+    client: MlflowClient,
+    study_run: StudyRun,
+    number: int,
+    *,
+    params: Mapping[str, Any],
+    metrics: Metrics,
+    tags: Mapping[str, Any],
+    start: int | None = None,
+) -> str:
+    """Create the nested run of trial `number`; returns its id.
+
+    `start` is in milliseconds since 1970, None for now.
+    """
+    own = {
+        "mlflow.parentRunId": study_run.run_id,
+        STUDY_TAG: study_run.study,
+        KIND_TAG: "trial",
+        "trial.number": number,
+        "trial.state": "RUNNING",
+        **SOURCE,
+    }
+    run = client.create_run(
+        study_run.experiment_id, start_time=start, run_name=f"trial-{number:04d}", tags=as_tags({**tags, **own})
+    )
+    log_batch(client, run.info.run_id, metrics=[(0, metrics)], params=params)
+    return run.info.run_id
+
+
+def end_trial_run(
+    client: MlflowClient,
+    run_id: str,
+    state: str,
+    *,
+    reason: str | None = None,
+    metrics: Metrics,
+    message: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    end: int | None = None,
+) -> None:
+    """End the nested run of a trial with Optuna's `state`; `end` is in milliseconds since 1970, None for now."""
+    outcome = {"trial.state": state, "trial.reason": reason, "trial.message": message, **(tags or {})}
+    known = {key: value for key, value in outcome.items() if value is not None}
+    log_batch(client, run_id, metrics=[(0, metrics)], tags=known)
+    client.set_terminated(run_id, RUN_STATUS[state], end)
