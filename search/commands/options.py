@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from ...spaces.errors import InputError
-from ..errors import StudyError
+from ..errors import InputError, StudyError
 from ..messages import redact
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
 

@@ -1,10 +1,8 @@
-"""The command from the shell: its errors, which need no Keras, and whole searches on real MNIST."""
+"""The command from the shell: whole searches on real MNIST."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -13,114 +11,6 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from support import KERASTUNA, run_kerastuna, write_slice
-
-HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
-
-
-def without_heavy_imports(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Status, standard output and standard error of a command that must not import anything heavy."""
-    program = f"""
-        import sys
-        from kerastuna.search.commands.cli import main
-        try:
-            status = main({list(arguments)!r})
-        except SystemExit as error:
-            status = error.code
-        heavy = sorted(set({HEAVY!r}) & set(sys.modules))
-        assert not heavy, f"imported {{heavy}}"
-        sys.exit(status)
-    """
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return result.returncode, result.stdout, result.stderr
-
-
-@pytest.mark.parametrize("command", ["", "search", "confirm", "trials", "studies", "describe", "ui"])
-def test_help_imports_nothing_heavy(tmp_path: Path, command: str):
-    status, out, err = without_heavy_imports(tmp_path, *filter(None, [command]), "--help")
-    assert (status, err) == (0, "")
-    assert out.startswith(f"usage: kerastuna {command}".strip())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["search", "--data", "nope"], "'nope'"),
-        (["search", "--data", "gone.npz"], "'gone.npz'"),
-        (["search", "--space", "nope"], "module:attribute"),
-        (["search", "--space", "no_such_module:Space"], "no_such_module"),
-        (["search", "--budget", "0"], "--budget 0"),
-        (["search", "--trials", "-3"], "--trials -3"),
-        (["search", "--epochs", "two"], "--epochs"),
-        (["search", "--timeout", "0"], "--timeout 0"),
-        (["search", "--seed", "-1"], "--seed -1"),
-        (["search", "--device", "tpu"], "tpu"),
-        (["search", "--profile", "huge"], "huge"),
-        (["search", "--sampler", "nope"], "nope"),
-        (["search", "--pruner", "nope"], "nope"),
-        (["search", "--tri", "3"], "--tri"),
-        (["search", "--max-macs", "3X"], "'3X' is not a whole number above 0"),
-        (["search", "--max-macs", "0.0001K"], "'0.0001K' is not a whole number above 0"),
-        (["search", "--max-ram", "K"], "'K' is not a whole number above 0"),
-        (["search", "--pareto", "val_accuracy"], "--pareto val_accuracy"),
-        (["search", "--minimize", "params"], "--reach"),
-        (["search", "--minimize", "params", "--reach", "val_accuracy"], "METRIC=VALUE"),
-        (["search", "--minimize", "params", "--reach", "val_accuracy=high"], "METRIC=VALUE"),
-        (["trials"], "mlruns/optuna.journal"),
-        (["studies"], "mlruns/optuna.journal"),
-        (["describe"], "eip_1"),
-        (["describe", "eip_9"], "'eip_9'"),
-        (["describe", "eip_3", "--trial", "1"], "--trial"),
-        (["confirm", "--seeds", "0"], "0"),
-        (["ui", "--port", "0"], "--port 0"),
-        (["ui"], "mlruns/mlflow.db"),
-        (["nope"], "nope"),
-        ([], "COMMAND"),
-    ],
-)
-def test_a_wrong_argument_gets_one_line_at_once(tmp_path: Path, arguments: list[str], told: str):
-    status, out, err = without_heavy_imports(tmp_path, *arguments)
-    assert (status, out) == (2, "")
-    assert told in err
-    assert len(err.strip().splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(
-    any(map(os.path.exists, ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))), reason="there is a GPU driver"
-)
-def test_a_gpu_that_is_not_there_is_refused_at_once(tmp_path: Path):
-    status, _, err = without_heavy_imports(tmp_path, "search", "--device", "gpu")
-    assert status == 2
-    assert "gpu" in err
-
-
-def test_describe_json_by_the_contract(tmp_path: Path):
-    told = json.loads(run_kerastuna(tmp_path, "describe", "eip_3", "--json").stdout)
-    assert told["name"] == "eip_3"
-    assert told["params"] == {"total": 14652, "trainable": 14440, "non_trainable": 212}
-    assert set(told) == {"name", "params", "macs", "peak_activation_bytes", "layers"}
-    assert sum(layer["params"] for layer in told["layers"]) == 14652
-    assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
-    assert told["layers"][0] == {
-        "name": "conv2d_1",
-        "kind": "Conv2D",
-        "output_shape": [26, 26, 16],
-        "params": 160,
-        "macs": 26 * 26 * 16 * 9,
-        "receptive_field": 3,
-    }
-    table = run_kerastuna(tmp_path, "describe", "eip_3").stdout
-    assert "14,652 parameters (14,440 trainable, 212 not)" in table
-    assert table.count("conv2d_") == 7
-
 
 SEARCH = ("search", "--data", "slice.npz", "--epochs", "1", "--images", "300", "--device", "cpu")
 
