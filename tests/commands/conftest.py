@@ -1,12 +1,17 @@
 """The command called in this process, and a study for the commands that only read."""
 
+import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import IntDistribution
@@ -29,28 +34,33 @@ class Outcome(NamedTuple):
 Command = Callable[..., Outcome]
 
 
-@pytest.fixture
-def kerastuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """`kerastuna(*arguments)` runs the command in this process, in `tmp_path`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(sys, "argv", ["kerastuna"])
+def run_here(folder: Path, *arguments: str) -> Outcome:
+    """Run the command in this process and in `folder`, and undo what it changes in the process."""
     handler, verbosity = signal.getsignal(signal.SIGTERM), optuna.logging.get_verbosity()
-    environment = dict(os.environ)
+    environment, path = dict(os.environ), list(sys.path)
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(folder)
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            patch.setattr(sys, "argv", ["kerastuna"])
+            try:
+                status = main(arguments)
+            except SystemExit as error:
+                status = error.code if isinstance(error.code, int) else -1
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        optuna.logging.set_verbosity(verbosity)
+        os.environ.clear()
+        os.environ.update(environment)  # a command that does not train hides the GPU
+        sys.path[:] = path
+    return Outcome(status, out.getvalue(), err.getvalue())
 
-    def run(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        try:
-            status = main(arguments)
-        except SystemExit as error:
-            status = error.code if isinstance(error.code, int) else -1
-        return Outcome(status, *capsys.readouterr())
 
-    yield run
-    signal.signal(signal.SIGTERM, handler)
-    optuna.logging.set_verbosity(verbosity)
-    os.environ.clear()
-    os.environ.update(environment)  # a command that does not train hides the GPU
+@pytest.fixture
+def kerastuna(tmp_path: Path) -> Command:
+    """`kerastuna(*arguments)` runs the command in this process, in `tmp_path`."""
+    return partial(run_here, tmp_path)
 
 
 @pytest.fixture
@@ -81,3 +91,46 @@ def storage(tmp_path: Path) -> BaseStorage:
     ):
         study.add_trial(optuna.create_trial(**made))
     return storage
+
+
+TINY_SPACE = """
+    import keras
+
+    def build(hp):
+        print("from the user's code")
+        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(hp.Int("units", 1, 9), activation="relu"))
+        model.add(keras.layers.Dense(2, activation="softmax"))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+        return model
+"""
+SEARCH = (
+    *("search", "--space", "tiny_space_of_commands:build", "--data", "tiny.npz", "--budget", "150", "--study", "tiny"),
+    *("--trials", "2", "--epochs", "1", "--device", "cpu"),
+)
+
+
+class Searched(NamedTuple):
+    """A folder in which the command has searched, and what it printed."""
+
+    folder: Path
+    arguments: tuple[str, ...]
+    json: str
+    err: str
+
+    def run(self, *arguments: str) -> Outcome:
+        """Run another command there."""
+        return run_here(self.folder, *arguments)
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """A search of two tiny networks on noise. Tests may go on with the study."""
+    folder = tmp_path_factory.mktemp("searched")
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 2
+    np.savez(folder / "tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    (folder / "tiny_space_of_commands.py").write_text(textwrap.dedent(TINY_SPACE))
+    status, out, err = run_here(folder, *SEARCH, "--no-confirm", "--json")
+    assert status == 0, err
+    return Searched(folder, SEARCH, out, err)
