@@ -1,10 +1,13 @@
-# Every target that runs something prepares .venv first, when it is missing, unusable, or older than pyproject.toml or
+# Every target that runs something first prepares .venv when it is missing, unusable, or older than pyproject.toml or
 # constraints.txt.
 
 .DEFAULT_GOAL := help
-.PHONY: help search ui export test check clean FORCE
+# .pre-commit-config.yaml runs the same checks.
+CHECKS := check-format check-lint check-types check-floors
 
-# The interpreter that makes .venv. Without it: the first that runs and is supported.
+.PHONY: help search ui export test coverage check $(CHECKS) clean FORCE
+
+# The interpreter that makes .venv. If it is empty: the first supported one that runs.
 PYTHON ?=
 
 READY := .venv/.ready
@@ -22,8 +25,9 @@ help:
 	@echo 'make search   find the best network within the budget; prints where to look next'
 	@echo 'make ui       browse the trials in MLflow, on this machine only (PORT=)'
 	@echo 'make export   write the winner in every format to export/ (STUDY=)'
-	@echo 'make test     run the tests'
-	@echo 'make check    check format, lint, types and layering'
+	@echo 'make test     run the tests (ARGS=tests/study for some of them)'
+	@echo 'make coverage run the tests and show which lines they miss'
+	@echo 'make check    check format, lint, types and floors; also one by one: $(CHECKS)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
 	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES='
@@ -40,20 +44,32 @@ export: $(READY)
 	@.venv/bin/kerastuna export $(call option,--study,STUDY) $(ARGS)
 
 test: $(READY)
-	.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	.venv/bin/pytest $(if $(COVERAGE),--cov) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(READY)
+# Measuring takes almost twice the processor time, so only `make coverage` and .ci/run do it.
+coverage: COVERAGE := 1
+coverage: test
+
+check: $(CHECKS)
+
+check-format: $(READY)
 	.venv/bin/ruff format --check
+
+check-lint: $(READY)
 	.venv/bin/ruff check
+
+check-types: $(READY)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
+
+check-floors: $(READY)
 	.venv/bin/lint-imports --no-logo
 
 clean:
-	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage htmlcov
+	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
 	find . \( -path ./.git -o -path ./mlruns -o -path ./data -o -path ./export \) -prune \
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# A virtual environment holds absolute paths: one made in another folder, or by a Python that is gone, is made anew.
+# A virtual environment contains absolute paths: if it was made in another folder, or its Python is gone, make it again.
 UNUSABLE := $(shell grep -qsF "$$(pwd -P)/.venv/bin/python" .venv/bin/pip && .venv/bin/python -c '' || echo yes)
 
 # pip's editable install is an import hook, which pyright does not run: it follows .venv/typings instead.

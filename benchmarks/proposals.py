@@ -2,10 +2,10 @@
 
     python benchmarks/proposals.py [--trials 0 60 1000] [--samplers tpe random] [--repeats 30]
 
-The space is `ConvNet` with its 27 hyperparameters under 15,000 parameters, the study a journal file. A refusal is a
-proposal that is asked for, counted, and recorded as over the budget or infeasible; a claim is one that is asked for,
-counted and taken. Training is left out: each claim is told a made-up accuracy at once. Counting is compared with
-KerasTuner's way, which builds the Keras model and asks it.
+The space is `ConvNet` with its 27 hyperparameters and a budget of 15,000 parameters, the storage a journal file. A
+refusal is a proposal that is asked for, counted, and recorded as over the budget or infeasible. A claim is one that is
+asked for, counted and accepted. Nothing is trained: each claim gets a made-up accuracy at once. Counting in closed form
+is compared with building the Keras model and counting its parameters.
 """
 
 import argparse
@@ -23,13 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import keras_tuner
 import optuna
+from optuna.pruners import NopPruner
 
 from kerastuna.search.proposals.distributions import ParameterSpace, Values
 from kerastuna.search.proposals.proposer import Proposer
-from kerastuna.search.proposals.pruners import pruner_for
 from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.events import Announcer, SearchObserver, TrialRecord
 from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import open_study
 from kerastuna.spaces.convnet import ConvNet
 from kerastuna.spaces.errors import InfeasibleArchitecture
@@ -38,7 +40,7 @@ BUDGET = Budget(15_000)
 
 
 class Networks:
-    """`ConvNet` and the count of its networks."""
+    """`ConvNet`, and the cost of its networks."""
 
     def __init__(self) -> None:
         self.space = ConvNet()
@@ -53,7 +55,7 @@ class Networks:
         return hyperparameters
 
     def measure(self, values: Values) -> Size:
-        """As `OptunaTuner` does it."""
+        """The size of the network at `values`, as `OptunaTuner` measures it."""
         hyperparameters = self.at(values)
         cost = self.space.cost(hyperparameters)
         return Size(
@@ -61,7 +63,7 @@ class Networks:
         )
 
     def feasible(self, count: int) -> list[keras_tuner.HyperParameters]:
-        """Random points that fit the input."""
+        """`count` random points whose layers fit the input."""
         draw = random.Random(0)
         found: list[keras_tuner.HyperParameters] = []
         while len(found) < count:
@@ -77,21 +79,30 @@ class Networks:
         return found
 
 
+class RefusalClock(SearchObserver):
+    """Calls `lap` at every refused proposal."""
+
+    def __init__(self, lap: Callable[[], None]) -> None:
+        self._lap = lap
+
+    def proposal_refused(self, record: TrialRecord) -> None:
+        self._lap()
+
+
 class Searched:
-    """A study in a journal file, and the milliseconds of what was proposed for it."""
+    """A study in a journal file, and the milliseconds of its refusals and claims."""
 
     def __init__(self, networks: Networks, path: Path, sampler: str, seed: int = 0) -> None:
         self._networks = networks
-        self.study = open_study(
-            open_storage(path), "s", directions=["maximize"], identity={}, pruner=pruner_for("none", None), seed=seed
-        )
+        storage = open_storage(path)
+        self.study = open_study(storage, "s", directions=["maximize"], identity={}, pruner=NopPruner(), seed=seed)
         self._proposer = Proposer(
-            self.study,
+            StoredStudy(self.study, storage),
             sampler_for(sampler, seed),
             seed,
             budget=BUDGET,
             measure=networks.measure,
-            refused=lambda trial: self._lap(self.refusals),
+            announcer=Announcer([RefusalClock(lambda: self._lap(self.refusals))]),
         )
         self.refusals: list[float] = []
         self.claims: list[float] = []
@@ -103,18 +114,17 @@ class Searched:
         self._began = now
 
     def claim(self) -> None:
-        """The next trial, with an accuracy that grows with the parameters and has a best learning rate."""
+        """Claim the next trial; its accuracy grows with the parameters and is highest at one learning rate."""
         self._began = time.perf_counter()
         claim = self._proposer.next(self._networks.parameters, None)
         self._lap(self.claims)
         assert claim is not None
-        assert claim.size is not None
         distance = math.log10(float(claim.values["learning_rate"])) + 2.5
-        self.study.tell(claim.number, 0.9 + 0.008 * math.log10(claim.size.params) - 0.02 * distance**2)
+        self.study.tell(claim.number, 0.9 + 0.008 * math.log10(claim.attributes["params"]) - 0.02 * distance**2)
 
 
 def milliseconds(times: list[float]) -> str:
-    """Median, and the range of the middle 80 %."""
+    """The median, and the range of the middle 80 %."""
     if len(times) < 3:
         return f"{'-':>8}{'':18}"
     deciles = statistics.quantiles(times, n=10)
@@ -126,7 +136,7 @@ Times = tuple[list[float], list[float]]
 
 
 def in_new_studies(networks: Networks, folder: Path, sampler: str, repeats: int) -> Times:
-    """Of the first claims of studies with different seeds."""
+    """The times of the first claims of studies with different seeds."""
     studies = [Searched(networks, folder / f"{seed}.journal", sampler, seed) for seed in range(repeats)]
     for searched in studies:
         searched.claim()
@@ -134,7 +144,7 @@ def in_new_studies(networks: Networks, folder: Path, sampler: str, repeats: int)
 
 
 def in_grown_study(networks: Networks, path: Path, sampler: str, trained: int, repeats: int) -> tuple[Times, float]:
-    """Of a study with `trained` trials, and the milliseconds from opening it to its first claim."""
+    """The times in a study with `trained` trials, and the milliseconds from opening it to its first claim."""
     grown = Searched(networks, path, "random")
     complete = grown.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     for _ in range(trained - len(complete)):
@@ -150,7 +160,7 @@ def in_grown_study(networks: Networks, path: Path, sampler: str, trained: int, r
 
 
 def print_proposals(networks: Networks, sampler: str, trials: list[int], repeats: int) -> None:
-    """A line for each number of trained trials."""
+    """Print a line for each number of trained trials."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for trained in sorted(trials):
@@ -164,7 +174,7 @@ def print_proposals(networks: Networks, sampler: str, trials: list[int], repeats
 
 
 def timed(function: Callable[[keras_tuner.HyperParameters], int], points: list[keras_tuner.HyperParameters]) -> str:
-    """The milliseconds of `function` at each of the points."""
+    """The milliseconds of `function` at each point."""
     times = []
     for hyperparameters in points:
         keras.backend.clear_session()
@@ -175,7 +185,7 @@ def timed(function: Callable[[keras_tuner.HyperParameters], int], points: list[k
 
 
 def print_counts(networks: Networks, repeats: int) -> None:
-    """Closed form and Keras, at the same points, where they must agree."""
+    """Print the times of the closed form and of Keras at the same points, where both must count the same."""
     points = networks.feasible(repeats)
 
     def in_closed_form(hyperparameters: keras_tuner.HyperParameters) -> int:
@@ -190,7 +200,7 @@ def print_counts(networks: Networks, repeats: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[0, 60, 1000], help="trained trials in the study")
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"])

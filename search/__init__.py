@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         SpaceError,
         StudyError,
     )
+    from .report.figures import Figures
     from .report.study_report import study_figures
-    from .report.style import Figures
     from .study.budget import Budget, Size
     from .study.events import SearchObserver
     from .tuning.oracle import OptunaOracle
@@ -51,8 +51,8 @@ _MODULES = {
     "datasets.data": ("Dataset", "load_dataset", "load_test"),
     "study.events": ("SearchObserver",),
     "tuning.oracle": ("OptunaOracle",),
+    "report.figures": ("Figures",),
     "report.study_report": ("study_figures",),
-    "report.style": ("Figures",),
     "tuning.tuner": ("OptunaTuner",),
 }
 _LAZY = {name: module for module, names in _MODULES.items() for name in names}

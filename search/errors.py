@@ -8,12 +8,14 @@ KerastunaError                  exit status 1
 │   └── DeviceError             an accelerator that was asked for and is not usable
 ├── InfeasibleArchitecture      (of kerastuna.spaces) the layers do not fit the input
 ├── OverBudget                  a network that was built although it is larger than allowed: a bug or a lying space
+├── CannotDraw                  a figure has too little to show; it is left out, with the reason
 └── SearchFailed                the search ran, but found nothing feasible or only failures
 """
 
 from ..spaces.errors import InfeasibleArchitecture, InputError, KerastunaError
 
 __all__ = [
+    "CannotDraw",
     "DataError",
     "DeviceError",
     "InfeasibleArchitecture",
@@ -44,6 +46,10 @@ class DeviceError(InputError):
 
 class OverBudget(KerastunaError):
     """A network was built although it is larger than its budget allows."""
+
+
+class CannotDraw(KerastunaError):
+    """There is too little data for a figure; the message says what is missing."""
 
 
 class SearchFailed(KerastunaError):

@@ -3,8 +3,6 @@
 import re
 
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.\-]*:/+|//)([^\s:/@]*)(:\S*)?@", re.IGNORECASE)
-
-
 _SECRET_ARGUMENTS = re.compile(
     r"(\b(?:password|passwd|pwd|sslpassword|token|access_token|api_key|secret|odbc_connect)=)[^&;\s]+", re.IGNORECASE
 )

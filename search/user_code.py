@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
-from ..spaces.errors import InputError
+from .errors import InputError
 from .messages import cause
 
 

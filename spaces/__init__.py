@@ -1,4 +1,4 @@
-"""What may be searched: pure descriptions of networks, their exact cost, and the spaces they come from."""
+"""What is searched: pure descriptions of networks, their exact cost, and the search spaces."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -56,12 +56,12 @@ __all__ = [
     "count_params",
 ]
 
-# These import Keras, which takes seconds: only when they are asked for.
+# These modules import Keras, which takes seconds, so they are imported when a name is first used.
 _LAZY = {"ConvNet": "convnet", "SearchSpace": "space", "build_model": "space"}
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})  # a notebook completes the names that are not imported yet, too
+    return sorted({*globals(), *__all__})  # so that a notebook also completes names that are not imported yet
 
 
 def __getattr__(name: str) -> Any:

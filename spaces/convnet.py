@@ -1,4 +1,4 @@
-"""`ConvNet`, the space of small image classifiers that the reference networks belong to."""
+"""`ConvNet`, a space of small image classifiers that contains the reference networks."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -22,25 +22,25 @@ from .space import SearchSpace
 MAX_BLOCKS = 3
 MAX_CONVS = 3
 MOMENTUM = 0.9
-"""Of the moving statistics. Keras's 0.99 takes some 500 steps to settle; until then validation tells nothing."""
+"""Of the moving statistics. Keras's default, 0.99, needs about 500 steps; before that, validation is meaningless."""
 HEADS = ("conv", "gap", "pool_dense", "flatten_dense")
 POINTWISE = ("none", "before_pool", "after_pool")
 
 
 @final
 class ConvNet(SearchSpace):
-    """Blocks of 3x3 convolutions, each block ended by a 2x2 max pooling, and a head that classifies.
+    """Blocks of 3x3 convolutions, each followed by a 2x2 max pooling, and a head that classifies.
 
-    A 3x3 convolution is `valid`, with ReLU, then BatchNormalization, then Dropout: the order of the reference networks.
-    A pointwise (1x1) convolution with ReLU may stand before or after each pooling, and one before the head. Heads:
+    A 3x3 convolution has "valid" padding and ReLU, then BatchNormalization, then Dropout, in the order of the reference
+    networks. A pointwise (1x1) convolution with ReLU may come before or after each pooling, and before the head. Heads:
 
     - "conv": one valid convolution over the whole map to `classes` channels, BatchNormalization, Dropout, Flatten;
     - "gap": a pointwise convolution to `classes` channels, BatchNormalization, Dropout, global average pooling;
     - "pool_dense": global average pooling and a dense layer;
     - "flatten_dense": Flatten and a dense layer;
 
-    each followed by softmax. A dropout rate of 0 leaves the Dropout layers out. A network whose map shrinks below one
-    pixel is infeasible.
+    each followed by softmax. With a dropout rate of 0 there are no Dropout layers. A network whose feature map would
+    shrink below one pixel is infeasible.
 
     Args:
         input_shape: (height, width, channels) of one image.
@@ -51,10 +51,10 @@ class ConvNet(SearchSpace):
         super().__init__(input_shape, classes, name="convnet")
 
     def architecture(self, hp: Any) -> Architecture:
-        """The network at `hp`; raises InfeasibleArchitecture when its map would shrink below one pixel."""
+        """The network at `hp`; raises InfeasibleArchitecture when its feature map would shrink below one pixel."""
         blocks = [self._block(hp, number) for number in range(1, hp.Int("blocks", 1, MAX_BLOCKS) + 1)]
         for number in range(len(blocks) + 1, MAX_BLOCKS + 1):
-            self._block(hp, number)  # declares what is inactive here
+            self._block(hp, number)  # only to declare its hyperparameters, which are inactive here
         hp.Boolean("head_pointwise")
         pointwise = hp.Int("head_pointwise_width", 4, 32, step=2, parent_name="head_pointwise", parent_values=[True])
         head = hp.Choice("head", HEADS)
@@ -82,7 +82,7 @@ class ConvNet(SearchSpace):
         return Architecture(self.input_shape, tuple(layers), summary=" | ".join([*summary, head.replace("_", "+")]))
 
     def recipe(self, hp: Any) -> Recipe:
-        """Adam with the learning rate, decay and batch size at `hp`."""
+        """The learning rate, its decay and the batch size at `hp`."""
         decay = hp.Choice("decay", ["inverse_time", "exponential", "cosine", "constant"])
         rate = hp.Float(
             "decay_rate",
@@ -106,7 +106,7 @@ class ConvNet(SearchSpace):
 
     @staticmethod
     def _block(hp: Any, number: int) -> tuple[list[int], str | None, int | None]:
-        """Widths of the 3x3 convolutions, where the pointwise convolution stands, and its width."""
+        """Widths of the 3x3 convolutions, the place of the pointwise convolution, and its width."""
         prefix = f"block{number}"
         with hp.conditional_scope("blocks", list(range(number, MAX_BLOCKS + 1))):
             convs = hp.Int(f"{prefix}_convs", 1, MAX_CONVS)

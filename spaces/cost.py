@@ -1,4 +1,4 @@
-"""The exact cost of an architecture in closed form, before any Keras layer exists."""
+"""The exact cost of an architecture in closed form, without building a Keras layer."""
 
 from dataclasses import dataclass
 from math import prod
@@ -27,10 +27,10 @@ class LayerCost:
     Attributes:
         name, kind: as in the architecture and in the Keras model.
         output_shape: without the batch.
-        trainable, non_trainable: parameters; the latter are BatchNormalization's moving statistics.
-        macs: multiply-accumulates of a convolution or dense layer, 0 for every other kind.
-        activation_bytes: input plus output, float32.
-        receptive_field: input pixels along one side (the longer one) that one output value can see.
+        trainable, non_trainable: parameters; the non-trainable ones are the moving statistics of BatchNormalization.
+        macs: multiply-accumulates of a convolution or a dense layer; 0 for every other kind.
+        activation_bytes: bytes of its input plus its output, as float32.
+        receptive_field: pixels of the input image that one output value depends on, along the longer side.
     """
 
     name: str
@@ -51,18 +51,22 @@ class LayerCost:
 @final
 @dataclass(frozen=True)
 class Cost:
-    """What an architecture costs: the sums over its layers, and the layers themselves."""
+    """What an architecture costs for one image: each layer, and the sums over them.
+
+    Attributes:
+        layers: in the order of the architecture.
+    """
 
     layers: tuple[LayerCost, ...]
 
     @property
     def trainable(self) -> int:
-        """Parameters that training changes."""
+        """Parameters that gradients change."""
         return sum(layer.trainable for layer in self.layers)
 
     @property
     def non_trainable(self) -> int:
-        """Parameters that it does not: BatchNormalization's moving statistics."""
+        """Parameters that gradients do not change: the moving statistics of BatchNormalization."""
         return sum(layer.non_trainable for layer in self.layers)
 
     @property
@@ -77,12 +81,12 @@ class Cost:
 
     @property
     def peak_activation_bytes(self) -> int:
-        """The largest input plus output of a layer, float32, one image."""
+        """Bytes of the largest input plus output of a layer, as float32, for one image."""
         return max(layer.activation_bytes for layer in self.layers)
 
 
 def cost(architecture: Architecture) -> Cost:
-    """The exact cost of `architecture`; raises InfeasibleArchitecture where its layers do not fit its input."""
+    """The exact cost of `architecture`; raises InfeasibleArchitecture when a layer does not fit its input."""
     layers: list[LayerCost] = []
     shape: Shape = architecture.input_shape
     whole = architecture.input_shape[:2]
@@ -112,13 +116,13 @@ def cost(architecture: Architecture) -> Cost:
 
 
 def count_params(architecture: Architecture) -> int:
-    """All parameters of `architecture`, as Keras counts them; raises InfeasibleArchitecture like `cost`."""
+    """All parameters of `architecture`, as Keras counts them; raises InfeasibleArchitecture as `cost` does."""
     inputs = (architecture.input_shape, *architecture.shapes)
     return sum(sum(_parameters(layer, shape)) for layer, shape in zip(architecture.layers, inputs, strict=False))
 
 
 def _parameters(layer: Layer, shape: Shape) -> tuple[int, int]:
-    """Trainable and non-trainable parameters of a layer whose input has `shape`."""
+    """Trainable and non-trainable parameters of `layer` for an input of `shape`."""
     channels = shape[-1]
     match layer:
         case Conv2D(filters=filters, use_bias=use_bias):

@@ -1,4 +1,4 @@
-"""How one network is trained: optimiser, batch size and the learning rate of every epoch."""
+"""How one network is trained: the optimiser, the batch size and the learning rate of every epoch."""
 
 import math
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class Recipe:
     """A training recipe with the Adam optimiser and a learning rate that changes from epoch to epoch.
 
     Args:
-        learning_rate: of the first epoch, above 0.
-        batch_size: images per step, at least 1.
-        decay: with e the epoch from 0 and n the number of epochs, the learning rate is multiplied by
+        learning_rate: the learning rate of the first epoch, above 0.
+        batch_size: images per training step, at least 1.
+        decay: how the learning rate changes. In epoch e, counted from 0, of n epochs, it is multiplied by
             "constant": 1; "inverse_time": 1 / (1 + decay_rate * e); "exponential": exp(-decay_rate * e);
             "cosine": (1 + cos(pi * e / n)) / 2, without warm restarts (Loshchilov and Hutter, 2017).
-        decay_rate: per epoch, at least 0; without effect on "constant" and "cosine".
+        decay_rate: per epoch, at least 0; "constant" and "cosine" do not use it.
 
-    Raises InputError when an argument is outside these bounds.
+    Raises InputError for any other argument.
     """
 
     learning_rate: float
@@ -41,7 +41,7 @@ class Recipe:
             raise InputError(f"decay_rate={self.decay_rate}: give a number of at least 0")
 
     def learning_rate_at(self, epoch: int, epochs: int) -> float:
-        """The learning rate of `epoch`, counted from 0, of `epochs`; rounded to ten digits, as the references did."""
+        """The learning rate of `epoch`, counted from 0, of `epochs`; rounded to ten digits, as in the references."""
         match self.decay:
             case "constant":
                 factor = 1.0

@@ -1,7 +1,8 @@
 """Published networks as points of `ConvNet`: the course assignments (EIP, session 2) that Kerastuna starts from.
 
-All were made for MNIST under 15,000 parameters and reported the test accuracy that they also chose by. Their shared
-recipe is Adam with the learning rate 0.003 / (1 + 0.319 e) at epoch e, for 20 epochs; `eip_1` used a flat 0.001.
+All were made for MNIST with about 15,000 parameters, and were selected by the test accuracy that they report. They
+share a recipe: Adam for 20 epochs with the learning rate 0.003 / (1 + 0.319 e) in epoch e; `eip_1` used a constant
+0.001.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,9 @@ class Reference:
 
     Attributes:
         name: such as "eip_3".
-        values: its hyperparameters in `ConvNet`, the active ones only.
-        reported_test_accuracy: as published, one run each, chosen on the test set.
-        note: what was published of it and what was not.
+        values: the values of its active hyperparameters in `ConvNet`.
+        reported_test_accuracy: as published; a share from 0 to 1, from one run that was selected on the test set.
+        note: which parts of it were published and which were not.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Reference:
 
 
 def _point(blocks: str, head: str, batch_size: int, **recipe: int | float | str | bool) -> HyperparameterValues:
-    """`blocks` as in "16-32-p16 16-32+p10": a block a word, "-p" before its pooling, "+p" after it."""
+    """The point of `blocks`, such as "16-32-p16 16-32+p10": "-p" is before and "+p" after pooling."""
     words = blocks.split()
     values: dict[str, int | float | str | bool] = {"blocks": len(words)}
     for number, word in enumerate(words, start=1):
@@ -64,7 +65,7 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
                 "eip_2",
                 _point("16-32-p16 16-32-p16", "conv", 128),
                 0.9938,
-                "architecture and recipe as published, but from fresh weights: the original went on from eip_1's",
+                "architecture and recipe as published, but from new weights: the original continued from eip_1's",
             ),
             Reference(
                 "eip_3",
@@ -76,13 +77,13 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
                 "eip_4",
                 _point("16-32-p16 16-24+p10", "conv", 64),
                 0.9944,
-                "not the original: only fewer kernels in the second block were published; these widths are our choice",
+                "not the original: only that block 2 has fewer kernels was published; these widths are our choice",
             ),
             Reference(
                 "eip_5",
                 _point("14-40-p10 16-46+p10", "gap", 64),
                 0.9946,
-                "not the original: one network of the space with its published counts; these widths are our choice",
+                "not the original: a network with the published parameter counts; these widths are our choice",
             ),
         )
     }

@@ -1,4 +1,4 @@
-"""A search space with a closed form: it describes a network and its recipe, and this module turns both into Keras."""
+"""Search spaces that describe a network before it is built, and the step from a description to a Keras model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -35,16 +35,16 @@ VALIDATION_BATCH_SIZE = 512
 class SearchSpace(keras_tuner.HyperModel, ABC):
     """A KerasTuner `HyperModel` whose networks are described before they are built.
 
-    A subclass writes `architecture(hp)` and `recipe(hp)`, both pure functions of the hyperparameters; building and
-    training follow from them. Any KerasTuner tuner can search it. Kerastuna's own also counts a proposal's parameters
-    from the description, and never builds one that is over the budget.
+    A subclass implements `architecture(hp)` and `recipe(hp)`, both pure functions of the hyperparameters. Building and
+    training follow from them. Any KerasTuner tuner can search the space. `OptunaTuner` also counts the parameters of a
+    proposal from its description, and never builds a network that is over the budget.
 
     Args:
         input_shape: (height, width, channels) of one image.
         classes: number of classes, at least 2.
-        name: of its models; None lets Keras choose one.
+        name: the name of its models; with None, Keras chooses one.
 
-    Raises InputError when an argument is not of that form.
+    Raises InputError for any other input shape or number of classes.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], classes: int, name: str | None = None) -> None:
@@ -58,28 +58,28 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
 
     @abstractmethod
     def architecture(self, hp: keras_tuner.HyperParameters) -> Architecture:
-        """The network at `hp`. Ends in `classes` probabilities. May raise InfeasibleArchitecture."""
+        """The network at `hp`; its output is `classes` probabilities. May raise InfeasibleArchitecture."""
 
     @abstractmethod
     def recipe(self, hp: keras_tuner.HyperParameters) -> Recipe:
         """How the network at `hp` is trained."""
 
     def starting_points(self) -> Mapping[str, HyperparameterValues]:
-        """Points worth trying first, by name: the values of their active hyperparameters. None unless overridden."""
+        """Points to try first: the values of their active hyperparameters, by name. Empty unless overridden."""
         return {}
 
     @final
     def cost(self, hp: keras_tuner.HyperParameters) -> Cost:
-        """The exact cost of the network at `hp`; raises InfeasibleArchitecture where the layers do not fit."""
+        """The exact cost of the network at `hp`; raises InfeasibleArchitecture when a layer does not fit its input."""
         return cost(self.architecture(hp))
 
     @final
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled Keras model at `hp`; raises InfeasibleArchitecture where the layers do not fit."""
+        """The compiled Keras model at `hp`; raises InfeasibleArchitecture when a layer does not fit its input."""
         model = build_model(self.architecture(hp), name=self.name)
         recipe = self.recipe(hp)
-        # KerasTuner builds a network for every condition it sees here. `declare_hyperparameters` has met them all
-        # already, and the networks it would build may be infeasible or over the budget.
+        # KerasTuner would build a network for every condition that it finds here. `declare_hyperparameters` has already
+        # found all of them, and those networks may be infeasible or over the budget.
         hp.active_scopes.clear()
         hp.inactive_scopes.clear()
         model.compile(
@@ -91,10 +91,10 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
 
     @final
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        """Train `model` by the recipe at `hp`: `model.fit` with its batch size and learning rates.
+        """Train `model` with the batch size and the learning rates of the recipe at `hp`.
 
-        Takes what `model.fit` takes but `batch_size`, which is the recipe's; labels are whole numbers from 0. Returns
-        the `History`, to which the learning rate of each epoch is added. Raises InputError when `batch_size` is given.
+        Takes the arguments of `model.fit` except `batch_size`. Labels are whole numbers from 0. Returns the `History`,
+        which also holds the learning rate of each epoch. Raises InputError when `batch_size` is given.
         """
         if "batch_size" in kwargs or len(args) > 2:  # the third argument of `model.fit` is the batch size
             given = args[2] if len(args) > 2 else kwargs["batch_size"]
@@ -104,13 +104,13 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
         schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
         kwargs["callbacks"] = [schedule, *(kwargs.get("callbacks") or [])]
         images = kwargs.get("x", args[0] if args else None)
-        if hasattr(images, "shape"):  # a tf.data.Dataset or a generator brings its own batches
+        if hasattr(images, "shape"):  # a tf.data.Dataset or a generator has its own batches
             kwargs["batch_size"] = recipe.batch_size
             kwargs.setdefault("validation_batch_size", VALIDATION_BATCH_SIZE)
         return model.fit(*args, **kwargs)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Register every hyperparameter of the space in `hp`, conditional ones included, without building a network."""
+        """Register every hyperparameter of the space in `hp`, also the conditional ones, without building a network."""
         explored: list[Any] = []
         pending: list[Any] = [[]]
         while pending:
@@ -121,7 +121,7 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             for declared in point.space:  # KerasTuner's `ensure_active_values` would draw values unseeded
                 if point.is_active(declared):
                     point.values.setdefault(declared.name, declared.default)
-            with suppress(InfeasibleArchitecture):  # the hyperparameters met on the way are all that is asked for
+            with suppress(InfeasibleArchitecture):  # only the hyperparameters declared on the way are needed
                 self.architecture(point)
             self.recipe(point)
             hp.merge(point, overwrite=False)
@@ -132,11 +132,12 @@ def build_model(architecture: Architecture, name: str | None = None) -> keras.Mo
     """The Keras model of `architecture`, not compiled, with its layers' names.
 
     Args:
-        name: of the model; None lets Keras choose one.
+        name: the name of the model; with None, Keras chooses one.
 
-    Raises InfeasibleArchitecture where the layers do not fit, and InputError for a layer of another package.
+    Raises InfeasibleArchitecture when a layer does not fit its input, and InputError for a layer that is not one of
+    `kerastuna.spaces`.
     """
-    architecture.shapes  # noqa: B018  raises here, with the layer's name, rather than inside Keras
+    architecture.shapes  # noqa: B018  raises here, with the layer's name, before Keras does
     layers = [_keras_layer(layer, name) for name, layer in zip(architecture.names, architecture.layers, strict=True)]
     return keras.Sequential([keras.Input(architecture.input_shape), *layers], name=name)
 
@@ -159,4 +160,6 @@ def _keras_layer(layer: Layer, name: str) -> keras.layers.Layer:
         ):
             return getattr(keras.layers, layer.kind)(**vars(layer), name=name)
         case _:
-            raise InputError(f"{layer.kind} is not a layer that Kerastuna can build")
+            raise InputError(
+                f"{layer.kind} is not a layer that Kerastuna can build; use the layers of kerastuna.spaces"
+            )

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: arbitrary layers and networks, as `kerastuna.spaces.architecture` describes them."""
+"""Hypothesis strategies for arbitrary layers and networks of `kerastuna.spaces.architecture`."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ SMALL_INPUT_SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers
 
 @st.composite
 def architectures(draw: st.DrawFn, input_shapes: st.SearchStrategy[Any], tails: st.SearchStrategy[Any]) -> Architecture:
-    """A body of maps, or also a tail of vectors; its windows may be larger than its maps."""
+    """Layers on maps, sometimes followed by layers on vectors; windows may be larger than their maps."""
     body = draw(st.lists(WINDOWS | SAME_SHAPES, min_size=1, max_size=6))
     tail = draw(st.lists(tails, max_size=3))
     flattening = [draw(FLATTENINGS)] if tail or draw(st.booleans()) else []

@@ -1,15 +1,39 @@
 """Fixtures of several test modules."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import write_slice
+from support import without_graphs, write_slice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+LONGEST = ("end_to_end", "export", "report")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
 def mnist_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 training and 200 test images of MNIST in an .npz."""
     return write_slice(tmp_path_factory.mktemp("data") / "slice.npz")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect() -> Iterator[None]:
+    """Keras and KerasTuner collect all garbage in every trial: what was imported need not be searched each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras trains without graphs."""
+    with without_graphs():
+        yield

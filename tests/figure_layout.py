@@ -1,4 +1,4 @@
-"""What a figure looks like, asked rather than looked at."""
+"""Checks of how a figure is drawn, for tests that cannot look at it."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from matplotlib.text import Text
 
 
 def all_text(figure: Figure) -> str:
-    """Every text of `figure`."""
+    """All texts of `figure`, one on each line."""
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def check_layout(figure: Figure) -> None:
-    """Fails where a text is not wholly on `figure`, or touches another one of the same axes or axis."""
+    """Fail if a text is cut off by the edge of `figure`, or overlaps another text of the same axes or axis."""
     figure.canvas.draw()
     hidden = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _out_of_view(axis)}
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
@@ -31,7 +31,7 @@ def check_layout(figure: Figure) -> None:
 
 
 def _out_of_view(axis: Any) -> list[Text]:
-    """The labels of the ticks that lie beyond the ends of `axis`, where they are not drawn."""
+    """The labels of ticks beyond the ends of `axis`, which are not drawn."""
     low, high = sorted(axis.get_view_interval())
     return [
         label

@@ -1,4 +1,4 @@
-"""What users may import: the names, pinned, and what their docstrings tell."""
+"""The names that users may import, and their docstrings."""
 
 import importlib
 import inspect
@@ -93,9 +93,9 @@ def test_docstrings_name_every_argument(package: str, name: str):
     found = public(package, name)
     text = vars(found).get("__doc__") if isinstance(found, type) else found.__doc__
     assert text
-    assert not text.startswith(f"{name}(")  # which dataclasses write by themselves
+    assert not text.startswith(f"{name}(")  # the docstring that dataclasses generate
     if isinstance(found, type) and issubclass(found, Exception):
-        return  # its message alone
+        return  # its only argument is the message
     arguments = [name for name in inspect.signature(found).parameters if name not in ("args", "kwargs")]
     assert [name for name in arguments if not re.search(rf"\b{name}\b", text)] == []
 

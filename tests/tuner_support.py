@@ -1,4 +1,4 @@
-"""Shared by the tests of the tuner: a small model, a function in the place of one, and what became of the trials."""
+"""Shared by the tests of the tuner: a small model, a function instead of a model, and the outcomes of trials."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def perceptron(hp: keras_tuner.HyperParameters) -> keras.Model:
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
     model.add(keras.layers.Dense(hp.Int("units", 1, 40), activation="relu"))
     model.add(keras.layers.Dense(10, activation="softmax"))
-    # Without a graph: tracing one takes longer than these few batches.
+    # Without a graph: tracing it takes longer than these few batches.
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
     return model
 
@@ -40,7 +40,7 @@ def accuracy(model: Any, data: Dataset) -> float:
 
 
 def complete_all(oracle: OptunaOracle, score: Callable[[Any], float], epochs: int = 0) -> list[dict[str, Any]]:
-    """Complete all trials there are, each scored by its values after so many reported epochs; returns the values."""
+    """Complete all trials, each with the score of its values after `epochs` reported epochs; returns the values."""
     done = []
     while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
         values = trial.hyperparameters.values
@@ -54,7 +54,7 @@ def complete_all(oracle: OptunaOracle, score: Callable[[Any], float], epochs: in
 
 
 class Function(OptunaTuner):
-    """Optimises a function of hyperparameters that it meets as it runs; no network is built."""
+    """Optimises a function that declares its hyperparameters as it runs; no network is built."""
 
     def __init__(self, function: Callable[[Any], Any], folder: Path, max_trials: int = 3, **given: Any) -> None:
         self.function = function
@@ -66,7 +66,7 @@ class Function(OptunaTuner):
 
 
 class Untrained(OptunaTuner):
-    """Builds its networks, and does not train them."""
+    """Builds its networks but does not train them."""
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         self._try_build(trial.hyperparameters)

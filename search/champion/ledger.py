@@ -6,7 +6,7 @@ from typing import final
 
 import optuna
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 
 OPENINGS = "test_openings"
 """User attribute of a study: its openings of the test set, in order."""

@@ -45,7 +45,6 @@ def open_storage_of(options: argparse.Namespace) -> Any:
     if "://" not in str(location) and not Path(location).exists():
         raise InputError(f"there is no study yet in {location}: run {program()} search first")
     from ..study.storage import open_storage
-    from .session import quiet_optuna_for_good
 
     quiet_optuna_for_good()
     return open_storage(location)
@@ -65,3 +64,10 @@ def import_keras_for_cpu() -> None:
 
     prepare_environment("cpu")
     import_keras()
+
+
+def quiet_optuna_for_good() -> None:
+    """Optuna tells of every trial on standard error unless it is told not to."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -22,12 +22,11 @@ SEEDS = {"quick": 2, "full": 5}
 def confirm(options: argparse.Namespace) -> int:
     """Confirm the best trials of a study and print the champion."""
     study = open_study_of(options)
-    from .session import open_session, request_of
+    from .session import log_report, open_session, request_of
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
-    from .search import log_report
 
     with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
         progress.message("loading Keras and the data")

@@ -39,7 +39,7 @@ def export(options: argparse.Namespace) -> int:
 def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, Any], Path]:
     if options.trial is not None or options.study or options.test:
         raise InputError("--reference trains a network of its own: leave out --study, --trial and --test")
-    from .describe import check_reference
+    from .references import check_reference
 
     check_reference(options.reference)
     wanted = search_options(options, images=options.images or PROFILES["quick"].images)

@@ -12,11 +12,7 @@ from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.names import JOURNAL_NAME
 
 OBJECTIVE = "val_accuracy"
-
-
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
-
-
 RUNS_FOLDER = Path("mlruns")
 
 

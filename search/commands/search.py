@@ -4,8 +4,6 @@ import argparse
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
@@ -14,10 +12,7 @@ from .common import print_json, program, search_options
 from .options import OBJECTIVE
 
 if TYPE_CHECKING:
-    import optuna
-
     from ..display.progress import Progress
-    from ..tracking.tracker import Tracker
     from ..tuning.tuner import OptunaTuner
     from .session import Session
 
@@ -33,7 +28,7 @@ def search(options: argparse.Namespace) -> int:
     # What the user's own code prints does not belong among the results.
     with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
         progress.message("loading Keras and the data")
-        from .session import open_session
+        from .session import log_report, open_session
 
         session = open_session(wanted, progress)
         run_search(session, progress)
@@ -148,15 +143,3 @@ def _train(session: "Session") -> None:
             f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {cause_in(str(error))}; see kerastuna "
             "trials --all"
         ) from error
-
-
-def log_report(study: "optuna.Study", tracker: "Tracker") -> None:
-    """Put the figures and `leaderboard.csv` of `study` under `report` at its run in MLflow, in place of older ones."""
-    from ..report.study_report import leaderboard_csv, study_figures
-    from ..study.goal import goal_of
-
-    with TemporaryDirectory() as folder:
-        study_figures(study).save(Path(folder))
-        board = leaderboard_csv(study.get_trials(deepcopy=False), goal_of(study))
-        Path(folder, "leaderboard.csv").write_text(board)
-        tracker.log_files(Path(folder), "report")

@@ -5,10 +5,12 @@ import io
 import logging
 import os
 import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from ..datasets.data import Dataset, check_spec, load_dataset
@@ -18,6 +20,7 @@ from ..messages import cause, shown
 from ..tracking.store import default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import Device, check_device, prepare_environment, software, use_device
+from .common import quiet_optuna_for_good
 from .options import OBJECTIVE, Profile, SearchOptions
 from .user_space import check_space, load_space, space_slug
 
@@ -220,8 +223,13 @@ def _quiet_libraries() -> None:
     quiet_optuna_for_good()
 
 
-def quiet_optuna_for_good() -> None:
-    """Turn off Optuna's messages about every study and trial, for the rest of the process."""
-    import optuna
+def log_report(study: "optuna.Study", tracker: Tracker) -> None:
+    """Put the figures and `leaderboard.csv` of `study` under `report` at its run in MLflow, in place of older ones."""
+    from ..report.study_report import leaderboard_csv, study_figures
+    from ..study.goal import goal_of
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        study_figures(study).save(Path(folder))
+        board = leaderboard_csv(study.get_trials(deepcopy=False), goal_of(study))
+        Path(folder, "leaderboard.csv").write_text(board)
+        tracker.log_files(Path(folder), "report")

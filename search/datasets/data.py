@@ -28,15 +28,10 @@ from .image_folder import open_image_folder
 from .npz import open_npz
 
 KERAS_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-
-
 VALIDATION_FRACTION = 0.1
-
 
 # In a checkout, beside search/. A wheel leaves the data out; there Keras fetches MNIST.
 EMBEDDED_MNIST = Path(__file__).resolve().parents[2] / "data" / "mnist.npz"
-
-
 _Readers = Mapping[str, Callable[[], np.ndarray]]  # one reader per array: what is not asked for is not read
 
 

@@ -20,16 +20,10 @@ from ..messages import cause, shown
 
 _PARTS = {"train", "test", "val", "valid", "validation", "dev", "training", "testing"}
 """Folders of these names alone are parts of a data set, not its classes."""
-
-
 _LITTER = {"thumbs.db", "desktop.ini"}
 """What file managers leave behind, besides hidden files."""
-
-
 _GREY, _PALETTE, _DEEP = {"1", "L", "LA", "La"}, {"P", "PA"}, {"I", "F"}
 """Modes of Pillow: without colours, with either, and, by their first letter, with more than 8 bits."""
-
-
 _Result = TypeVar("_Result")
 
 

@@ -36,15 +36,10 @@ from .progress_state import (
 )
 
 Direction = Literal["min", "max"]
-
-
 Clock = Callable[[], float]
-
 
 # A log shows that the search is still working even where nearly every proposal is rejected.
 REJECTIONS_PER_LINE = 500
-
-
 BAR_WIDTH = 16
 
 

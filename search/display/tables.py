@@ -1,4 +1,4 @@
-"""Tables for people: the leaderboard of a study, what there is, and the layers of a network."""
+"""Tables for people: leaderboard, trials, studies, layers of a network, exported formats."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
@@ -10,37 +10,32 @@ from rich.text import Text
 
 from ...spaces.cost import Cost
 from ..messages import shortened
-from ..study.budget import COSTS, Budget
-from ..study.goal import Goal, ParetoFront, SmallestNetwork, score_of
+from ..study.budget import COSTS, SHORT_NAMES, Budget
+from ..study.goal import Goal
 from ..study.records import full_record
 
 MOST_LETTERS = 300
-"""Of a network, where it has no summary and its hyperparameters are shown."""
-
-
-COLUMNS = {"params": "params", "macs": "MACs", "ram": "RAM"}
-
-
+"""The most characters of hyperparameters that are shown for a network without a summary."""
 MARKS = {"reached": "reaches"}
-"""Of the marks that a goal sets, those that a table shows."""
+"""The marks of a goal that get a column, and the column's name."""
 
 
 def console(file: TextIO) -> Console:
-    """A console that does not fold the lines of a file or a pipe."""
+    """A console for `file`; 140 columns wide if that is not a terminal."""
     return Console(file=file, width=None if file.isatty() else 140, highlight=False)
 
 
 def leaderboard_table(
     trials: Iterable[FrozenTrial], goal: Goal, limit: int = 10, *, budget: Budget | None = None
 ) -> Table:
-    """The best `limit` of the trials that are worth a look by the study's goal, best first.
+    """The first `limit` trials of the leaderboard, best first.
 
-    The activations at the peak are shown where they are optimised, or limited by `budget`.
+    The column RAM is there if the study optimises it or `budget` limits it.
     """
     board = goal.leaderboard(trials)
     results = {trial.number for trial in goal.results(board)}
     costs = [name for name in COSTS if name != "ram" or name in _counted(goal, budget)]
-    table = _table(_title(board, goal, limit))
+    table = _table(goal.title(board, min(limit, len(board))))
     marks = _marks(goal)
     lengths = ["seconds"] if marks else ["epochs", "seconds"]
     _add_columns(table, "trial", goal.metric.name, *marks, *costs, *lengths, "network")
@@ -69,11 +64,11 @@ def _marks(goal: Goal) -> list[str]:
 
 
 def _add_columns(table: Table, *names: str) -> None:
-    """Columns of which those of texts alone are folded where there is little room: half a number is another number."""
+    """Add columns. If there is little room, only text columns are folded, since half a number is another number."""
     folded = {"reason": len("stopped_early"), "network": 9}
     for name in names:
         table.add_column(
-            COLUMNS.get(name, name),
+            SHORT_NAMES.get(name, name),
             justify="left" if name in (*folded, "state", *MARKS.values()) else "right",
             overflow="fold" if name in folded else "ellipsis",
             no_wrap=name not in folded,
@@ -81,22 +76,8 @@ def _add_columns(table: Table, *names: str) -> None:
         )
 
 
-def _title(board: Sequence[FrozenTrial], goal: Goal, limit: int) -> str:
-    shown = min(limit, len(board))
-    match goal:
-        case ParetoFront(parts=parts):
-            return f"{shown} of {len(board)} trials on the front of {', '.join(part.name for part in parts)}"
-        case SmallestNetwork(metric=metric, cost=cost, target=target):
-            reached = sum(goal.is_met(score_of(trial)) for trial in board)
-            verb = "reaches" if reached == 1 else "reach"
-            order = f"least {COLUMNS[cost]} first" if reached else "the closest first"
-            return f"{shown} of {len(board)} complete trials; {reached} {verb} {metric.name} {target:g}, {order}"
-        case _:
-            return f"best {shown} of {len(board)} complete trials"
-
-
 def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str], goal: Goal) -> Table:
-    """Every trial, by number, with how it ended, and its parameters, or the cost that the study optimises instead."""
+    """Every trial by number: how it ended, and its parameters or the cost that the study optimises instead."""
     costs = goal.costs[:1] if goal.costs and "params" not in goal.costs else ("params",)
     table = _table(f"{len(records)} trials")
     _add_columns(table, "trial", "state", "reason", goal.metric.name, *costs, "epochs", "seconds", "network")
@@ -115,7 +96,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str],
 
 
 def layer_table(name: str, cost: Cost) -> Table:
-    """The layers of a network with their shapes and costs; totals in the last row."""
+    """The layers of a network with their output shapes and costs; the last row has the totals."""
     table = _table(name)
     for column in ("layer", "output shape", "params", "MACs", "receptive field"):
         table.add_column(column, justify="left" if column == "layer" else "right")
@@ -150,7 +131,7 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
 
 
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
-    """What an export wrote and what its check found, format by format."""
+    """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")
     for column in ("format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"):
         table.add_column(column, justify="left" if column in ("format", "passed") else "right")
@@ -185,6 +166,6 @@ def _reason(record: Mapping[str, Any]) -> str:
 
 
 def _values(hyperparameters: object) -> str:
-    """In one line, as much of it as a table can bear; all of it is in the JSON."""
+    """Hyperparameters in one line, shortened; the JSON output has all of them."""
     pairs = dict(hyperparameters).items()  # type: ignore[call-overload]
     return shortened(", ".join(f"{shortened(str(key))}={shortened(str(value))}" for key, value in pairs), MOST_LETTERS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...spaces.errors import KerastunaError
+from ..errors import KerastunaError
 
 _HEADER = """\
 /* {name}: an int8 LiteRT model for TensorFlow Lite Micro.
@@ -45,8 +45,6 @@ extern const unsigned char {symbol}[{macro}_LENGTH];
 
 #endif
 """
-
-
 _SOURCE = """\
 #include "{header}"
 
@@ -58,8 +56,6 @@ alignas(16) const unsigned char {symbol}[{macro}_LENGTH] = {{
 {rows}
 }};
 """
-
-
 _PRINTER = """\
 #include <stdint.h>
 #include <stdio.h>

@@ -7,17 +7,9 @@ from typing import Any, final
 import numpy as np
 
 LARGEST_DIFFERENCE = 1e-4  # of a probability, for formats in float32
-
-
 LARGEST_LOSS_PERMILLE = 3  # of the images: 0.3 points of accuracy, for int8
-
-
 IMAGES_TO_TELL = 5_000
-
-
 STANDARD_ERRORS = 3  # by which the loss on fewer images must exceed that limit
-
-
 _LIMIT = f"{LARGEST_LOSS_PERMILLE / 10:g} points"
 
 

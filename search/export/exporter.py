@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from ...spaces.errors import InputError, KerastunaError
+from ..errors import InputError, KerastunaError
 from ..messages import cause
 from .files import write_files
 from .folder import _check_folder, _keep_other_files, _replace

@@ -14,17 +14,9 @@ from .formats import FORMATS, ExportSource
 from .process import Job, run_jobs
 
 CALIBRATION_IMAGES = 500
-
-
 CALIBRATION_SEED = 0
-
-
 QUANTIZATION_RULE = "integer = clip(round(real / scale) + zero_point, -128, 127); real = scale * (integer - zero_point)"
-
-
 _WRITERS_MODULE = f"{__package__}.writers"
-
-
 _RUNTIMES_MODULE = f"{__package__}.runtimes"
 
 

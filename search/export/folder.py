@@ -4,7 +4,7 @@ import glob
 import shutil
 from pathlib import Path
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from .formats import MANIFEST
 from .manifest import read_manifest
 

@@ -9,11 +9,9 @@ from typing import Any, final
 
 import numpy as np
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 
 MANIFEST = "manifest.json"
-
-
 MICRO = "tflite_micro"  # exists for Linux on x86-64 alone
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..messages import cause
 from .files import CALIBRATION_IMAGES, CALIBRATION_SEED
 from .formats import FORMATS, MANIFEST, ExportSource

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from ...spaces.errors import KerastunaError
+from ..errors import KerastunaError
 from ..messages import cause
 from .c_array import compiled_bytes
 from .comparison import compare
@@ -18,11 +18,7 @@ from .manifest import read_manifest
 from .process import Job, run_jobs
 
 MICRO_IMAGES = 1_000  # of a part, evenly spaced: tflite-micro takes milliseconds where the others take microseconds
-
-
 RUNTIMES_MODULE = f"{__package__}.runtimes"
-
-
 _Rows = Mapping[str, np.ndarray]
 """For each part, which of all images to check on: indices into the parts one after the other."""
 

@@ -17,23 +17,11 @@ from .writers import load_model
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Images float32 (n, height, width, channels) to probabilities (n, classes)."""
-
-
 BATCH = 256
-
-
 WARM_UP_CALLS = 20
-
-
 TIMED_CALLS = 200
-
-
 TIMING = f"one image at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
-
-
 ARENA = "printed by tflite-micro on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
-
-
 MOST_ARENA_BYTES = 64 << 20  # offered; what is used of it is measured
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..user_code import find_module
 from .process import serve
 

@@ -11,7 +11,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..study.studies import quiet_optuna
 from .distributions import ParameterSpace
 from .grid import Grid
@@ -19,8 +19,6 @@ from .samplers import AtNumber, suggest
 
 PAST_TRIALS = 12
 """Of a trial study: more than any sampler or pruner of Optuna waits for, left as it is, before it does its work."""
-
-
 EPOCHS = 10
 """Of a trial of it."""
 

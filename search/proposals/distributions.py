@@ -14,15 +14,9 @@ from optuna.trial import TrialState, create_trial
 from ..errors import SpaceError
 
 Value = int | float | str | bool
-
-
 Values = Mapping[str, Value]
-
-
 LARGEST_INT = 2**53
 """Up to here every whole number is a float, as which Optuna keeps it."""
-
-
 MANY_STEPS = 1_000_000
 
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from optuna.samplers import RandomSampler
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from .distributions import ParameterSpace, Values
 
 LARGEST_GRID = 100_000

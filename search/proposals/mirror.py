@@ -10,6 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ..study.attributes import SAMPLER_STATE
+from ..study.stored_study import StoredStudy
 from ..study.studies import quiet_optuna
 
 
@@ -41,6 +42,7 @@ class Mirror:
         self._storage = InMemoryStorage()
         with quiet_optuna():
             self._study = optuna.create_study(storage=self._storage, directions=list(directions))
+        self._stored = StoredStudy(self._study, self._storage)
         self._sampler = sampler
         self._learn_rejections = learn_rejections
         self._is_rejection = is_rejection
@@ -112,9 +114,9 @@ class Mirror:
             self._study.tell(twin.number, state=TrialState.FAIL)
             return
         for step, value in trial.intermediate_values.items():
-            self._storage.set_trial_intermediate_value(twin._trial_id, step, value)
+            self._storage.set_trial_intermediate_value(self._stored.trial_id(twin.number), step, value)
         if demanded := self._shown_constraints(trial).items() - twin.constraints.items():
-            proposal = optuna.Trial(self._study, twin._trial_id)
+            proposal = self._stored.live(twin.number)
             for name, value in demanded:
                 proposal.set_constraint(name, value)
         self._study.tell(twin.number, trial.values if trial.state == TrialState.COMPLETE else None, state=trial.state)

@@ -1,4 +1,4 @@
-"""A network drawn as its blocks: what each layer does, the shape it gives, and its parameters."""
+"""The figure of an architecture: its layers as boxes, with output shapes and parameters, block by block."""
 
 import textwrap
 from collections.abc import Sequence
@@ -28,33 +28,28 @@ from ...spaces.cost import cost
 from .style import BLUE, GREEN, GREY, ORANGE, WIDTH, heading, new_figure
 
 BOXES_IN_A_ROW = 6
-
-
 BOX_WIDTH, BOX_HEIGHT = 1.32, 1.0
-
-
 MOST_LETTERS = 85
-"""So many of the title's fit into its line."""
-
-
+"""The number of characters of the title that fit on one line."""
 TITLE_LETTERS, LINE_LETTERS = 18, 21
-"""So many fit into the width of a box."""
-
-
+"""The number of characters that fit into the width of a box."""
 STEP_X, STEP_Y = 1.48, 1.5
-"""Inches from one box to the next, and from one row to the next."""
-
-
+"""Inches from one box to the next in a row, and from one row to the next."""
 TIMES, NO_BREAK = "\N{MULTIPLICATION SIGN}", "\N{NO-BREAK SPACE}"
-
-
 POOLINGS = (MaxPooling2D, AveragePooling2D)
 
 
 @final
 @dataclass(frozen=True)
 class Box:
-    """A layer and those after it that keep its shape: its title, what else they do, shape of the output, parameters."""
+    """A layer together with the layers after it that keep its output shape.
+
+    Attributes:
+        title: the layer's kind and its main arguments.
+        extras: other arguments of the layer, and the layers after it.
+        shape: the output shape, without the batch.
+        params: the parameters of all these layers.
+    """
 
     title: str
     extras: tuple[str, ...]
@@ -64,10 +59,10 @@ class Box:
 
 
 def blocks_of(architecture: Architecture) -> list[tuple[str, list[Box]]]:
-    """The boxes of `architecture`, block by block, each block with its name.
+    """The blocks of `architecture`: the name and the boxes of each.
 
-    A block ends with a pooling, or with the pointwise convolution right after it; what follows the last is the head.
-    Raises InfeasibleArchitecture where the layers do not fit the input.
+    A block ends with a pooling layer, or with the pointwise convolution right after that. Layers after the last pooling
+    are the head. Raises InfeasibleArchitecture if the layers do not fit the input.
     """
     layers: list[Layer] = []
     boxes: list[Box] = []
@@ -94,7 +89,7 @@ def blocks_of(architecture: Architecture) -> list[tuple[str, list[Box]]]:
 
 
 def draw_architecture(architecture: Architecture, note: str) -> Figure:
-    """`architecture` as boxes in reading order, a row for each block (or several for a long one)."""
+    """`architecture` as boxes in reading order: one row for each block, several for a long one."""
     total = cost(architecture)
     start = Box("input", (), architecture.input_shape, 0)
     rows: list[tuple[str, list[Box]]] = []
@@ -118,7 +113,7 @@ def draw_architecture(architecture: Architecture, note: str) -> Figure:
     axes.set_ylim(-STEP_Y * len(rows), 0)
     for row, (label, boxes) in enumerate(rows):
         top = -STEP_Y * row - 0.42
-        indent = 0.0 if row == 0 else BOX_WIDTH / 2 + 0.12  # right of the arrow that comes down from the row above
+        indent = 0.0 if row == 0 else BOX_WIDTH / 2 + 0.12  # to the right of the arrow from the row above
         axes.text(indent, top + 0.08, label, fontsize=9.5, fontweight="bold", va="bottom")
         for column, box in enumerate(boxes):
             left = STEP_X * column
@@ -186,7 +181,7 @@ def _title(layer: Layer) -> str:
 
 
 def _extras(layer: Layer) -> tuple[str, ...]:
-    """What else is worth telling of a layer: its activation, stride and padding where they are unusual."""
+    """The activation of a layer, and its stride and padding if they are unusual."""
     match layer:
         case Activation(function=function):
             return (function,)

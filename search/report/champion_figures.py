@@ -1,4 +1,4 @@
-"""The champion drawn: how it learned, what it confuses, which images it gets wrong, and its architecture."""
+"""Figures of the champion: learning curves, confusion matrix, misclassified images, architecture."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...spaces.architecture import Architecture
+from ..errors import CannotDraw
 from .architecture_figure import draw_architecture
-from .style import BLUE, COLOURS, ORANGE, CannotDraw, Figures, heading, new_figure, plain, widen_towards_one
+from .figures import Figures
+from .style import BLUE, COLOURS, ORANGE, heading, new_figure, plain, widen_towards_one
 
 MOST_MISTAKES = 48
-
-
 MISTAKES_IN_A_ROW = 12
-
-
 MOST_NUMBERED_CLASSES = 20
-"""Above which the cells of a confusion matrix are too small for numbers."""
-
-
+"""With more classes, the cells of a confusion matrix are too small for numbers."""
 MOST_CONFUSIONS = 10
 
 
@@ -37,13 +33,14 @@ def champion_figures(
     """The figures of a champion.
 
     Args:
-        record: what the confirmation found.
-        architecture: of the champion; None where its space has no closed form.
+        record: the champion's record, as its confirmation has written it.
+        architecture: the champion's architecture; None if its space cannot describe it.
         images: test images, float32 (n, height, width, channels).
-        labels: of the images, int (n,).
-        predictions: of the model that ships, one share for each class, float32 (n, classes).
+        labels: the true classes of the images, int (n,).
+        predictions: class probabilities from the model that ships, float32 (n, classes).
 
-    Returns `learning_curves`, `confusion_matrix`, `mistakes` and `architecture`, as far as there is something to draw.
+    Returns `learning_curves`, `confusion_matrix`, `mistakes` and `architecture`; a figure without data is left out,
+    with the reason.
     """
     drawn: dict[str, Figure] = {}
     left_out: dict[str, str] = {}
@@ -70,7 +67,7 @@ def champion_figures(
 def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
     """Accuracy and loss over the epochs of the confirmation: the mean over the seeds, and their range as a band.
 
-    Raises CannotDraw where the record has no history.
+    Raises CannotDraw if the record has no history.
     """
     histories = record["histories"]
     if not histories or not histories[0]:
@@ -97,7 +94,7 @@ def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
 
 
 def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str) -> Figure:
-    """How often each class was taken for each other one, coloured by the share of the true class.
+    """How often each class was mistaken for each other class, coloured by the share of the true class.
 
     Args:
         labels: int (n,); predictions: float (n, classes).
@@ -135,12 +132,12 @@ def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str
 
 
 def draw_mistakes(images: np.ndarray | None, labels: np.ndarray, predictions: np.ndarray, note: str) -> Figure:
-    """Images that were taken for another class, those first of which the champion was most sure; at most 48.
+    """Misclassified images, those with the highest probability first; at most 48.
 
     Args:
         images: float (n, height, width, channels); labels: int (n,); predictions: float (n, classes).
 
-    Raises CannotDraw where there are no images or no mistakes.
+    Raises CannotDraw if there are no images or no mistakes.
     """
     if images is None:
         raise CannotDraw("the images are not given")
@@ -170,7 +167,7 @@ def draw_mistakes(images: np.ndarray | None, labels: np.ndarray, predictions: np
 
 
 def _draw_band(axes: Axes, curves: np.ndarray, colour: str, label: str) -> None:
-    """The mean of `curves` (seeds, epochs) and the band between their smallest and largest values."""
+    """Draw the mean of `curves` (seeds, epochs) and a band from the smallest to the largest value."""
     epochs = np.arange(1, curves.shape[1] + 1)
     axes.plot(epochs, curves.mean(axis=0), color=colour, marker="." if len(epochs) < 30 else "", label=label, gid=label)
     if len(curves) > 1:
@@ -183,7 +180,7 @@ def _name(record: Mapping[str, Any]) -> str:
 
 
 def _test_note(record: Mapping[str, Any]) -> str:
-    """What a figure of test images rests on; the opening is told wherever they are shown."""
+    """The data behind a figure of test images. Every such figure names the opening of the test set."""
     test = record["test"]
     images = f"{record['train_images_final']:,} images, profile {record['profile']}"
     return f"test set, opening {test['opening']}; the model that ships, trained on {images}"

@@ -1,4 +1,4 @@
-"""A Pareto front, drawn: its metric against each of the other parts."""
+"""The figure of a Pareto front: its metric against each of its other parts."""
 
 import math
 from collections.abc import Sequence
@@ -15,17 +15,15 @@ from .style import BLACK, COST_TITLES, GREEN, heading, legend_below, new_figure,
 from .trial_axes import draw_points, number_points
 
 PANELS_IN_A_ROW = 3
-
-
 WIDE = 20
-"""Costs that differ by so large a factor are shown on a logarithmic axis."""
+"""An axis of costs is logarithmic if the largest is more than this many times the smallest."""
 
 
 def draw_pareto_front(view: StudyView, goal: ParetoFront) -> Figure:
-    """Every trained trial, a panel for each part but the metric, with the limits, and the front's trials ringed.
+    """Every trained trial, in one panel for each part but the metric, with limits and a ring around the front's trials.
 
-    The front is that of all parts together: in one panel of several a trial on it may lie behind others.
-    Raises CannotDraw when no trial is complete.
+    The front is that of all parts together: in a single panel, other trials may seem to beat one that is on it.
+    Raises CannotDraw if no trial is complete.
     """
     complete = view.complete
     numbers = {trial.number for trial in goal.leaderboard(view.trials)}
@@ -73,7 +71,7 @@ def _draw_panel(
 
 
 def _show_costs(axes: Axes, name: str, amounts: Sequence[float], limit: int | None, ticks: int) -> None:
-    """The horizontal axis as one of costs, with room for the numbers beside the smallest."""
+    """Make the horizontal axis one of costs, with room at its low end for the numbers of trials."""
     low, high = min(amounts), max(*amounts, limit or 0)
     if high > WIDE * low > 0:
         axes.set_xscale("log")
@@ -87,7 +85,7 @@ def _show_costs(axes: Axes, name: str, amounts: Sequence[float], limit: int | No
 
 
 def _amount(goal: ParetoFront, trial: FrozenTrial, part: Quantity) -> float:
-    """What `trial` has of a part; NaN where it is not known."""
+    """The value of `part` for `trial`; NaN if unknown."""
     if trial.values is not None:
         return trial.values[goal.parts.index(part)]
     if part.is_cost:

@@ -1,4 +1,4 @@
-"""Which hyperparameters mattered, and which values the trials took: importances and parallel coordinates."""
+"""Figures of the hyperparameters: their importances, and their values as parallel coordinates."""
 
 import math
 import textwrap
@@ -16,49 +16,36 @@ from matplotlib.ticker import FuncFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from ..errors import CannotDraw
 from ..messages import shortened
 from ..study.attributes import HYPERPARAMETERS
-from ..study.goal import Goal, ParetoFront, SmallestNetwork, goal_of, score_of
+from ..study.goal import goal_of, score_of
 from ..study.records import finite
 from .study_view import StudyView
-from .style import BLUE, COLOURS, GREY, CannotDraw, heading, legend_below, new_axes, outer_fence
+from .style import BLUE, COLOURS, GREY, heading, legend_below, new_axes, outer_fence
 
 FEWEST_TRIALS = 4
-
-
 ENOUGH_TRIALS = 50
-"""A tenth of them are the five good ones that Optuna advises for PED-ANOVA."""
-
-
+"""A tenth of these are five: Optuna advises at least five good trials for PED-ANOVA."""
 RARE = 0.1
-"""The share of the trials below which a hyperparameter is active too rarely for its importance to mean anything."""
-
-
+"""A hyperparameter that is active in a smaller share of the trials has no meaningful importance."""
 MOST_BARS = 15
-
-
 MOST_AXES = 8
-
-
 MOST_LETTERS = 24
-"""Of a value beside an axis."""
-
-
+"""The most characters of a value beside an axis."""
 TICK_DISTANCE = 0.09
-"""Of an axis, below which two labels would touch."""
-
-
+"""The smallest distance of two ticks on an axis of length 1 at which their labels do not touch."""
 INACTIVE = -0.13
-"""Where a hyperparameter stands that a trial did not have; its axis reaches from 0 to 1."""
+"""The height at which a hyperparameter is drawn that a trial did not have; its axis goes from 0 to 1."""
 
 
 def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
-    """How much each hyperparameter tells the best complete trials from the others; shares that sum to 1, largest first.
+    """How much each hyperparameter separates the best complete trials from the others.
 
-    By conditional PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023; Optuna's default), which also weighs
-    hyperparameters that are active in some trials only; those active in less than a tenth are left out. The best are a
-    tenth of the trials, but five where that is fewer, and at most half.
-    Raises CannotDraw where there are too few trials or nothing tells them apart.
+    Returns shares by name that sum to 1, the largest first. They come from conditional PED-ANOVA (Watanabe, Bansal and
+    Hutter, IJCAI 2023; Optuna's default), which also handles hyperparameters that only some trials have; those active
+    in less than a tenth of the trials are left out. The best trials are a tenth of all, at least five, at most half.
+    Raises CannotDraw if there are too few trials or if no hyperparameter separates them.
     """
     trials = _complete(study)
     if len(trials) < FEWEST_TRIALS:
@@ -66,25 +53,26 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
     frequency = Counter(name for trial in trials for name in trial.params)
     names = sorted(name for name, count in frequency.items() if count >= max(2, RARE * len(trials)))
     goal = goal_of(study)
-    # Optuna takes the smallest for the best. A study's own values do, except where they are costs alone.
+    # Values that are costs alone do not tell which trials are good. Their places do; like a cost, smaller is better.
     places = {trial.number: place for place, trial in enumerate(goal.ranked(trials))}
-    target = (lambda trial: places[trial.number]) if isinstance(goal, SmallestNetwork) else None
+    only_costs = all(quantity.is_cost for quantity in goal.quantities)
+    target = (lambda trial: places[trial.number]) if only_costs else None
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(0.1, 5 / len(trials))))
     with warnings.catch_warnings():
-        # A condition that fewer than two trials met does not enter the sum: with few trials that is common.
+        # A condition that fewer than two trials meet is left out of the sum: common with few trials.
         warnings.filterwarnings("ignore", message="Some regimes for parameter", category=UserWarning)
-        # A low place is a good one: that is what is meant.
+        # It warns that lower is better: places are meant that way.
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes", category=UserWarning)
-        # All are equally good: said below.
+        # All trials are equally good: reported below.
         warnings.filterwarnings("ignore", message="Target and region quantiles select the same", category=UserWarning)
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names, target=target)
-    if len(set(shares.values())) < 2:  # what Optuna makes of importances that are all 0
+    if len(set(shares.values())) < 2:  # Optuna returns equal shares if all importances are 0
         raise CannotDraw("no hyperparameter tells the best trials from the others")
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def draw_importances(study: optuna.Study, note: str) -> Figure:
-    """The largest importances as bars; raises CannotDraw as `hyperparameter_importances` does."""
+    """The largest importances as bars. Raises CannotDraw if `hyperparameter_importances` does."""
     importances = list(hyperparameter_importances(study).items())
     names, shares = zip(*reversed(importances[:MOST_BARS]), strict=True)
     figure, axes = new_axes(1.6 + 0.26 * len(names))
@@ -99,16 +87,17 @@ def draw_importances(study: optuna.Study, note: str) -> Figure:
         remarks.append(f"{rest} smaller ones not shown")
     if (trials := len(_complete(study))) < ENOUGH_TRIALS:
         remarks.append(f"from {trials} complete trials: a rough guide")
-    label = f"share of the importance for {_asked(goal_of(study))} (PED-ANOVA)"
+    label = f"share of the importance for {goal_of(study).aim} (PED-ANOVA)"
     axes.set_xlabel("\n".join([label, "; ".join(remarks)]), parse_math=False)
     heading(figure, "Hyperparameter importances", note)
     return figure
 
 
 def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
-    """The most important hyperparameters of every complete trial, one axis each, and the metric as the last axis.
+    """The most important hyperparameters of every complete trial, one axis each, and the metric on the last axis.
 
-    Where there are no importances, it shows those that most trials have. Raises CannotDraw for fewer than two trials.
+    Without importances, the hyperparameters that most trials have are shown. Raises CannotDraw for fewer than two
+    complete trials, or if no hyperparameter has several values.
     """
     maximize = view.maximize
     board = view.goal.ranked(view.trials)
@@ -149,24 +138,13 @@ def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
     return figure
 
 
-def _asked(goal: Goal) -> str:
-    """What the importances are about."""
-    match goal:
-        case ParetoFront():
-            return "coming close to the front"
-        case SmallestNetwork(metric=metric, cost=cost, target=target):
-            return f"{metric.name} {target:g} with least {cost}"
-        case _:
-            return goal.metric.name
-
-
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [trial for trial in trials if finite(score_of(trial)) is not None]
 
 
 def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[str]:
-    """The names of the most important hyperparameters with several values, or of those that most trials have."""
+    """The names of the most important hyperparameters with several values, else of the most frequent ones."""
     frequency = Counter(name for trial in trials for name in trial.params)
     seen = {name: {_value(trial, name) for trial in trials if name in trial.params} for name in frequency}
     varied = [name for name, count in frequency.most_common() if len(seen[name]) > 1]
@@ -180,12 +158,12 @@ def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[st
 
 
 def _value(trial: FrozenTrial, name: str) -> Any:
-    """What KerasTuner calls the value, where Optuna samples another number for it."""
+    """The value as KerasTuner knows it; Optuna may have sampled another number for it, such as an index."""
     return trial.user_attrs.get(HYPERPARAMETERS, {}).get(name, trial.params[name])
 
 
 def _scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[tuple[float, str]]]:
-    """The height of every trial on the axis of `name`, from 0 to 1 or INACTIVE, and the ticks of that axis."""
+    """The height of every trial on the axis of `name` (0 to 1, or INACTIVE), and the ticks of that axis."""
     having = [trial for trial in trials if name in trial.params]
     sampled = {trial.number: _sampled(trial, name) for trial in having}
     low, high = min(sampled.values()), max(sampled.values())
@@ -200,7 +178,7 @@ def _scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[
 
 
 def _sampled(trial: FrozenTrial, name: str) -> float:
-    """What Optuna sampled as a number on its own scale."""
+    """The value that Optuna sampled as a number: an index for a choice, the exponent on a logarithmic scale."""
     distribution, value = trial.distributions[name], trial.params[name]
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices.index(value)
@@ -213,7 +191,7 @@ def _text(value: Any) -> str:
 
 
 def _folded(name: str) -> str:
-    """`name` over several lines, broken after underscores."""
+    """`name` on several lines, with breaks after underscores."""
     return "\n".join(textwrap.wrap(name.replace("_", "_ "), 12)).replace("_ ", "_")
 
 
@@ -237,7 +215,7 @@ def _draw_axis(axes: Axes, place: float, name: str, ticks: Sequence[tuple[float,
 
 
 def _draw_objective(axes: Axes, place: int, name: str, ends: tuple[float, float], maximize: bool, *, cut: bool) -> None:
-    """The last axis: a strip with the colours of the lines."""
+    """Draw the last axis: a strip in the colours of the lines."""
     ramp = np.linspace(0, 1, 256)[:, None]
     extent = (place, place + 0.1, 0, 1)
     axes.imshow(ramp if maximize else 1 - ramp, extent=extent, origin="lower", aspect="auto", cmap=COLOURS, zorder=3)

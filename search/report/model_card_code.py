@@ -1,4 +1,4 @@
-"""How a champion is loaded, format by format: the part of its model card that is code."""
+"""The section of a model card on loading the model, with code for each format."""
 
 import shlex
 from collections.abc import Mapping
@@ -45,9 +45,7 @@ interpreter.invoke()
 scale, zero_point = answer["quantization"]
 probabilities = (interpreter.get_tensor(answer["index"]).astype(np.float32) - zero_point) * scale""",
 }
-"""For each format that Python runs; {path} is that of its file in the export."""
-
-
+"""Code to load each format that Python can run; {path} is the path of its file in the export."""
 _REGISTERED = """\
 import mlflow
 
@@ -57,7 +55,7 @@ probabilities = model.predict(images)"""
 
 
 def loading(record: Mapping[str, Any], tracking_uri: str) -> str:
-    """The section on loading; `tracking_uri` is shown as it is."""
+    """The section on loading. `tracking_uri` must not contain a password: it is shown as it is."""
     shape = ", ".join(map(str, record["data"]["input_shape"]))
     blocks = [
         part
@@ -68,10 +66,10 @@ def loading(record: Mapping[str, Any], tracking_uri: str) -> str:
         "How to load it",
         f"`images` are float32 (n, {shape}), preprocessed as above. From the MLflow registry:",
         code("python", _REGISTERED.format(tracking_uri=tracking_uri, model=record["mlflow"]["model"])),
-        "In other formats, which this writes and proves to answer alike:",
+        "This writes other formats and checks that they give the same answers:",
         code("sh", f"kerastuna export --study {shlex.quote(record['study'])}"),
         *blocks,
         "**c_array**",
-        f"`{FORMATS['c_array'].path}` and its header hold litert_int8 for TensorFlow Lite Micro; the header tells how "
-        "to quantise an image.",
+        f"`{FORMATS['c_array'].path}` and its header hold litert_int8 for TensorFlow Lite Micro; the header "
+        "shows how to quantise an image.",
     )

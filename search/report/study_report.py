@@ -1,4 +1,4 @@
-"""What a study shows: its figures, drawn from trained trials alone, and its leaderboard as CSV."""
+"""The report of a study: its figures, and its leaderboard as CSV."""
 
 import csv
 import io
@@ -8,14 +8,15 @@ import optuna
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
+from ..errors import CannotDraw
 from ..study.attributes import is_trained
 from ..study.budget import COSTS, Budget
 from ..study.goal import Goal, ParetoFront, SmallestNetwork
 from ..study.records import full_record
+from .figures import Figures
 from .front_figures import draw_pareto_front
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates
 from .study_view import StudyView, view_of
-from .style import CannotDraw, Figures
 from .target_figures import draw_cost_history, draw_smallest_over_time
 from .trial_figures import (
     draw_cost_vs_metric,
@@ -29,12 +30,12 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
     """The figures of a study.
 
     Args:
-        budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was made with.
+        budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was created with.
 
     Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`,
-    `intermediate_values` and `incumbent_over_time`, as far as there are trials enough for each. Of a study that
-    minimises another cost than the parameters, that cost is in the place of `params`. A study of a Pareto front also
-    has `pareto_front`, and no `params_vs_accuracy` where that would show the same.
+    `intermediate_values` and `incumbent_over_time`. A figure with too few trials is left out, with the reason. If a
+    study minimises another cost than the parameters, that cost replaces `params` in the name. A study of a Pareto front
+    also has `pareto_front`, which replaces `params_vs_accuracy` if the parameters are a part of the front.
     """
     view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
     figures: dict[str, Callable[[], Figure]] = {
@@ -56,7 +57,7 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
 
 
 def _for_goal(figures: dict[str, Callable[[], Figure]], view: StudyView) -> dict[str, Callable[[], Figure]]:
-    """`figures` with those in place of others that a study's goal asks for."""
+    """`figures` with those replaced for which the study's goal needs others."""
     match view.goal:
         case SmallestNetwork(cost=cost) as goal:
             other = {
@@ -75,12 +76,12 @@ def _for_goal(figures: dict[str, Callable[[], Figure]], view: StudyView) -> dict
 
 
 def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
-    """The trained trials as CSV: those of the leaderboard ranked, best first, then the others by number, unranked.
+    """The trained trials as CSV: first the leaderboard with ranks, best first, then the others by number, without rank.
 
-    Columns: rank, trial, state, reason, value (of the metric at the last epoch), params, macs, ram, epochs, seconds,
-    reference, summary, and one for each hyperparameter, empty where it was inactive. After the rank stands `front`
-    (yes or no) where the study is after a Pareto front, which alone is ranked then, and `reached` (yes or no) where it
-    has a target.
+    Columns: rank, trial, state, reason, value (the metric at the last epoch), params, macs, ram, epochs, seconds,
+    reference, summary, and one for each hyperparameter, empty if it was inactive. A study with a target has the column
+    `reached` (yes or no) after the rank. A study of a Pareto front has `front` (yes or no) there, and ranks only the
+    front.
     """
     trials = list(trials)
     board = goal.leaderboard(trials)

@@ -1,4 +1,4 @@
-"""A study as its figures see it."""
+"""The data of a study that its figures show."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ..errors import CannotDraw
 from ..study.attributes import IDENTITY, is_trained
 from ..study.budget import UNITS, Budget
-from ..study.goal import Goal, ParetoFront, SmallestNetwork, budget_of, goal_of, score_of
+from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.records import counts, trial_record
-from .style import CannotDraw
 
 
 @final
 @dataclass(frozen=True)
 class Point:
-    """A trained trial: its place among them, from 1, and its value at its last epoch."""
+    """A trained trial, its place among the trained trials (from 1), and the metric at its last epoch."""
 
     place: int
     trial: FrozenTrial
@@ -35,15 +35,15 @@ class Point:
 @final
 @dataclass(frozen=True)
 class StudyView:
-    """A study as its figures see it, read once.
+    """The data of a study that its figures show, read once.
 
     Attributes:
-        goal: of the study.
-        trials: every one, refused and failed ones too.
-        points: the trained ones, by number.
-        best: the first of the leaderboard; None when it is empty.
-        limits: on the networks, by name.
-        note: what the figures rest on.
+        goal: the goal of the study.
+        trials: all trials, including refused and failed ones.
+        points: the trained trials, by number.
+        best: the first trial of the leaderboard; None if the leaderboard is empty.
+        limits: the limits on the networks, by the name of the cost.
+        note: the data behind the figures, in one line.
     """
 
     goal: Goal
@@ -64,51 +64,36 @@ class StudyView:
 
     @property
     def complete(self) -> list[Point]:
-        """At least one; raises CannotDraw when there is none."""
+        """The complete trials, at least one; raises CannotDraw if there is none."""
         points = [point for point in self.points if point.complete]
         if not points:
             raise CannotDraw("no trial is complete yet")
         return points
 
     @property
-    def target(self) -> float | None:
-        """What the metric has to reach."""
-        return self.goal.target if isinstance(self.goal, SmallestNetwork) else None
-
-    @property
     def best_is(self) -> str:
-        """In which way the best trial is the best."""
-        match self.goal:
-            case SmallestNetwork() if self.best and self.goal.is_met(score_of(self.best)):
-                return f"smallest that reaches {self.goal.target:g}"
-            case SmallestNetwork():
-                return f"closest to {self.goal.target:g}"
-            case ParetoFront():
-                return f"best {self.objective}"
-            case _:
-                return "best"
+        """What makes the best trial the best, such as "smallest that reaches 0.99"; empty if there is none."""
+        return "" if self.best is None else self.goal.superlative(score_of(self.best))
 
     @property
     def best_label(self) -> str:
+        """The best trial with its number and what the goal compares; empty if there is none."""
         if self.best is None:
             return ""
-        size = ""
-        if isinstance(self.goal, SmallestNetwork):
-            size = f", {self.best.user_attrs[self.goal.cost]:,} {UNITS[self.goal.cost]}"
-        return f"trial {self.best.number}: {score_of(self.best):.4f}{size}"
+        return f"trial {self.best.number}: {self.goal.amounts(score_of(self.best), self.best.user_attrs)}"
 
     def check_counted(self, cost: str) -> None:
-        """Raises CannotDraw when `cost` is not known of every trained network."""
+        """Raise CannotDraw unless `cost` is known for every trained network."""
         if any(point.trial.user_attrs.get(cost) is None for point in self.points):
             raise CannotDraw(f"the {UNITS[cost]} of the networks were not counted")
 
     def best_so_far(self, values: Sequence[float]) -> list[float]:
-        """The best of `values` up to each."""
+        """For each of `values` the best up to it."""
         return list((np.maximum if self.maximize else np.minimum).accumulate(values))
 
 
 def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
-    """The trials of `study`; `budget` are the limits to draw, None for its own."""
+    """Read `study`. `budget` gives the limits to draw; None means those of the study."""
     trials = study.get_trials(deepcopy=False)
     trained = [(t, value) for t in trials if is_trained(t) and (value := trial_record(t)["value"]) is not None]
     number, identity = counts(trials), study.user_attrs.get(IDENTITY, {})
@@ -132,7 +117,7 @@ def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
 
 
 def pareto_front(points: Iterable[Point], *, maximize: bool, cost: str = "params") -> list[Point]:
-    """Those that are better than every one that costs less or as much, the one of least cost first."""
+    """The points that are better than all points of the same or lower cost, lowest cost first."""
     sign = -1 if maximize else 1
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost(cost), sign * point.value, point.trial.number)):

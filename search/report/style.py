@@ -1,12 +1,8 @@
-"""What the figures share: size, colours, headings. None of them uses or changes global state of matplotlib."""
+"""The look of all figures: size, colours, axes, headings. Global state of matplotlib is neither used nor changed."""
 
-import io
 import math
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,89 +12,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 DPI = 120
-
-
 WIDTH = 9.0
-"""Inches: 1,080 pixels, which a laptop shows whole."""
-
-
+"""Inches: 1,080 pixels, which fit on the screen of a laptop."""
 TITLE_SIZE, NOTE_SIZE = 12, 9
-
-
 NOTE_DEPTH = 0.35
 """Inches from the top of a figure to its note."""
-
-
 LETTERS = 130
-"""So many letters of a note's size fit into a line."""
+"""The number of characters of NOTE_SIZE that fit on one line."""
 
-
-# Okabe and Ito (2008): told apart with any of the common colour vision deficiencies.
+# Okabe and Ito (2008): can be told apart with all common colour vision deficiencies.
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
-
-
 GREY, PALE = "#555555", "#DDDDDD"
-
-
 COLOURS = "cividis_r"
-"""The colour map for values, the high ones dark, made for the same readers (Nunez, Anderton and Renslow, 2018)."""
-
-
+"""The colour map for values, high ones dark; also safe with colour vision deficiencies (Nunez et al., 2018)."""
 COST_LABELS = {"params": "parameters", "macs": "MACs for one image", "ram": "activations at the peak"}
-"""Of the axes of costs."""
-
-
+"""The labels of cost axes."""
 COST_TITLES = {"params": "parameters", "macs": "MACs", "ram": "RAM"}
-"""The costs as a heading names them."""
-
-
+"""The costs as they are called in headings."""
 TICKS = (
     *(1, 0.9995, 0.999, 0.998, 0.997, 0.995, 0.993, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.93, 0.9),
     *(0.88, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0),
 )
-"""Where a scale that widens towards 1 may have its ticks."""
-
-
-class CannotDraw(Exception):
-    """There is too little to draw a figure from; the message says what is missing."""
-
-
-@final
-@dataclass(frozen=True)
-class Figures:
-    """Figures by name.
-
-    Attributes:
-        drawn: those that could be drawn.
-        left_out: why the others could not, in one line each.
-    """
-
-    drawn: Mapping[str, Figure]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write every figure as `NAME.png` into `folder`, which is made when it is not there; returns the paths."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths: list[Path] = []
-        for name, figure in self.drawn.items():
-            paths.append(folder / f"{name}.png")
-            paths[-1].write_bytes(png(figure))
-        return paths
-
-
-def png(figure: Figure) -> bytes:
-    """`figure` as a PNG."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Of a name in a script that the font does not have: drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+"""Possible ticks of an axis that `widen_towards_one` has scaled."""
 
 
 def new_figure(height: float = 4.8) -> Figure:
-    """An empty figure, `height` inches high, that finds room for its labels by itself."""
+    """An empty figure, `height` inches high, with a layout that makes room for labels."""
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
     FigureCanvasAgg(figure)
@@ -106,13 +45,13 @@ def new_figure(height: float = 4.8) -> Figure:
 
 
 def new_axes(height: float = 4.8) -> tuple[Figure, Axes]:
-    """A figure with one pair of plain axes."""
+    """A figure, `height` inches high, with one pair of plain axes."""
     figure = new_figure(height)
     return figure, plain(figure.add_subplot())
 
 
 def plain(axes: Axes) -> Axes:
-    """`axes` with a light grid and no box around them."""
+    """Give `axes` a light grid and no frame; returns them."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -120,11 +59,11 @@ def plain(axes: Axes) -> Axes:
 
 
 def widen_towards_one(axes: Axes, values: Iterable[float]) -> None:
-    """Where all `values` are shares, let the vertical scale of `axes` show 0.9 to 0.99 as wide as 0 to 0.9."""
+    """If all `values` are shares, scale the vertical axis so that 0.9 to 0.99 is as long as 0 to 0.9."""
     shares = np.array([value for value in values if math.isfinite(value)])
     if not shares.size or shares.min() < 0 or shares.max() > 1:
         return
-    almost = 1.0005  # so that 1 itself has a place
+    almost = 1.0005  # keeps 1 itself at a finite place
     scale: Any = (lambda y: -np.log10(almost - np.minimum(y, 1)), lambda z: almost - 10.0**-z)
     axes.set_yscale("function", functions=scale)
     low, high = scale[0](shares.min()), scale[0](shares.max())
@@ -140,7 +79,7 @@ def widen_towards_one(axes: Axes, values: Iterable[float]) -> None:
 
 
 def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) -> None:
-    """Label and at most some `ticks` of an axis of a cost between `ends`: 12,000 parameters, 1.2 M MACs, 64 KiB."""
+    """Label an axis of the cost `name` from `ends[0]` to `ends[1]`, with about `ticks` ticks: 12,000, 1.2 M, 64 KiB."""
     axis.set_label_text(COST_LABELS[name])
     binary = name == "ram"
     if axis.get_scale() == "log":
@@ -160,15 +99,15 @@ def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) 
 
 
 def heading(figure: Figure, title: str, note: str = "") -> None:
-    """A title at the left, and below it, smaller, what the figure rests on."""
-    # The title is one empty line too long: the layout leaves that room, and the note, smaller than the title, takes it.
+    """A title at the left and, in smaller type below it, `note`: the data behind the figure."""
+    # The empty second line of the title makes the layout leave room for the note.
     figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", parse_math=False)
     below = 1 - NOTE_DEPTH / figure.get_figheight()
     figure.text(0.01, below, note, ha="left", va="top", fontsize=NOTE_SIZE, color=GREY, parse_math=False)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """The legend of `axes` below them, where it covers nothing."""
+    """Put the legend of `axes` at the bottom of `figure`, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
     columns = next(count for count in (4, 3, 2, 1) if count == 1 or _letters(labels, count) <= LETTERS)
     box = figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=NOTE_SIZE)
@@ -177,11 +116,11 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 
 
 def _letters(labels: Sequence[str], columns: int) -> int:
-    """How wide a legend gets: the longest label of each column, with room for its sign."""
+    """The width of a legend in characters: the longest label of each column plus room for its marker."""
     return sum(8 + max(map(len, column)) for column in np.array_split(np.array(labels), columns) if len(column))
 
 
 def outer_fence(values: Sequence[float] | np.ndarray, *, maximize: bool) -> float:
-    """Where bad values become outliers (Tukey): three times the spread of the middle half away from it."""
+    """The value beyond which bad values are outliers: three interquartile ranges from the quartile (Tukey)."""
     low, high = np.quantile(values, [0.25, 0.75])
     return float(low - 3 * (high - low)) if maximize else float(high + 3 * (high - low))

@@ -1,4 +1,4 @@
-"""A search for the smallest network that reaches a target, drawn: what those cost that do, and the least so far."""
+"""Figures of a search for the smallest network that reaches a target: the costs, and the lowest so far."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,14 +6,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..errors import CannotDraw
 from ..study.goal import SmallestNetwork
+from .search_time import search_time
 from .study_view import Point, StudyView
-from .style import BLACK, BLUE, GREY, CannotDraw, heading, legend_below, new_axes, show_cost
-from .trial_axes import search_time, show_places
+from .style import BLACK, BLUE, GREY, heading, legend_below, new_axes, show_cost
+from .trial_axes import show_places
 
 
 def draw_cost_history(view: StudyView, goal: SmallestNetwork) -> Figure:
-    """The cost of every trained network, in the order in which they began, and the least that reaches the target."""
+    """The cost of every trained network in the order of their starts, and the lowest so far that reaches the target."""
     reaching = _reaching(view, goal)
     figure, axes = new_axes()
     _draw_costs(axes, view, goal, reaching, lambda point: point.place, view.points[-1].place)
@@ -22,7 +24,7 @@ def draw_cost_history(view: StudyView, goal: SmallestNetwork) -> Figure:
 
 
 def draw_smallest_over_time(view: StudyView, goal: SmallestNetwork) -> Figure:
-    """The least cost that reaches the target, over the time since the first trial began, less the pauses."""
+    """The lowest cost so far that reaches the target, over wall-clock time without pauses."""
     reaching = _reaching(view, goal)
     time = search_time(view, view.points)
     figure, axes = new_axes()

@@ -1,7 +1,7 @@
-"""The trials of a study drawn: over their order, their size, their epochs and time.
+"""Figures of the trials of a study: by order, by cost, by epoch and over time.
 
-Only trained trials are shown: refused proposals stand in the study as PRUNED trials, but say nothing of accuracy.
-Optuna's own plots are not used: they change matplotlib's style for the whole process, and do not set apart what was
+Only trained trials are shown: refused proposals are PRUNED trials in the study, but were never measured. Optuna's own
+plots are not used: they change matplotlib's style for the whole process, and do not distinguish trials that were
 stopped early.
 """
 
@@ -11,15 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..errors import CannotDraw
 from ..study.budget import UNITS
-from ..study.goal import ParetoFront
+from .search_time import search_time
 from .study_view import StudyView, pareto_front
-from .style import BLACK, BLUE, COST_TITLES, GREEN, ORANGE, CannotDraw, new_axes, show_cost, widen_towards_one
-from .trial_axes import draw_points, finish, number_points, search_time, show_places
+from .style import (
+    BLACK,
+    BLUE,
+    COST_TITLES,
+    GREEN,
+    ORANGE,
+    heading,
+    legend_below,
+    new_axes,
+    show_cost,
+    widen_towards_one,
+)
+from .trial_axes import draw_points, number_points, show_places
 
 
 def draw_optimization_history(view: StudyView) -> Figure:
-    """The value of every trained trial, in the order in which they began, and the best so far."""
+    """The value of every trained trial in the order of their starts, and the best so far."""
     figure, axes = new_axes()
     best = view.best_so_far([point.value for point in view.complete])
     places = [point.place for point in view.complete]
@@ -28,13 +40,14 @@ def draw_optimization_history(view: StudyView) -> Figure:
     ends = [*places, len(view.points)], [*best, best[-1]]
     axes.step(*ends, where="post", color=BLACK, linewidth=1.2, label=label, gid="best_so_far")
     show_places(axes)
-    return finish(figure, axes, view, "Optimisation history")
+    return _finish(figure, axes, view, "Optimisation history")
 
 
 def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
-    """The value of every trained trial over what its network costs, the limit, and what is not dominated in these two.
+    """The value of every trained trial against the cost of its network, with the Pareto front of these two.
 
-    Where there is a target it is drawn too.
+    The limit on the cost and the target of the metric are drawn if there are any. Raises CannotDraw if no trial is
+    complete or the cost is not known for all.
     """
     complete = view.complete
     view.check_counted(cost)
@@ -44,7 +57,7 @@ def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
     xs, ys = [point.cost(cost) for point in front], [point.value for point in front]
     axes.step(xs, ys, where="post", color=GREEN, linewidth=1.2, gid="pareto_front")
     rings: dict[str, Any] = {"color": GREEN, "markersize": 9, "markerfacecolor": "none"}
-    of = " of these two" if isinstance(view.goal, ParetoFront) else ""
+    of = "" if view.goal.has_winner else " of these two"
     axes.plot(xs, ys, "o", **rings, label=f"Pareto front{of}, with trial numbers")
     limit = view.limits.get(cost)
     if limit is not None:
@@ -55,7 +68,7 @@ def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
     axes.set_xlim(-0.05 * largest, 1.05 * largest)
     show_cost(axes.xaxis, cost, (0, largest))
     name = COST_TITLES[cost]
-    finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
+    _finish(figure, axes, view, f"{name[0].upper()}{name[1:]} against {view.objective}")
     figure.draw_without_rendering()
     number_points(axes, front, [(point.cost(cost), point.value) for point in front], maximize=view.maximize)
     return figure
@@ -90,12 +103,12 @@ def draw_intermediate_values(view: StudyView) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if view.maximize:
         values = [value for line in lines.values() for _, value in line]
-        widen_towards_one(axes, values if view.target is None else [*values, view.target])
-    return finish(figure, axes, view, "Intermediate values")
+        widen_towards_one(axes, values if view.goal.target is None else [*values, view.goal.target])
+    return _finish(figure, axes, view, "Intermediate values")
 
 
 def draw_incumbent_over_time(view: StudyView) -> Figure:
-    """The best so far over the time since the first trial began, less the pauses between two searches."""
+    """The best so far over wall-clock time, without the pauses between two searches."""
     complete = view.complete
     time = search_time(view, complete)
     points = sorted(complete, key=time.of)
@@ -106,9 +119,17 @@ def draw_incumbent_over_time(view: StudyView) -> Figure:
     axes.step(times, view.best_so_far(values), where="post", color=BLACK, linewidth=1.2, label=label, gid="incumbent")
     axes.set_xlim(0)
     axes.set_xlabel(time.label)
-    return finish(figure, axes, view, "Best so far over time")
+    return _finish(figure, axes, view, "Best so far over time")
 
 
 def _draw_target(axes: Axes, view: StudyView) -> None:
-    if view.target is not None:
-        axes.axhline(view.target, color=GREEN, linestyle="--", label=f"target {view.target:g}", gid="target")
+    if view.goal.target is not None:
+        axes.axhline(view.goal.target, color=GREEN, linestyle="--", label=f"target {view.goal.target:g}", gid="target")
+
+
+def _finish(figure: Figure, axes: Axes, view: StudyView, title: str) -> Figure:
+    """Add the heading, the legend and the metric as the label of the vertical axis."""
+    axes.set_ylabel(view.objective, labelpad=8, parse_math=False)
+    heading(figure, title, view.note)
+    legend_below(figure, axes)
+    return figure

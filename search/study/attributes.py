@@ -18,7 +18,6 @@ DRAWN_SEED = "drawn_seed"
 """The seed of a study that was made without one."""
 
 # Of a trial
-
 REASON = "reason"
 """Why it was refused, stopped early or failed; see `reasons`."""
 MESSAGE = "message"

@@ -1,35 +1,33 @@
-"""The limits a network has to keep, and what breaks them."""
+"""Limits on the size of a network, and by how much a network exceeds them."""
 
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 
 UNITS = {"params": "parameters", "macs": "MACs", "ram": "bytes of activations"}
-"""The limits by name, and what each is counted in."""
-
-
+"""The unit of each cost, by the cost's name."""
+SHORT_NAMES = {"params": "params", "macs": "MACs", "ram": "RAM"}
+"""The costs as the columns of a table are called."""
 COSTS = tuple(UNITS)
-"""What a network costs, by the names of the limits."""
-
-
+"""The names of the costs of a network; each of them can be limited."""
 COST_NAMES = {**{name: name for name in COSTS}, "peak_activation_bytes": "ram"}
-"""What a user may call them."""
+"""The names that a user may give, and the cost that each means."""
 
 
 @final
 @dataclass(frozen=True)
 class Size:
-    """What the limits are about.
+    """The size of a network.
 
     Attributes:
         params: all parameters, trainable and not, as `keras.Model.count_params` counts them.
-        macs: multiply-accumulates for one image; None where they are not known.
-        ram: bytes of activations at the peak: the largest input plus output of a layer, float32, one image; None where
-            they are not known.
-        summary: the network in one line; empty where there is none.
+        macs: multiply-accumulates for one image; None if unknown.
+        ram: bytes of activations at the peak: the largest input plus output of a layer, float32, one image; None if
+            unknown.
+        summary: the network in one line; empty if there is none.
     """
 
     params: int
@@ -41,14 +39,14 @@ class Size:
 @final
 @dataclass(frozen=True)
 class Budget:
-    """Limits on a network; None for what is not limited.
+    """Limits on the size of a network; None means no limit.
 
     Args:
-        params: the most parameters it may have in all, BatchNormalization's moving statistics included.
+        params: the most parameters, including the moving statistics of BatchNormalization.
         macs: the most multiply-accumulates for one image.
         ram: the most bytes of activations at the peak, float32, one image.
 
-    Raises InputError when a limit is not a whole number of at least 1, and when there is none.
+    Raises InputError if a limit is not a whole number of at least 1, or if there is no limit at all.
     """
 
     params: int | None = None
@@ -64,37 +62,37 @@ class Budget:
 
     @property
     def limits(self) -> dict[str, int]:
-        """Those that are set, by name."""
+        """The limits that are set, by name."""
         return {name: limit for name in UNITS if (limit := getattr(self, name)) is not None}
 
     def excess(self, size: Size) -> Mapping[str, float]:
-        """How far `size` is above each limit: 0 and below is within it. In the form of Optuna's constraints."""
+        """How far `size` is above each limit, as Optuna's constraints: a value above 0 means exceeded."""
         return {name: float(getattr(size, name) - limit) for name, limit in self.limits.items()}
 
     def broken(self, size: Size) -> list[str]:
-        """The limits that `size` does not keep, by name."""
+        """The names of the limits that `size` exceeds."""
         return [name for name, excess in self.excess(size).items() if excess > 0]
 
     def allows(self, size: Size) -> bool:
-        """Whether `size` keeps every limit."""
+        """Whether `size` is within every limit."""
         return not self.broken(size)
 
     def complaint(self, size: Size) -> str:
-        """What `size` breaks, with both figures: "16,290 parameters, 15,000 allowed"."""
+        """Every limit that `size` exceeds, with both numbers: "16,290 parameters, 15,000 allowed"."""
         counted = [(name, getattr(size, name), getattr(self, name)) for name in self.broken(size)]
         return "; ".join(f"{count:,} {UNITS[name]}, {limit:,} allowed" for name, count, limit in counted)
 
     def amounts(self, counted: Mapping[str, int]) -> str:
-        """What is limited, as it was `counted`, in words."""
+        """The amounts in `counted` of everything that has a limit: "14,652 parameters and 2,000,000 MACs"."""
         return " and ".join(f"{counted[name]:,} {UNITS[name]}" for name in self.limits)
 
     def __str__(self) -> str:
-        """The limits in words: "15,000 parameters and 3,000,000 MACs"."""
+        """The limits: "15,000 parameters and 3,000,000 MACs"."""
         return self.amounts(self.limits)
 
 
 def as_budget(limits: int | Mapping[str, int] | None) -> Budget | None:
-    """The budget from what an identity or a champion's record keeps of it: the most parameters, or limits by name."""
+    """The budget from its stored form: the most parameters, or limits by name; None for no budget."""
     if limits is None:
         return None
     return Budget(limits) if isinstance(limits, int) else Budget(**limits)

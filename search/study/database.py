@@ -17,12 +17,8 @@ from ..messages import redact, redact_url
 
 ATTEMPTS = 10
 """To make the tables of a new database, which other processes may be making at the same time."""
-
-
 LONGEST_PAUSE = 0.5
 """Seconds between them."""
-
-
 _DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",

@@ -1,154 +1,30 @@
-"""What a study is after: the best value of a metric, a Pareto front, or the smallest network that reaches a target."""
+"""The goals of a study: the best value of a metric, a Pareto front, or the smallest network that reaches a target."""
 
 import json
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from .attributes import IDENTITY, SCORE, is_trained
-from .budget import COSTS, UNITS, Budget, as_budget
+from .attributes import IDENTITY, is_trained
+from .budget import SHORT_NAMES, UNITS, Budget, as_budget
+from .goal_base import Goal, Quantity, Rank, enumeration, score_of
 
-Direction = Literal["max", "min"]
-
-
-Rank = tuple[float, ...]
-"""Of two, the smaller is the better one."""
-
-
-@final
-@dataclass(frozen=True)
-class Quantity:
-    """A metric that the training reports, or one of `COSTS`, and whether it is to be large or small."""
-
-    name: str
-    direction: Direction
-
-    @property
-    def is_cost(self) -> bool:
-        return self.name in COSTS
-
-    @property
-    def sign(self) -> int:
-        """What makes the smaller one of two values the better one."""
-        return -1 if self.direction == "max" else 1
-
-
-@dataclass(frozen=True)
-class Goal(ABC):
-    """What a study is after.
-
-    Attributes:
-        metric: what the training reports; a trial's score is its value at the last epoch.
-    """
-
-    metric: Quantity
-
-    @property
-    @abstractmethod
-    def quantities(self) -> tuple[Quantity, ...]:
-        """What the Optuna study optimises, one for each of its values."""
-
-    @abstractmethod
-    def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
-        """Where a network with this score, and these costs by name, stands among others."""
-
-    @abstractmethod
-    def description(self) -> dict[str, Any] | None:
-        """What identifies the goal besides its metric, JSON-able."""
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The costs that the study optimises."""
-        return tuple(quantity.name for quantity in self.quantities if quantity.is_cost)
-
-    @property
-    def directions(self) -> list[str]:
-        """Of the study's values, in Optuna's words."""
-        return ["maximize" if quantity.direction == "max" else "minimize" for quantity in self.quantities]
-
-    def settings(self) -> dict[str, str]:
-        """The goal as text, by name, for a record of what a search was asked to do; empty for the best metric."""
-        return {}
-
-    @property
-    def target(self) -> float | None:
-        """The value that the metric has to reach; None where the best there is will do."""
-        return None
-
-    @property
-    def has_winner(self) -> bool:
-        """Whether one trial is the best of all; of a front it is for the user to choose."""
-        return True
-
-    @property
-    def compares_by_metric(self) -> bool:
-        """Whether trials are compared by the metric alone, so that a pruner can do so while they train."""
-        return False
-
-    @property
-    def value_names(self) -> list[str] | None:
-        """Names of the study's values, for Optuna's own figures; None where the one value is the metric."""
-        return [quantity.name for quantity in self.quantities]
-
-    @property
-    def order(self) -> tuple[str, Literal["maximize", "minimize"]]:
-        """The recorded metric that puts the trials of a table in order, and in which way: "value" is the score."""
-        return "value", "maximize" if self.metric.direction == "max" else "minimize"
-
-    def note(self, score: float, costs: Mapping[str, Any]) -> str:
-        """What to tell of a trained trial besides its score, in a few words; empty where that is all."""
-        return ""
-
-    def recorded(
-        self, state: str, score: float | None, costs: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Metrics and tags of one trial that are about this goal, once it has ended in `state` (of Optuna)."""
-        return {}, {}
-
-    def marks(self, trials: Iterable[FrozenTrial]) -> dict[int, str]:
-        """The value of the tag `mark` for each trained trial by number, where that takes a look at all of them."""
-        return {}
-
-    @property
-    def mark(self) -> str | None:
-        """What sets `results` apart from the other trials, in a word; None where every complete trial is one."""
-        return None
-
-    def unmet(self) -> str:
-        """Why a study with this goal has no result yet."""
-        return "none is complete"
-
-    def constraints(self, score: float) -> dict[str, float]:
-        """How far `score` is from what is demanded, in the form of Optuna's constraints: above 0 it is not met."""
-        return {}
-
-    def is_met(self, score: float) -> bool:
-        """Whether a trial with this score is a result of the study at all."""
-        return all(violation <= 0 for violation in self.constraints(score).values())
-
-    def ranked(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        """The complete trials, best first; of equals the one with fewer parameters, then the earlier one."""
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and math.isfinite(score_of(trial))]
-
-        def place(trial: FrozenTrial) -> tuple[Rank, float, int]:
-            attributes = trial.user_attrs
-            return self.rank(score_of(trial), attributes), attributes.get("params") or math.inf, trial.number
-
-        return sorted(complete, key=place)
-
-    def leaderboard(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        """The complete trials that are worth a look, best first."""
-        return self.ranked(trials)
-
-    def results(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        """Those of the leaderboard that meet the goal."""
-        return [trial for trial in self.leaderboard(trials) if self.is_met(score_of(trial))]
+__all__ = [
+    "BestMetric",
+    "Goal",
+    "ParetoFront",
+    "Quantity",
+    "Rank",
+    "SmallestNetwork",
+    "budget_of",
+    "described_goal",
+    "goal_of",
+    "score_of",
+]
 
 
 @final
@@ -168,20 +44,37 @@ class BestMetric(Goal):
     def value_names(self) -> None:
         return None
 
+    def description(self) -> None:
+        return None
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
     def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
         return (self.metric.sign * score,)
 
-    def description(self) -> None:
-        return None
+    @property
+    def aim(self) -> str:
+        return self.metric.name
+
+    @property
+    def selection(self) -> str:
+        return f"by {self.metric.name}"
+
+    def selected(self, count: int) -> str:
+        return f"the best {count} of them"
+
+    def title(self, board: Sequence[FrozenTrial], shown: int) -> str:
+        return f"best {shown} of {len(board)} complete trials"
 
 
 @final
 @dataclass(frozen=True)
 class ParetoFront(Goal):
-    """The networks of which none is better in one of `parts` without being worse in another.
+    """The networks that no other network beats in one of `parts` while being as good in all others.
 
     Attributes:
-        parts: at least two, the metric among them.
+        parts: at least two quantities, one of them the metric.
     """
 
     parts: tuple[Quantity, ...]
@@ -190,67 +83,91 @@ class ParetoFront(Goal):
     def quantities(self) -> tuple[Quantity, ...]:
         return self.parts
 
-    def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
-        return (self.metric.sign * score,)
+    @property
+    def has_winner(self) -> bool:
+        return False
+
+    def description(self) -> dict[str, Any]:
+        return {"pareto": [[part.name, part.direction] for part in self.parts]}
+
+    def settings(self) -> dict[str, str]:
+        return {"pareto": self._names}
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(part.name for part in self.parts)
 
     @property
     def mark(self) -> str:
         return "front"
-
-    @property
-    def has_winner(self) -> bool:
-        return False
 
     def marks(self, trials: Iterable[FrozenTrial]) -> dict[int, str]:
         trials = list(trials)
         front = {trial.number for trial in self.results(trials)}
         return {trial.number: "yes" if trial.number in front else "no" for trial in trials if is_trained(trial)}
 
-    def settings(self) -> dict[str, str]:
-        return {"pareto": ", ".join(part.name for part in self.parts)}
-
-    def description(self) -> dict[str, Any]:
-        return {"pareto": [[part.name, part.direction] for part in self.parts]}
+    def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
+        return (self.metric.sign * score,)
 
     def leaderboard(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        """The front, in the order of the metric, the best first; of networks that are equal in all parts the first."""
+        """The front, sorted by the metric, best first; of trials that are equal in all parts only the first."""
         front: list[FrozenTrial] = []
-        # In this order whoever is as good in every part comes first, so that only the front has to be looked at.
+        # Sorted by place, a trial that beats another comes before it: comparing with the front so far is enough.
         for trial in sorted(self.ranked(trials), key=self._place):
             if not any(_is_as_good(self._place(other), self._place(trial)) for other in front):
                 front.append(trial)
         return front
 
     def _place(self, trial: FrozenTrial) -> Rank:
-        """The parts of a complete trial, the metric first, the smaller the better."""
+        """The values of a complete trial, the metric first; smaller is better."""
         values = dict(zip(self.parts, trial.values, strict=True))
         return tuple(part.sign * values[part] for part in (self.metric, *self.parts))
+
+    @property
+    def aim(self) -> str:
+        return "coming close to the front"
+
+    @property
+    def selection(self) -> str:
+        return f"from a front, by {self.metric.name}"
+
+    def selected(self, count: int) -> str:
+        parts = enumeration([UNITS.get(part.name, part.name) for part in self.parts])
+        return f"{_the(count)} with the best {self.metric.name} on the front of {parts}"
+
+    def title(self, board: Sequence[FrozenTrial], shown: int) -> str:
+        return f"{shown} of {len(board)} trials on the front of {self._names}"
+
+    def superlative(self, score: float) -> str:
+        return f"best {self.metric.name}"
 
 
 @final
 @dataclass(frozen=True)
 class SmallestNetwork(Goal):
-    """The network that costs least among those whose metric reaches the target.
+    """The network with the lowest cost among those whose metric reaches the target.
 
     Attributes:
         cost: one of `COSTS`.
-        reach: the value of the metric that must be reached.
+        reach: the value that the metric must reach.
     """
 
     cost: str
     reach: float
 
     @property
-    def target(self) -> float:
-        return self.reach
-
-    @property
     def quantities(self) -> tuple[Quantity, ...]:
         return (Quantity(self.cost, "min"),)
 
     @property
-    def mark(self) -> str:
-        return "reached"
+    def target(self) -> float:
+        return self.reach
+
+    def description(self) -> dict[str, Any]:
+        return {"minimize": self.cost, "reach": [self.metric.name, self.target]}
+
+    def settings(self) -> dict[str, str]:
+        return {"minimize": self.cost, "reach": json.dumps({self.metric.name: self.target})}
 
     @property
     def order(self) -> tuple[str, Literal["maximize", "minimize"]]:
@@ -258,13 +175,8 @@ class SmallestNetwork(Goal):
 
     @property
     def _cost_if_reached(self) -> str:
-        """The metric that orders the trials that reach the target; the others do not have it."""
+        """The recorded metric that sorts the trials that reach the target; other trials do not have it."""
         return f"{self.cost}_if_reached"
-
-    def note(self, score: float, costs: Mapping[str, Any]) -> str:
-        if self.is_met(score):
-            return f"reaches {self.target:g} with {costs[self.cost]:,} {UNITS[self.cost]}"
-        return f"{self.distance(score):.4f} short of {self.target:g}"
 
     def recorded(
         self, state: str, score: float | None, costs: Mapping[str, Any]
@@ -275,37 +187,69 @@ class SmallestNetwork(Goal):
             return {}, {self.mark: "no"}
         return {self._cost_if_reached: costs[self.cost]}, {self.mark: "yes"}
 
-    def distance(self, score: float) -> float:
-        """How far `score` falls short of the target; 0 and below where it is reached."""
-        return self.metric.sign * (score - self.target)
+    @property
+    def mark(self) -> str:
+        return "reached"
 
-    def unmet(self) -> str:
-        return f"none reached {self.metric.name} {self.target:g}"
+    def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
+        """First the networks that reach the target, by cost; then the others, by their distance from it."""
+        distance, cost = self.distance(score), float(costs[self.cost])
+        return (0.0, cost, distance) if distance <= 0 else (1.0, distance, cost)
+
+    def distance(self, score: float) -> float:
+        """How far `score` is from the target; 0 or less if it is reached."""
+        return self.metric.sign * (score - self.target)
 
     def constraints(self, score: float) -> dict[str, float]:
         return {self.metric.name: self.distance(score)}
 
-    def rank(self, score: float, costs: Mapping[str, Any]) -> Rank:
-        """First those that reach the target, the smallest first; then the others, the closest first."""
-        distance, cost = self.distance(score), float(costs[self.cost])
-        return (0.0, cost, distance) if distance <= 0 else (1.0, distance, cost)
+    @property
+    def aim(self) -> str:
+        return f"{self._demand} with least {self.cost}"
 
-    def settings(self) -> dict[str, str]:
-        return {"minimize": self.cost, "reach": json.dumps({self.metric.name: self.target})}
+    @property
+    def _demand(self) -> str:
+        return f"{self.metric.name} {self.target:g}"
 
-    def description(self) -> dict[str, Any]:
-        return {"minimize": self.cost, "reach": [self.metric.name, self.target]}
+    @property
+    def selection(self) -> str:
+        return f"by the fewest {UNITS[self.cost]}, of those that reach {self._demand}"
+
+    def selected(self, count: int) -> str:
+        return f"{_the(count)} with the fewest {UNITS[self.cost]} among those that reached {self._demand}"
+
+    def title(self, board: Sequence[FrozenTrial], shown: int) -> str:
+        reached = sum(self.is_met(score_of(trial)) for trial in board)
+        verb = "reaches" if reached == 1 else "reach"
+        order = f"least {SHORT_NAMES[self.cost]} first" if reached else "the closest first"
+        return f"{shown} of {len(board)} complete trials; {reached} {verb} {self._demand}, {order}"
+
+    def superlative(self, score: float) -> str:
+        return f"smallest that reaches {self.target:g}" if self.is_met(score) else f"closest to {self.target:g}"
+
+    def reason(self, score: float) -> str:
+        if self.is_met(score):
+            return f"the one with the fewest {UNITS[self.cost]} whose mean reaches {self.target:g}"
+        return f"the one whose mean comes closest to {self.target:g}"
+
+    def amounts(self, score: float, costs: Mapping[str, Any]) -> str:
+        return f"{score:.4f}, {self._amount(costs)}"
+
+    def _amount(self, costs: Mapping[str, Any]) -> str:
+        return f"{costs[self.cost]:,} {UNITS[self.cost]}"
+
+    def note(self, score: float, costs: Mapping[str, Any]) -> str:
+        if self.is_met(score):
+            return f"reaches {self.target:g} with {self._amount(costs)}"
+        return f"{self.distance(score):.4f} short of {self.target:g}"
+
+    def unmet(self) -> str:
+        return f"none reached {self._demand}"
 
 
-def goal_of(study: optuna.Study) -> Goal:
-    """The goal that `study` was made with; that of another program's study as far as Optuna knows it."""
-    identity = study.user_attrs.get(IDENTITY)
-    if identity is None:
-        names = study.metric_names or [f"value {index}" for index in range(len(study.directions))]
-        parts = tuple(map(_quantity, names, study.directions))
-        return BestMetric(parts[0]) if len(parts) == 1 else ParetoFront(parts[0], parts)
-    metric = Quantity(*identity["objective"][:2])
-    match identity.get("goal"):
+def described_goal(metric: Quantity, description: Mapping[str, Any] | None) -> Goal:
+    """The goal with this metric and this `Goal.description`."""
+    match description:
         case {"pareto": parts}:
             return ParetoFront(metric, tuple(Quantity(*part) for part in parts))
         case {"minimize": cost, "reach": [_, target]}:
@@ -314,14 +258,19 @@ def goal_of(study: optuna.Study) -> Goal:
             return BestMetric(metric)
 
 
+def goal_of(study: optuna.Study) -> Goal:
+    """The goal that `study` was created with; of another program's study, what Optuna knows about it."""
+    identity = study.user_attrs.get(IDENTITY)
+    if identity is not None:
+        return described_goal(Quantity(*identity["objective"][:2]), identity.get("goal"))
+    names = study.metric_names or [f"value {index}" for index in range(len(study.directions))]
+    parts = tuple(map(_quantity, names, study.directions))
+    return BestMetric(parts[0]) if len(parts) == 1 else ParetoFront(parts[0], parts)
+
+
 def budget_of(study: optuna.Study) -> Budget | None:
-    """The limits that `study` was made with."""
+    """The limits that `study` was created with."""
     return as_budget(study.user_attrs.get(IDENTITY, {}).get("budget"))
-
-
-def score_of(trial: FrozenTrial) -> float:
-    """The metric of a complete trial at its last epoch."""
-    return float(trial.user_attrs[SCORE] if SCORE in trial.user_attrs else trial.values[0])
 
 
 def _quantity(name: str, direction: StudyDirection) -> Quantity:
@@ -330,3 +279,7 @@ def _quantity(name: str, direction: StudyDirection) -> Quantity:
 
 def _is_as_good(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(mine <= theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def _the(count: int) -> str:
+    return "the one" if count == 1 else f"the {count}"

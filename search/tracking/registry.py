@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ALIAS = "champion"
-
-
 CONFIRMED = "confirmed_validation"
 """Tag of a model version: its mean on validation."""
-
-
 RANK = "rank"
 """Tag of a model version: where it stands by that mean; the alias passes to a later one with a smaller rank."""
 

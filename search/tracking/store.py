@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..messages import redact
 
 if TYPE_CHECKING:
@@ -48,11 +48,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
-
-
 MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow's limits
-
-
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000
 
 

@@ -37,14 +37,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Metrics = Mapping[str, float | None]
-
-
 Result = TypeVar("Result")
-
-
 RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}  # Optuna's trial state -> MLflow's status
-
-
 PAUSE_FACTOR = 10  # after a failed call, wait this many times its duration: a dead server costs a tenth of the search
 
 
@@ -337,8 +331,6 @@ class Tracker:
 
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in the UI: training, not language models
-
-
 _SOURCE = {"mlflow.source.name": "kerastuna", "mlflow.source.type": "LOCAL"}
 
 

@@ -13,11 +13,7 @@ from typing import Literal, final, get_args
 from ..errors import DeviceError
 
 DeviceChoice = Literal["auto", "gpu", "cpu"]
-
-
 _PACKAGES = ("kerastuna", "keras", "keras-tuner", "optuna", "mlflow", "numpy")
-
-
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 

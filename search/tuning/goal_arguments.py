@@ -7,7 +7,7 @@ from typing import Any
 
 import keras_tuner
 
-from ...spaces.errors import InputError
+from ..errors import InputError
 from ..study.budget import COST_NAMES, COSTS
 from ..study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
 

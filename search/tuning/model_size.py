@@ -14,20 +14,10 @@ from ..errors import SpaceError
 from ..study.budget import Size
 
 Shape = tuple[int | None, ...]
-
-
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-
-
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
-
-
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-
-
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-
-
 WITHOUT_KERNEL = (
     keras.layers.BatchNormalization,
     keras.layers.Embedding,
@@ -37,8 +27,6 @@ WITHOUT_KERNEL = (
     keras.layers.PReLU,
     keras.layers.RMSNormalization,
 )
-
-
 WRAPPERS = (keras.layers.TimeDistributed, keras.layers.SpectralNormalization)
 
 

@@ -1,12 +1,7 @@
 """The command called in this process, and a study for the commands that only read."""
 
-import io
-import os
-import signal
-import sys
 import textwrap
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +12,8 @@ import pytest
 from optuna.distributions import IntDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
+from support import call_kerastuna
 
-from kerastuna.search.commands.cli import main
 from kerastuna.search.study.storage import open_storage
 from kerastuna.spaces.references import REFERENCES
 
@@ -35,26 +30,9 @@ Command = Callable[..., Outcome]
 
 
 def run_here(folder: Path, *arguments: str) -> Outcome:
-    """Run the command in this process and in `folder`, and undo what it changes in the process."""
-    handler, verbosity = signal.getsignal(signal.SIGTERM), optuna.logging.get_verbosity()
-    environment, path = dict(os.environ), list(sys.path)
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(folder)
-            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-            patch.setattr(sys, "argv", ["kerastuna"])
-            try:
-                status = main(arguments)
-            except SystemExit as error:
-                status = error.code if isinstance(error.code, int) else -1
-    finally:
-        signal.signal(signal.SIGTERM, handler)
-        optuna.logging.set_verbosity(verbosity)
-        os.environ.clear()
-        os.environ.update(environment)  # a command that does not train hides the GPU
-        sys.path[:] = path
-    return Outcome(status, out.getvalue(), err.getvalue())
+    """Run the command in this process and in `folder`."""
+    ended = call_kerastuna(folder, *arguments, check=None)
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture
@@ -101,7 +79,7 @@ TINY_SPACE = """
         model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
         model.add(keras.layers.Dense(hp.Int("units", 1, 9), activation="relu"))
         model.add(keras.layers.Dense(2, activation="softmax"))
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 """
 SEARCH = (

@@ -10,10 +10,19 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
-from kerastuna.search.display.tables import leaderboard_table, trials_table
+from kerastuna.search.display.tables import (
+    console,
+    export_table,
+    layer_table,
+    leaderboard_table,
+    studies_table,
+    trials_table,
+)
 from kerastuna.search.study.budget import Budget
 from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
 from kerastuna.search.study.records import trial_records
+from kerastuna.spaces.architecture import Activation, Architecture, Conv2D, Dense, Flatten
+from kerastuna.spaces.cost import cost as cost_of
 
 ACCURACY = Quantity("val_accuracy", "max")
 PARAMS, MACS = Quantity("params", "min"), Quantity("macs", "min")
@@ -128,3 +137,61 @@ def test_every_trial_is_listed_with_the_limits_it_broke(goal: Goal, cost: str):
     assert words(head) == ["trial", "state", "reason", "val_accuracy", cost, "epochs", "seconds", "network"]
     assert "over_budget (params, macs, ram)" in rows[4]
     assert words(rows[3])[:4] == ["3", "PRUNED", "stopped_early", "0.9600"]
+
+
+def test_a_network_without_a_summary_is_shown_by_its_hyperparameters():
+    study = optuna.create_study(storage=InMemoryStorage(), direction="maximize")
+    told = {"score": 0.9, "hyperparameters": {"units": 12, "activation": "relu"}}
+    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=0.9, user_attrs=told))
+    _, _, row = shown(leaderboard_table(study.trials, BEST))
+    assert row.endswith("units=12, activation=relu")
+
+
+def test_layers_are_listed_with_their_sum():
+    architecture = Architecture((8, 8, 1), (Conv2D(2), Flatten(), Dense(10), Activation("softmax")))
+    title, head, *rows = shown(layer_table("trial 3", cost_of(architecture)))
+    assert title == "trial 3"
+    assert words(head) == ["layer", "output shape", "params", "MACs", "receptive field"]
+    assert [words(row)[1:] for row in rows[:1]] == [["6x6x2", "20", "648", "3"]]
+    assert words(rows[-1]) == ["total", "750", "1,368"]  # 72 inputs to 10 units, with biases
+
+
+def test_studies_are_listed_with_their_best():
+    row = {"trained": 3, "refused": 2, "failed": 0, "last_trial": "2026-11-20 09:00"}
+    rows = [
+        row | {"name": "mnist", "best": 0.98765},
+        row | {"name": "small", "best": 12_345},
+        row | {"name": "[red]", "best": None, "last_trial": None},
+    ]
+    title, head, *listed = shown(studies_table(rows))
+    assert title == "3 studies"
+    assert words(head) == ["study", "trained", "refused", "failed", "best", "last trial"]
+    assert [words(line) for line in listed] == [
+        ["mnist", "3", "2", "0", "0.9877", "2026-11-20 09:00"],
+        ["small", "3", "2", "0", "12,345", "2026-11-20 09:00"],
+        ["[red]", "3", "2", "0"],  # shown as it is, not taken for a colour
+    ]
+
+
+def test_an_export_is_listed_format_by_format():
+    test = {"agreement": 0.9962, "largest_difference": 0.16, "accuracy": 0.9852}
+    manifest = {
+        "formats": {
+            "onnx": {"bytes": 65_580, "passed": True, "test": test, "milliseconds_per_image": 0.0871},
+            "litert": {"bytes": 1_000, "passed": False, "validation": test, "arena_bytes": 152_960},
+            "c_array": {"bytes": 2_000, "passed": None},
+        },
+        "skipped": {"savedmodel": "no TensorFlow"},
+    }
+    title, _, *rows = shown(export_table(manifest, "export/mnist"))
+    assert title == "export/mnist: checked against Keras"
+    assert [words(row) for row in rows] == [
+        ["onnx", "65,580", "yes", "99.62%", "1.6e-01", "0.9852", "0.087"],
+        ["litert", "1,000", "NO", "99.62%", "1.6e-01", "0.9852", "152,960"],
+        ["c_array", "2,000", "not checked"],
+        ["savedmodel", "left out: no TensorFlow"],
+    ]
+
+
+def test_a_file_gets_140_columns():
+    assert console(io.StringIO()).width == 140

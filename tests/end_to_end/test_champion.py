@@ -1,4 +1,4 @@
-"""From the shell: a search that ends with a champion, and what is left of it."""
+"""The command: a search that ends with a champion, and what is left of it."""
 
 import json
 import textwrap
@@ -8,7 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from support import run_kerastuna, write_slice
+from support import call_kerastuna, write_slice
 
 # Its test part writes down each time it is opened, and whether the study's ledger held the opening by then.
 DATA = """
@@ -31,7 +31,21 @@ DATA = """
         slice = np.load("slice.npz")
         return {"x_train": slice["x_train"], "y_train": slice["y_train"]}
 """
-SEARCH = ("search", "--data", "my_data:digits", "--epochs", "2", "--images", "300", "--trials", "2", "--device", "cpu")
+SPACE = """
+    from typing import final
+    from kerastuna.spaces import Architecture, Conv2D, Dense, Flatten, Recipe, SearchSpace
+
+    @final
+    class Small(SearchSpace):
+        def architecture(self, hp):
+            layers = (Conv2D(hp.Int("filters", 2, 6), 7, strides=5, activation="relu"), Flatten())
+            return Architecture(self.input_shape, (*layers, Dense(self.classes, activation="softmax")))
+
+        def recipe(self, hp):
+            return Recipe(hp.Float("learning_rate", 0.005, 0.05, sampling="log"), batch_size=64)
+"""
+COMMON = ("--epochs", "2", "--images", "128", "--trials", "2", "--device", "cpu")
+SEARCH = ("search", "--data", "my_data:digits", "--space", "my_space:Small", *COMMON)
 CONFIRM = ("--top", "2", "--seeds", "2")
 
 
@@ -40,15 +54,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("champion")
     write_slice(folder / "slice.npz")
     (folder / "my_data.py").write_text(textwrap.dedent(DATA))
+    (folder / "my_space.py").write_text(textwrap.dedent(SPACE))
     return folder
 
 
 @pytest.fixture(scope="module")
 def told(folder: Path) -> dict:
-    searched = run_kerastuna(folder, *SEARCH, "--study", "digits", "--no-confirm", "--json")
+    searched = call_kerastuna(folder, *SEARCH, "--study", "digits", "--no-confirm", "--json")
     assert not (folder / "opened.txt").exists(), "the search opened the test set"
     assert json.loads(searched.stdout)["champion"] is None
-    return json.loads(run_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
+    return json.loads(call_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
 
 
 def _opened(folder: Path) -> list[str]:
@@ -96,19 +111,19 @@ def test_figures_card_and_leaderboard_are_with_the_runs(folder: Path, told: dict
 
 
 def test_the_same_command_again_opens_nothing(folder: Path, told: dict):
-    again = json.loads(run_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
+    again = json.loads(call_kerastuna(folder, *SEARCH, "--study", "digits", *CONFIRM, "--json").stdout)
     assert again["champion"] == told["champion"]
     assert len(_opened(folder)) == 1
 
 
 def test_a_second_look_has_to_be_asked_for_and_is_numbered(folder: Path, told: dict):
-    looked = run_kerastuna(folder, "confirm", "--study", "digits", *CONFIRM, "--again")
+    looked = call_kerastuna(folder, "confirm", "--study", "digits", *CONFIRM, "--again")
     assert "opening 2 of the test set" in looked.stdout
     assert _opened(folder) == ["in the ledger"] * 2
 
 
 def test_the_champion_is_exported_with_its_card(folder: Path, told: dict):
-    result = run_kerastuna(folder, "export", "--study", "digits", "--formats", "keras,litert", "--json")
+    result = call_kerastuna(folder, "export", "--study", "digits", "--formats", "keras,litert", "--json")
     manifest = json.loads(result.stdout)
     assert manifest["passed"] is True
     assert set(manifest["formats"]) == {"keras", "litert"}
@@ -119,9 +134,9 @@ def test_the_champion_is_exported_with_its_card(folder: Path, told: dict):
 
 
 def test_without_a_test_part_there_is_a_champion_without_a_test_figure(folder: Path, told: dict):
-    arguments = [argument.replace("my_data:digits", "my_data:untested") for argument in SEARCH]
     before = len(_opened(folder))
-    result = run_kerastuna(folder, *arguments, "--study", "untested", "--top", "1", "--seeds", "1", "--json")
+    search = ("search", "--data", "my_data:untested", *COMMON, "--trials", "1")
+    result = call_kerastuna(folder, *search, "--study", "untested", "--top", "1", "--seeds", "1", "--json")
     champion = json.loads(result.stdout)["champion"]
     assert champion["test"] is None
     assert champion["validation"]["n"] == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
-from support import KERASTUNA, run_kerastuna, write_slice
+from support import KERASTUNA, call_kerastuna, run_kerastuna, write_slice
 
 SEARCH = ("search", "--data", "slice.npz", "--epochs", "1", "--images", "300", "--device", "cpu")
 
@@ -49,7 +49,7 @@ def test_search_json_by_the_contract(folder: Path, first: dict):
 
 
 def test_the_references_over_the_budget_are_refused_with_their_counts(folder: Path, first: dict):
-    trials = json.loads(run_kerastuna(folder, "trials", "--study", "one", "--json").stdout)
+    trials = json.loads(call_kerastuna(folder, "trials", "--study", "one", "--json").stdout)
     assert [(trial["number"], trial["state"], trial["reason"], trial["params"]) for trial in trials] == [
         (0, "PRUNED", "over_budget", 15810),
         (1, "PRUNED", "over_budget", 15810),
@@ -62,7 +62,7 @@ def test_the_references_over_the_budget_are_refused_with_their_counts(folder: Pa
     assert trials[0]["epochs"] == 0
     assert trials[2]["epochs"] == 1
     assert trials[2]["macs"] == 3578496
-    trained = json.loads(run_kerastuna(folder, "trials", "--study", "one", "--json", "--trained").stdout)
+    trained = json.loads(call_kerastuna(folder, "trials", "--study", "one", "--json", "--trained").stdout)
     assert [t["number"] for t in trained if t["state"] != "WAITING"] == [2, 3]
 
 
@@ -94,7 +94,7 @@ def test_mlflow_holds_the_trained_trials_and_the_table_of_the_refused(folder: Pa
 
 def test_the_same_command_goes_on_and_repeats_nothing(folder: Path, first: dict):
     again = json.loads(
-        run_kerastuna(folder, *SEARCH, "--study", "one", "--trials", "4", "--no-confirm", "--json").stdout
+        call_kerastuna(folder, *SEARCH, "--study", "one", "--trials", "4", "--no-confirm", "--json").stdout
     )
     assert again["trials"]["complete"] + again["trials"]["pruned"] == 4
     study = optuna.load_study(
@@ -110,27 +110,27 @@ def test_the_same_command_goes_on_and_repeats_nothing(folder: Path, first: dict)
 
 
 def test_a_study_of_another_identity_is_refused(folder: Path, first: dict):
-    result = run_kerastuna(folder, *SEARCH, "--study", "one", "--budget", "9000", check=2)
+    result = call_kerastuna(folder, *SEARCH, "--study", "one", "--budget", "9000", check=2)
     assert "budget: 15000, now 9000" in result.stderr.splitlines()[-1]
     assert result.stdout == ""
 
 
 def test_what_there_is_is_told_while_and_after_a_search(folder: Path, first: dict):
-    assert "eip_3" in run_kerastuna(folder, "trials", "--study", "one").stdout
-    everything = run_kerastuna(folder, "trials", "--study", "one", "--all").stdout
+    assert "eip_3" in call_kerastuna(folder, "trials", "--study", "one").stdout
+    everything = call_kerastuna(folder, "trials", "--study", "one", "--all").stdout
     assert "over_budget" in everything
     assert "15,810" in everything
-    rows = json.loads(run_kerastuna(folder, "studies", "--json").stdout)
+    rows = json.loads(call_kerastuna(folder, "studies", "--json").stdout)
     assert [row["name"] for row in rows] == ["one"]
     assert rows[0]["trained"] >= 2
-    described = json.loads(run_kerastuna(folder, "describe", "--study", "one", "--trial", "2", "--json").stdout)
+    described = json.loads(call_kerastuna(folder, "describe", "--study", "one", "--trial", "2", "--json").stdout)
     assert described["params"]["total"] == 14652
-    missing = run_kerastuna(folder, "trials", "--study", "two", check=2)
+    missing = call_kerastuna(folder, "trials", "--study", "two", check=2)
     assert "there is: one" in missing.stderr
 
 
 def test_nothing_that_fits_ends_with_the_smallest_count(folder: Path):
-    result = run_kerastuna(folder, *SEARCH, "--study", "tiny", "--budget", "60", "--trials", "1", check=1)
+    result = call_kerastuna(folder, *SEARCH, "--study", "tiny", "--budget", "60", "--trials", "1", check=1)
     line = result.stderr.strip().splitlines()[-1]
     assert "1,000 proposals in a row did not fit 60 parameters; the smallest had" in line
     assert "Traceback" not in result.stderr
@@ -152,7 +152,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(folder: Path):
     assert process.returncode == 130, "".join(told) + rest
     assert rest.strip().splitlines()[-1].endswith(" ".join(arguments))
     assert "Traceback" not in rest
-    trials = json.loads(run_kerastuna(folder, "trials", "--study", "stopped", "--json").stdout)
+    trials = json.loads(call_kerastuna(folder, "trials", "--study", "stopped", "--json").stdout)
     stopped = [trial for trial in trials if trial["state"] == "FAIL"]
     assert [(trial["reason"], trial["params"]) for trial in stopped] == [("interrupted", 14652)]
     waiting = [trial for trial in trials if trial["state"] == "WAITING"]
@@ -174,9 +174,9 @@ def test_a_killed_search_is_gone_on_with(folder: Path):
             break
     process.kill()
     process.communicate()
-    running = json.loads(run_kerastuna(folder, "trials", "--study", "killed", "--json").stdout)
+    running = json.loads(call_kerastuna(folder, "trials", "--study", "killed", "--json").stdout)
     assert [trial["number"] for trial in running if trial["state"] == "RUNNING"] == [2]
-    result = json.loads(run_kerastuna(folder, *arguments, "--trials", "3", "--json").stdout)
+    result = json.loads(call_kerastuna(folder, *arguments, "--trials", "3", "--json").stdout)
     assert result["trials"]["failed"] == 1
     assert result["trials"]["complete"] + result["trials"]["pruned"] == 3
     client = MlflowClient(result["mlflow"]["tracking_uri"])
@@ -212,7 +212,7 @@ def test_a_space_and_data_of_the_users_own(tmp_path: Path):
             """
         )
     )
-    result = run_kerastuna(
+    result = call_kerastuna(
         tmp_path,
         *("search", "--space", "my_space:build", "--data", "my_space:data", "--budget", "10000", "--trials", "2"),
         *("--epochs", "1", "--no-confirm", "--json"),
@@ -227,8 +227,8 @@ def test_a_space_and_data_of_the_users_own(tmp_path: Path):
 def test_a_timeout_ends_the_search_and_keeps_the_trial_for_later(folder: Path):
     began = time.monotonic()
     arguments = [*SEARCH[:3], "--epochs", "500", *SEARCH[5:], "--study", "late", "--trials", "9", "--no-confirm"]
-    result = run_kerastuna(folder, *arguments, "--timeout", "15", check=1)
+    result = call_kerastuna(folder, *arguments, "--timeout", "8", check=1)
     assert "no trial is complete yet" in result.stderr
     assert time.monotonic() - began < 120
-    trials = json.loads(run_kerastuna(folder, "trials", "--study", "late", "--json").stdout)
+    trials = json.loads(call_kerastuna(folder, "trials", "--study", "late", "--json").stdout)
     assert [trial["reason"] for trial in trials if trial["state"] == "FAIL"] == ["timeout"]

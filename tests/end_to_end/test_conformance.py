@@ -1,9 +1,8 @@
 """What KerasTuner's own tests ask of a tuner, asked of `OptunaTuner`; test_oracle.py asks the same of the oracle."""
 
-import gc
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,15 +14,6 @@ from tuner_support import OBJECTIVE, Function, Untrained, accuracy, outcomes, pe
 
 from kerastuna.search import OptunaOracle, OptunaTuner
 from kerastuna.search.datasets.data import Dataset, load_dataset
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> Iterator[None]:
-    """KerasTuner collects all garbage twice in every trial; what was imported need not be looked through each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The programs and commands of the README, run as they are printed there, on less data where they read a file."""
+"""The programs and commands of the README, run as they are printed there, on less data where they read a file.
+
+One program is run in a process of its own, as a user does; the others in this one.
+"""
 
 import json
 import re
@@ -12,7 +15,7 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from support import ROOT, run_kerastuna, write_slice
+from support import ROOT, call_kerastuna, call_program, write_slice
 
 from kerastuna.search import load_dataset, load_test
 
@@ -24,20 +27,13 @@ PROGRAMS = {
 }
 
 
-def run(folder: Path, name: str) -> str:
-    """Standard output of a program of the README that lies in `folder`."""
-    result = subprocess.run([sys.executable, name], cwd=folder, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 def search(folder: Path, data: str, *more: str) -> dict:
     """The command of the README that searches `data`, with options for a short search; returns its JSON."""
     [variables] = re.findall(rf"^    make search (SPACE=.*DATA={re.escape(data)} .*)$", README, flags=re.MULTILINE)
     given = [word.partition("=") for word in shlex.split(variables)]
     options = [text for name, _, value in given for text in (f"--{name.lower()}", value)]
-    told = run_kerastuna(folder, "search", *options, *more, "--device", "cpu", "--json").stdout
-    return json.loads(told)
+    short = ("--trials", "1", "--epochs", "1", "--images", "200", "--device", "cpu")
+    return json.loads(call_kerastuna(folder, "search", *options, *short, *more, "--json").stdout)
 
 
 def trials_of(folder: Path, name: str) -> list[optuna.trial.FrozenTrial]:
@@ -53,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(program)
     (folder / "data").mkdir()
     write_slice(folder / "data" / "mnist.npz", train=10_600)
-    run(folder, "my_data.py")
-    run(folder, "my_photos.py")
+    call_program(folder / "my_data.py")
+    call_program(folder / "my_photos.py")
     return folder
 
 
@@ -76,7 +72,9 @@ def test_the_data_that_the_programs_write(folder: Path):
 
 
 def test_the_network_of_kerastuners_guide(folder: Path):
-    told = run(folder, "mlp.py")
+    result = subprocess.run([sys.executable, "mlp.py"], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    told = result.stdout
     assert "Results in my_dir/untitled_project" in told
     assert told.count("Score: ") == 3
     [total] = re.findall(r"Total params: ([\d,]+)", told)
@@ -86,21 +84,25 @@ def test_the_network_of_kerastuners_guide(folder: Path):
     assert max(trial.value for trial in trials if trial.value is not None) > 0.5
 
 
-def test_a_notebook_ends_with_figures(folder: Path):
-    told = run(folder, "notebook.py").splitlines()
+def test_a_notebook_ends_with_figures(folder: Path, tmp_path: Path):
+    for name in ("my_space.py", "notebook.py"):
+        (tmp_path / name).write_text(PROGRAMS[name])
+    with np.load(folder / "my.npz") as whole:
+        np.savez(tmp_path / "my.npz", **{part: whole[part][:200] for part in whole})
+    told = call_program(tmp_path / "notebook.py").splitlines()
     assert re.match(r"0\.\d{4} \{.*'learning_rate': ", told[0])
     drawn = [line for line in told if line.startswith("figures/")]
     assert {"figures/params_vs_accuracy.png", "figures/optimization_history.png"} <= set(drawn)
     assert len(told) == 1 + 6  # each is drawn, or it is said why not
     for path in drawn:
-        assert (folder / path).read_bytes().startswith(b"\x89PNG")
-    trained = [trial for trial in trials_of(folder, "notebook") if trial.intermediate_values]
+        assert (tmp_path / path).read_bytes().startswith(b"\x89PNG")
+    trained = [trial for trial in trials_of(tmp_path, "notebook") if trial.intermediate_values]
     assert len(trained) == 6
     assert all(trial.user_attrs["params"] <= 5000 for trial in trained)
 
 
 def test_a_search_of_your_space_and_your_npz(folder: Path):
-    told = search(folder, "my.npz", "--trials", "1", "--epochs", "1", "--no-confirm")
+    told = search(folder, "my.npz", "--no-confirm")
     assert told["study"] == "my-myspace-5000-quick"
     assert told["trials"]["complete"] == 1
     assert 0 < told["best"]["params"] <= 5000
@@ -108,7 +110,7 @@ def test_a_search_of_your_space_and_your_npz(folder: Path):
 
 
 def test_a_search_of_a_folder_of_images_confirmed_on_its_test_part(folder: Path):
-    told = search(folder, "photos", "--trials", "1", "--epochs", "1", "--top", "1", "--seeds", "1")
+    told = search(folder, "photos", "--top", "1", "--seeds", "1")
     assert told["study"] == "photos-myspace-5000-quick"
     assert told["champion"]["test"]["opening"] == 1
     assert 0 <= told["champion"]["test"]["mean"] <= 1

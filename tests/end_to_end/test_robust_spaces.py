@@ -18,7 +18,7 @@ import numpy as np
 import optuna
 import pytest
 from keras import layers
-from support import run_kerastuna
+from support import call_kerastuna
 
 from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.user_space import load_space
@@ -26,8 +26,8 @@ from kerastuna.search.display.tables import console, leaderboard_table
 from kerastuna.search.errors import SpaceError
 from kerastuna.search.messages import cause, cause_in
 from kerastuna.search.proposals.distributions import ParameterSpace
+from kerastuna.search.report.figures import png
 from kerastuna.search.report.study_report import leaderboard_csv, study_figures
-from kerastuna.search.report.style import png
 from kerastuna.search.study.goal import goal_of
 from kerastuna.search.study.records import trial_records
 
@@ -456,22 +456,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, space: str, *given: str, check: int = 0) -> Any:
     common = ("--data", "small.npz", "--epochs", "1", "--trials", "2", "--device", "cpu", "--no-confirm", "--json")
-    return run_kerastuna(
+    return call_kerastuna(
         folder, "search", "--space", f"my_spaces:{space}", *common, "--study", space, *given, check=check
     )
 
 
 def test_the_command_searches_an_awkward_space_and_goes_on_with_it(folder: Path) -> None:
-    told = json.loads(command(folder, "awkward", "--trials", "4").stdout)  # what the space prints is not in it
-    assert told["trials"]["complete"] + told["trials"]["pruned"] == 4
-    result = command(folder, "awkward", "--trials", "5")
+    told = json.loads(command(folder, "awkward", "--trials", "2").stdout)  # what the space prints is not in it
+    assert told["trials"]["complete"] + told["trials"]["pruned"] == 2
+    result = command(folder, "awkward", "--trials", "3")
     assert "printed by the space" in result.stderr
     told = json.loads(result.stdout)
-    assert told["trials"]["complete"] + told["trials"]["pruned"] == 5
-    trials = json.loads(run_kerastuna(folder, "trials", "--study", "awkward", "--json").stdout)
+    assert told["trials"]["complete"] + told["trials"]["pruned"] == 3
+    trials = json.loads(call_kerastuna(folder, "trials", "--study", "awkward", "--json").stdout)
     assert len(trials[0]["hyperparameters"]) == 4 + len(OWN_WORDS) + 200
     assert ODD in trials[0]["hyperparameters"]
-    assert len(run_kerastuna(folder, "trials", "--study", "awkward", "--all").stdout.splitlines()) < 60
+    assert len(call_kerastuna(folder, "trials", "--study", "awkward", "--all").stdout.splitlines()) < 60
     from mlflow import MlflowClient
 
     client = MlflowClient(told["mlflow"]["tracking_uri"])

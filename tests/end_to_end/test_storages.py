@@ -114,7 +114,7 @@ def test_several_processes_may_make_a_database(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from kerastuna.search.study.storage import open_storage\n"
-        "import kerastuna.search.database\n"
+        "import kerastuna.search.study.database\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
         "open_storage(sys.argv[1])"
     )

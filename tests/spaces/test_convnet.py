@@ -295,6 +295,7 @@ def is_feasible(space: ConvNet, hp: keras_tuner.HyperParameters) -> bool:
         (BayesianOptimization, (28, 28, 1), 10, 7),
     ],
 )
+@pytest.mark.usefixtures("eager")
 def test_keras_tuners_own_tuners_search_it(
     kind: Any, input_shape: tuple[int, int, int], classes: int, seed: int, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def test_the_model_is_compiled_with_the_first_learning_rate_of_the_recipe() -> N
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")  # a best model is fresh
+@pytest.mark.usefixtures("eager")
 def test_any_keras_tuner_can_search_it(tmp_path: Path) -> None:
     x, y = images()
     tuner = WithoutTensorBoard(
@@ -158,6 +159,7 @@ def test_a_cosine_schedule_spans_the_epochs_asked_for() -> None:
     assert history.history["learning_rate"] == pytest.approx([0.01, 0.00853553, 0.005, 0.00146447], rel=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_images_and_labels_may_be_given_by_position() -> None:
     space = Minimal((6, 5, 2), classes=3)
     hp = declared(space)
@@ -169,6 +171,7 @@ def test_images_and_labels_may_be_given_by_position() -> None:
 
 
 @pytest.mark.parametrize("labelled", ["together", "without validation"])
+@pytest.mark.usefixtures("eager")
 def test_a_dataset_brings_its_own_batches(labelled: str) -> None:
     dataset = tf.data.Dataset.from_tensor_slices(images(20)).batch(5)
     validation = {"validation_data": dataset} if labelled == "together" else {}
@@ -179,6 +182,7 @@ def test_a_dataset_brings_its_own_batches(labelled: str) -> None:
     assert history.history["learning_rate"] == pytest.approx([0.01, 0.01 * np.exp(-0.5)])
 
 
+@pytest.mark.usefixtures("eager")
 def test_arrays_may_be_validated_on_a_dataset() -> None:
     x, y = images(20)
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(5)
@@ -189,6 +193,7 @@ def test_arrays_may_be_validated_on_a_dataset() -> None:
     assert int(model.optimizer.iterations) == 3
 
 
+@pytest.mark.usefixtures("eager")
 def test_validation_is_read_in_batches_of_its_own() -> None:
     seen: list[int] = []
     counting = keras.callbacks.LambdaCallback(on_test_batch_begin=lambda batch, logs: seen.append(batch))
@@ -201,6 +206,7 @@ def test_validation_is_read_in_batches_of_its_own() -> None:
     assert (at_once, len(seen) - at_once) == (1, 4)
 
 
+@pytest.mark.usefixtures("eager")
 def test_callbacks_see_the_learning_rate_of_the_epoch() -> None:
     space = Minimal((6, 5, 2), classes=3)
     hp = declared(space)

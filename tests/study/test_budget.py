@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.budget import Budget, Size, as_budget
 from kerastuna.spaces.errors import InputError
 
 amounts = st.integers(1, 10**12)
@@ -58,3 +58,19 @@ def test_a_limit_that_is_no_whole_number_is_refused(limits: dict[str, Any], told
 def test_a_budget_without_a_limit_is_refused() -> None:
     with pytest.raises(InputError, match="a budget without a limit: give params, macs, ram"):
         Budget()
+
+
+def test_amounts_are_told_of_what_is_limited_alone() -> None:
+    budget = Budget(macs=3_000_000, ram=65_536)
+    told = budget.amounts({"params": 14_652, "macs": 2_000_000, "ram": 4096})
+    assert told == "2,000,000 MACs and 4,096 bytes of activations"
+
+
+@pytest.mark.parametrize(
+    ("stored", "budget"),
+    [(None, None), (15_000, Budget(15_000)), ({"params": 15_000, "macs": 9}, Budget(15_000, macs=9))],
+)
+def test_a_budget_is_read_from_its_stored_form(stored: Any, budget: Budget | None) -> None:
+    assert as_budget(stored) == budget
+    if isinstance(stored, dict) and budget is not None:
+        assert budget.limits == stored

@@ -1,9 +1,8 @@
-"""What a study is after: how its trials are ranked, and how that is read back from the study."""
+"""The goals of a study: how trials are ranked, what a goal says of itself, and how it is read back from a study."""
 
 import math
 from typing import Any
 
-import keras_tuner
 import optuna
 import pytest
 from hypothesis import given
@@ -12,8 +11,6 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork, goal_of
-from kerastuna.search.tuning.goal_arguments import goal_for, metric_for
-from kerastuna.spaces.errors import InputError
 
 ACCURACY, LOSS = Quantity("val_accuracy", "max"), Quantity("val_loss", "min")
 PARAMS, MACS = Quantity("params", "min"), Quantity("macs", "min")
@@ -89,52 +86,113 @@ def test_the_study_of_another_program_has_the_goal_that_optuna_knows():
     assert [trial.number for trial in goal_of(both).leaderboard(both.trials)] == [0]
 
 
-# From arguments
+BEST = BestMetric(ACCURACY)
+GOALS = {"best": BEST, "front": FRONT, "smallest": SMALLEST}
+COUNTED = {"params": 12_345, "macs": 678}
 
 
-def goal_from(objective: Any = None, pareto: Any = None, minimize: Any = None, reach: Any = None) -> Goal:
-    given = metric_for(objective, pareto, reach)
-    return goal_for(keras_tuner.Oracle(objective=given).objective, pareto, minimize, reach)
+def each_goal(**expected: Any) -> pytest.MarkDecorator:
+    """Run a test with every goal and the value that is expected for it."""
+    return pytest.mark.parametrize(
+        ("goal", "expected"), [(goal, expected[name]) for name, goal in GOALS.items()], ids=list(GOALS)
+    )
+
+
+@each_goal(
+    best={},
+    front={"pareto": "val_accuracy, params"},
+    smallest={"minimize": "params", "reach": '{"val_accuracy": 0.9}'},
+)
+def test_the_settings_of_a_goal_are_text(goal: Goal, expected: dict[str, str]):
+    assert goal.settings() == expected
+
+
+@each_goal(
+    best=(None, True, True, None),
+    front=(None, False, False, ["val_accuracy", "params"]),
+    smallest=(0.9, True, False, ["params"]),
+)
+def test_what_decides_between_trials(goal: Goal, expected: tuple[Any, ...]):
+    assert (goal.target, goal.has_winner, goal.compares_by_metric, goal.value_names) == expected
+
+
+@each_goal(best=((), None), front=(("params",), "front"), smallest=(("params",), "reached"))
+def test_costs_and_mark(goal: Goal, expected: tuple[Any, ...]):
+    assert (goal.costs, goal.mark) == expected
+
+
+@each_goal(best=("value", "maximize"), front=("value", "maximize"), smallest=("params_if_reached", "minimize"))
+def test_the_order_of_a_table(goal: Goal, expected: tuple[str, str]):
+    assert goal.order == expected
+    assert BestMetric(LOSS).order == ("value", "minimize")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "goal"),
+    ("state", "score", "expected"),
     [
-        ({"objective": "val_accuracy"}, BestMetric(ACCURACY)),
-        ({"objective": keras_tuner.Objective("val_accuracy", "max")}, BestMetric(ACCURACY)),
-        ({"objective": ["val_loss"]}, BestMetric(Quantity("multi_objective", "min"))),
-        ({}, BestMetric(Quantity("default_objective", "min"))),
-        ({"pareto": ["val_accuracy", "params"]}, FRONT),
-        (
-            {"pareto": ["peak_activation_bytes", "val_loss", keras_tuner.Objective("val_accuracy", "max")]},
-            ParetoFront(LOSS, (Quantity("ram", "min"), LOSS, ACCURACY)),
-        ),
-        ({"minimize": "params", "reach": {"val_accuracy": 0.9}}, SMALLEST),
-        ({"minimize": "peak_activation_bytes", "reach": {"val_loss": 1}}, SmallestNetwork(LOSS, "ram", 1.0)),
+        ("COMPLETE", 0.95, ({"params_if_reached": 12_345}, {"reached": "yes"})),
+        ("COMPLETE", 0.85, ({}, {"reached": "no"})),
+        ("PRUNED", 0.95, ({}, {"reached": "no"})),
+        ("FAIL", None, ({}, {})),
     ],
 )
-def test_a_goal_is_made_from_what_a_tuner_is_given(arguments: dict[str, Any], goal: Goal):
-    assert goal_from(**arguments) == goal
+def test_a_trial_is_recorded_with_its_cost_if_it_reaches_the_target(state: str, score: float | None, expected: Any):
+    assert SMALLEST.recorded(state, score, COUNTED) == expected
+    assert FRONT.recorded(state, score, COUNTED) == BEST.recorded(state, score, COUNTED) == ({}, {})
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"pareto": ["val_accuracy"]}, "give a list of at least two"),
-        ({"pareto": "val_accuracy,params"}, "give a list of at least two"),
-        ({"pareto": ["params", "macs"]}, "among them a metric that the training reports"),
-        ({"pareto": ["val_accuracy", "ram", "peak_activation_bytes"]}, "give a list of at least two"),
-        ({"pareto": ["val_accuracy", "params"], "objective": "val_loss"}, "exclude each other"),
-        ({"pareto": ["val_accuracy", "params"], "reach": {"val_loss": 1}}, "exclude each other"),
-        ({"minimize": "params"}, "minimize='params' alone is no goal"),
-        ({"reach": {"val_accuracy": 0.9}}, "alone is no goal"),
-        ({"minimize": "seconds", "reach": {"val_accuracy": 0.9}}, "choose one of params, macs, ram"),
-        ({"minimize": "params", "reach": {"val_accuracy": math.nan}}, "the target has to be a number"),
-        ({"minimize": "params", "reach": {"val_accuracy": "high"}}, "the target has to be a number"),
-        ({"minimize": "params", "reach": 0.9}, "give one metric and its target"),
-        ({"minimize": "params", "reach": {}}, "give one metric and its target"),
-    ],
+def test_every_trained_trial_is_marked_as_on_the_front_or_not():
+    trials = trials_of(FRONT, (0.9, 100), (0.8, 200), (0.8, 50))
+    assert FRONT.marks(trials) == {0: "yes", 1: "no", 2: "yes"}  # not the failed and the refused one
+    assert BEST.marks(trials) == {}
+
+
+@each_goal(
+    best=("val_accuracy", "by val_accuracy", "the best 1 of them", "the best 3 of them"),
+    front=(
+        "coming close to the front",
+        "from a front, by val_accuracy",
+        "the one with the best val_accuracy on the front of val_accuracy and parameters",
+        "the 3 with the best val_accuracy on the front of val_accuracy and parameters",
+    ),
+    smallest=(
+        "val_accuracy 0.9 with least params",
+        "by the fewest parameters, of those that reach val_accuracy 0.9",
+        "the one with the fewest parameters among those that reached val_accuracy 0.9",
+        "the 3 with the fewest parameters among those that reached val_accuracy 0.9",
+    ),
 )
-def test_what_is_no_goal_is_refused(arguments: dict[str, Any], told: str):
-    with pytest.raises(InputError, match=told):
-        goal_from(**arguments)
+def test_a_goal_in_words(goal: Goal, expected: tuple[str, ...]):
+    assert (goal.aim, goal.selection, goal.selected(1), goal.selected(3)) == expected
+
+
+@each_goal(
+    best=("best", "0.9500", "by the mean", ""),
+    front=("best val_accuracy", "0.9500", "by the mean", ""),
+    smallest=(
+        "smallest that reaches 0.9",
+        "0.9500, 12,345 parameters",
+        "the one with the fewest parameters whose mean reaches 0.9",
+        "reaches 0.9 with 12,345 parameters",
+    ),
+)
+def test_a_trial_in_the_words_of_its_goal(goal: Goal, expected: tuple[str, ...]):
+    told = (goal.superlative(0.95), goal.amounts(0.95, COUNTED), goal.reason(0.95), goal.note(0.95, COUNTED))
+    assert told == expected
+
+
+def test_a_missed_target_in_words():
+    assert SMALLEST.superlative(0.85) == "closest to 0.9"
+    assert SMALLEST.reason(0.85) == "the one whose mean comes closest to 0.9"
+    assert SMALLEST.note(0.85, COUNTED) == "0.0500 short of 0.9"
+    assert SMALLEST.unmet() == "none reached val_accuracy 0.9"
+    assert BEST.unmet() == "none is complete"
+
+
+@each_goal(
+    best="best 2 of 3 complete trials",
+    front="2 of 3 trials on the front of val_accuracy, params",
+    smallest="2 of 3 complete trials; 1 reaches val_accuracy 0.9, least params first",
+)
+def test_the_title_of_a_leaderboard(goal: Goal, expected: str):
+    assert goal.title(goal.leaderboard(trials_of(goal, (0.95, 30), (0.85, 20), (0.5, 10))), 2) == expected

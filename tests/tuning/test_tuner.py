@@ -1,8 +1,6 @@
 """`OptunaTuner` on real models: the budget, how it is counted, pruning, failures, and going on with a project."""
 
-import gc
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,6 @@ from kerastuna.search.study.events import SearchObserver
 from kerastuna.spaces import ConvNet
 from kerastuna.spaces import space as space_module
 from kerastuna.spaces.errors import InfeasibleArchitecture, InputError
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> Iterator[None]:
-    """KerasTuner collects all garbage twice in every trial; what was imported need not be looked through each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""Named figures, and how they are saved."""
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from matplotlib.figure import Figure
+
+
+@final
+@dataclass(frozen=True)
+class Figures:
+    """Figures by name.
+
+    Attributes:
+        drawn: the figures that could be drawn.
+        left_out: for each other figure one line that says why not.
+    """
+
+    drawn: Mapping[str, Figure]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write every figure to `folder` as `NAME.png` and return the paths; creates the folder if needed."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths: list[Path] = []
+        for name, figure in self.drawn.items():
+            paths.append(folder / f"{name}.png")
+            paths[-1].write_bytes(png(figure))
+        return paths
+
+
+def png(figure: Figure) -> bytes:
+    """`figure` as a PNG."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The font lacks a character of a name: it is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,32 @@
+"""Figures are saved as files."""
+
+import matplotlib
+from study_samples import BUDGET, NAMES
+
+from kerastuna.search.report.figures import Figures, png
+from kerastuna.search.report.study_report import study_figures
+from kerastuna.search.report.style import heading, new_figure
+
+
+def test_figures_are_saved_as_png(study, tmp_path):
+    before = dict(matplotlib.rcParams)
+    paths = study_figures(study, BUDGET).save(tmp_path / "report")
+    assert {path.name for path in paths} == {f"{name}.png" for name in NAMES}
+    assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in paths)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_name_that_the_font_cannot_write_is_drawn_without_a_warning():
+    figure = new_figure()
+    heading(figure, "\N{CJK UNIFIED IDEOGRAPH-4E2D}")
+    assert png(figure).startswith(b"\x89PNG\r\n")  # a warning would fail the test
+
+
+def test_the_folder_is_created_and_figures_that_are_there_are_replaced(tmp_path):
+    folder = tmp_path / "a" / "b"
+    first, second = (Figures({"one": new_figure(height)}) for height in (2, 3))
+    (path,) = first.save(folder)
+    before = path.read_bytes()
+    assert second.save(str(folder)) == [path] == [folder / "one.png"]
+    assert path.read_bytes() != before
+    assert first.left_out == {}

@@ -1,0 +1,60 @@
+"""The sections of a model card on accuracy."""
+
+from champion_record import FRONT, RECORD, TARGET, changed, row, with_goal
+
+from kerastuna.search.report.model_card import model_card
+
+
+def test_a_first_opening_is_no_reason_for_doubt():
+    test = RECORD["test"] | {"opening": 1}
+    card = model_card(changed(test=test, openings=RECORD["openings"][:1]))
+    assert "opened once for this study" in card
+    assert "less reliable" not in card
+    assert "not from the first" not in card
+
+
+def test_one_seed_has_no_deviation():
+    one = {"n": 1, "std": 0.0}
+    record = changed(
+        candidates=[RECORD["candidates"][0] | one | {"values": [0.99]}],
+        validation=RECORD["validation"] | one,
+        test=RECORD["test"] | one,
+    )
+    card = model_card(record)
+    assert row(card, "standard deviation") == ["unknown"]
+    assert row(card, "76")[5] == "unknown"
+    assert "rest on 1 seed: their spread is unknown" in card
+
+
+def test_a_target_that_is_reached():
+    card = model_card(with_goal(TARGET, reached=True))
+    assert "the 2 with the fewest MACs among those that reached val_accuracy 0.9915 again on 2 seeds" in card
+    assert "and chose the one with the fewest MACs whose mean reaches 0.9915." in card
+    assert "Chosen by the fewest MACs, of those that reach val_accuracy 0.9915 at the last epoch" in card
+    assert "The target is 0.9915: the mean reaches it." in card
+    assert row(card, "76")[2:4] == ["14,652", "3,578,496"]
+    assert row(card, "34")[2:4] == ["9,871", "1,234,567"]
+    for wrong in ("chose by the mean", "the best 2", "The best trials", "none reaches it", "does not"):
+        assert wrong not in card
+
+
+def test_a_target_that_the_mean_does_not_reach_is_said_to_be_missed():
+    card = model_card(with_goal(TARGET | {"reach": ["val_accuracy", 0.9935]}, reached=False))
+    assert "chose the one whose mean comes closest to 0.9935: **none reaches it**." in card
+    assert "The target is 0.9935: the mean does not reach it." in card
+    assert "It was to reach a target, and on fresh seeds does not." in card
+    assert "whose mean reaches" not in card
+
+
+def test_a_champion_of_a_front():
+    card = model_card(with_goal(FRONT))
+    front = (
+        "the 2 with the best val_accuracy on the front of val_accuracy, parameters and bytes of activations again on"
+    )
+    assert front in card
+    assert "and chose by the mean." in card
+    assert "Chosen from a front, by val_accuracy at the last epoch" in card
+    assert "The best trials" not in card
+    one = with_goal(FRONT)
+    one["candidates"] = one["candidates"][:1]
+    assert "the one with the best val_accuracy on the front" in model_card(one)
