@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from .common import import_keras_for_cpu, open_study_of, print_json, search_options
+from .common import open_study_of, print_json, search_options
 from .options import OBJECTIVE
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def confirm(options: argparse.Namespace) -> int:
     from .session import log_report, open_session, request_of
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
-    import_keras_for_cpu()
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
 

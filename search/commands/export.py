@@ -120,12 +120,15 @@ def export_trial(
     from optuna.trial import TrialState
 
     from .session import open_tuner
+    from .user_space import load_space
 
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
         raise InputError(f"--trial {number}: study {study.study_name!r} has no complete trial of that number")
     dataset = _dataset(study, options)
-    tuner = open_tuner(options, options.resolved(on_gpu=False), dataset)  # the study's request names its profile
+    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    profile = options.resolved(on_gpu=False)  # the study's request names its profile
+    tuner = open_tuner(options, profile, dataset, space)
     weights = tuner.weights_of(number)
     if not weights.exists():
         raise InputError(f"--trial {number}: its weights are not in {weights.parent}; it was trained elsewhere")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in
-from ..study.attributes import SEARCH_SECONDS
 from .common import print_json, program, search_options
 from .options import OBJECTIVE
 
@@ -96,6 +95,8 @@ def run_search(session: "Session", progress: "Progress") -> None:
     Raises SearchFailed when nothing fits the budget or trials only fail. On KeyboardInterrupt the running trial is
     failed as interrupted, everything else is kept, and it is raised again.
     """
+    from ..study.attributes import SEARCH_SECONDS
+
     options, study = session.options, session.study
     if options.warm_start:
         _enqueue_starting_points(session.tuner)

@@ -1,4 +1,4 @@
-"""A study opened for work: its data, space, device, oracle and records put together, and the search in it."""
+"""A study opened for work: its data, space, device, tuner and MLflow records put together."""
 
 import contextlib
 import io
@@ -17,7 +17,6 @@ from ..datasets.data import Dataset, check_spec, load_dataset
 from ..display.progress import Progress
 from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
-from ..study.attributes import REQUEST
 from ..tracking.store import default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import Device, check_device, prepare_environment, software, use_device
@@ -41,11 +40,16 @@ class Session:
     """A study opened for work.
 
     Attributes:
+        options: of the command.
         profile: as it was resolved.
         device: that trains.
-        facts: what is recorded with every run: device, backend, versions, commit, data fingerprint.
-        tracking_uri: of MLflow, as it is used: it may hold a password.
-        began: on the clock of `time.monotonic`.
+        dataset: with training and validation images.
+        tuner: of the study.
+        tracker: of the study in MLflow.
+        recorder: the observer that writes to the tracker.
+        facts: recorded with every run: device, backend, versions, commit, data fingerprint.
+        tracking_uri: of MLflow. It may contain a password.
+        began: when the session was opened, on the clock of `time.monotonic`.
     """
 
     options: SearchOptions
@@ -61,40 +65,45 @@ class Session:
 
     @property
     def study(self) -> "optuna.Study":
-        """Optuna's study, with every trial."""
+        """The Optuna study."""
         return self.tuner.oracle.study
 
     @property
     def seconds(self) -> float:
-        """Since the session was opened."""
+        """Seconds since the session was opened."""
         return round(time.monotonic() - self.began, 3)
 
 
 def check_options(options: SearchOptions) -> None:
-    """Refuse what cannot work, well within a second and without importing Keras; raises InputError."""
+    """Check data, space and device, quickly and without importing Keras; raises InputError."""
     check_spec(options.data)
     check_space(options.space)
     check_device(options.device)
 
 
 def open_session(options: SearchOptions, progress: Progress) -> Session:
-    """Open or make the study that `options` describe; raises InputError for options that cannot work."""
+    """Open the study that `options` describe, or create it.
+
+    Raises InputError for options that cannot be used, and StudyError when the study has another identity.
+    """
     began = time.monotonic()
     check_options(options)
     prepare_environment(options.device)
     device = use_device(options.device)
     _quiet_libraries()
+    from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver
     from .observers import ProgressObserver
 
     profile = options.resolved(device.kind == "gpu")
     dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
+    space = load_space(options.space, dataset.input_shape, dataset.classes)
     facts = _facts(device, dataset)
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
     recorder = TrackingObserver(tracker, facts, _params(options, profile, dataset))
     observers = (ProgressObserver(progress, profile.name, options.timeout), recorder)
-    tuner = open_tuner(options, profile, dataset, observers)
+    tuner = open_tuner(options, profile, dataset, space, observers)
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
@@ -102,7 +111,9 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
 
 
 def request_of(study: "optuna.Study") -> dict[str, Any]:
-    """The options that `study` was made with; raises InputError when it was not made by `kerastuna search`."""
+    """The options that `study` was created with; raises InputError when `kerastuna search` did not create it."""
+    from ..study.attributes import REQUEST
+
     request = study.user_attrs.get(REQUEST)
     if request is None:
         raise InputError(f"study {study.study_name!r} was not made by kerastuna search, so its data are not known")
@@ -111,7 +122,7 @@ def request_of(study: "optuna.Study") -> dict[str, Any]:
 
 @contextlib.contextmanager
 def space_errors(space: str, *kinds: type[BaseException]) -> Iterator[None]:
-    """What the code of the user's `space` raises of these `kinds`, as a SpaceError."""
+    """Raise a SpaceError in place of errors of these `kinds`, which the user's `space` raises."""
     try:
         yield
     except KerastunaError:
@@ -121,14 +132,21 @@ def space_errors(space: str, *kinds: type[BaseException]) -> Iterator[None]:
 
 
 def open_tuner(
-    options: SearchOptions, profile: Profile, dataset: Dataset, observers: Sequence["SearchObserver"] = ()
+    options: SearchOptions, profile: Profile, dataset: Dataset, space: Any, observers: Sequence["SearchObserver"] = ()
 ) -> "OptunaTuner":
-    """The tuner on the study that `options` describe; raises InputError for a space that cannot be used."""
+    """The tuner of the study that `options` describe; raises InputError for a space that cannot be used.
+
+    Args:
+        options: of the search.
+        profile: as it was resolved.
+        dataset: that the options name.
+        space: that the options name.
+        observers: of the searches of this tuner.
+    """
     import keras_tuner
 
     from ..tuning.tuner import OptunaTuner
 
-    space = load_space(options.space, dataset.input_shape, dataset.classes)
     name = options.study_name(dataset.name, space_slug(options.space), profile.name)
     with (
         space_errors(options.space, Exception, SystemExit),
@@ -167,7 +185,7 @@ def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: P
 
 
 def _params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
-    """What MLflow records of a study besides the settings that the tuner knows."""
+    """Parameters of the study's run in MLflow, besides the settings that the tuner knows."""
     return {
         "space": options.space,
         "data": dataset.name,
@@ -196,11 +214,11 @@ def git_commit() -> str | None:
 
 
 def _quiet_libraries() -> None:
-    """Keep the libraries' chatter off the terminal; what Kerastuna does not expect still warns."""
-    for name in ("absl", "tensorflow"):  # TensorFlow warns of each model's first epoch as of retracing
+    """Turn off the messages and warnings that are known and harmless; others are still shown."""
+    for name in ("absl", "tensorflow"):  # TensorFlow takes the first epoch of each model for needless retracing
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
-    # Of a study that was deleted; its weights stay where those of the new one will be.
+    # After a study was deleted: its weights are still in the folder that a new study of that name uses.
     warnings.filterwarnings("ignore", message=".* holds trials of another tuner", category=UserWarning)
     quiet_optuna_for_good()
 

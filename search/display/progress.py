@@ -1,7 +1,7 @@
-"""What a search shows while it runs: a live display on a terminal, plain lines elsewhere.
+"""Shows a search while it runs: a live display on a terminal, plain lines elsewhere.
 
-Events arrive as plain values and update one immutable `State`; what is shown is a function of that state and the time.
-Trials are trained one after another: the display follows one running trial.
+Events arrive as plain values and update one immutable `State`. What is shown is a function of that state and the time.
+Any number of trials may run at the same time; each is known by its number.
 """
 
 import math
@@ -38,17 +38,19 @@ from .progress_state import (
 Direction = Literal["min", "max"]
 Clock = Callable[[], float]
 
-# A log must show that a search is alive even where nearly every proposal is rejected.
+# A log shows that the search is still working even where nearly every proposal is rejected.
 REJECTIONS_PER_LINE = 500
 BAR_WIDTH = 16
 
 
 class Progress(ABC):
-    """Follows a search by its events; a context manager around them, which ends a search that did not end.
+    """Shows a search, given its events.
+
+    It is a context manager: leaving it ends the search that is shown, if that has not ended yet.
 
     Args:
         objective: name of the metric that is optimised, for example `val_accuracy`.
-        direction: whether the objective is to be large ("max") or small ("min").
+        direction: "max" where larger is better, "min" where smaller is better.
         clock: the time in seconds, from any origin.
     """
 
@@ -68,11 +70,11 @@ class Progress(ABC):
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Show lines that stay visible."""
+        """Show text that stays visible, of one or more lines."""
 
     @abstractmethod
     def _log(self, line: str) -> None:
-        """Take a line on what just changed, which a live display shows anyway."""
+        """Write a line about a change, unless the display shows the change in another way."""
 
     def search_started(
         self,
@@ -86,7 +88,18 @@ class Progress(ABC):
         best_rank: Sequence[float] | None = None,
         deadline: float | None = None,
     ) -> None:
-        """A study starts or goes on, `trials_done` of `trials_total` trained; `deadline` is in seconds from now."""
+        """A search of a study starts or goes on; `trials_done` of `trials_total` have been trained.
+
+        Args:
+            study: its name.
+            profile: its name.
+            trials_done: trained trials of the study so far.
+            trials_total: trained trials that the study is to have.
+            epochs: of a full trial.
+            best: value of the best trial so far.
+            best_rank: its rank, the smaller the better, where the value alone does not decide.
+            deadline: seconds from now until the search stops.
+        """
         now = self._clock()
         self._state = State(
             self._state.objective,
@@ -113,24 +126,23 @@ class Progress(ABC):
     def trial_started(self, *, number: int, summary: str) -> None:
         """A trial begins to train."""
         self._log_rejections()
-        running = RunningTrial(number, printable(summary), epochs=self._state.epochs)
-        self._state = replace(self._state, running=running)
+        self._state = self._state.with_running(RunningTrial(number, printable(summary), epochs=self._state.epochs))
 
     def epoch_ended(
         self, *, number: int, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
     ) -> None:
         """Epoch `epoch` of `epochs`, counted from 1, ended with these metrics after `seconds`."""
         now = self._clock()
-        running = self._state.running or RunningTrial(number)
-        running = replace(
-            running,
+        before = self._state.running.get(number, RunningTrial(number))
+        trial = replace(
+            before,
             epoch=epoch,
             epochs=epochs,
-            epoch_seconds=running.epoch_seconds + seconds,
+            epoch_seconds=before.epoch_seconds + seconds,
             metrics={printable(name): value for name, value in metrics.items()},
         )
         pace = self._state.pace.with_epoch(epoch, seconds)
-        self._state = replace(self._state, running=running, pace=pace, paced=now)
+        self._state = replace(self._state.with_running(trial), pace=pace, paced=now)
         if pace.first_epochs + pace.later_epochs == 1:
             self.message(estimate_line(self._state, seconds, now))
 
@@ -145,14 +157,20 @@ class Progress(ABC):
         rank: Sequence[float] | None = None,
         note: str = "",
     ) -> None:
-        """A trial ended COMPLETE, PRUNED (stopped early) or FAIL, which is not done, `seconds` after its start.
+        """A trial ended `seconds` after its start.
 
-        `rank` tells how good it is, the smaller the better, where that is not its value alone; `note` is shown with the
-        value, or in its place where there is none.
+        Args:
+            number: of the trial.
+            state: COMPLETE, PRUNED (stopped early) or FAIL. A failed trial does not count as done.
+            reason: why it failed.
+            value: of the objective.
+            seconds: since its start.
+            rank: how good the trial is, the smaller the better, where the value alone does not decide.
+            note: shown after the value, or alone where there is no value.
         """
         now = self._clock()
-        trial = self._state.running or RunningTrial(number)
-        after = replace(self._state, running=None, paced=now)
+        trial = self._state.running.get(number, RunningTrial(number))
+        after = replace(self._state.without_running(number), paced=now)
         if state == "FAIL":
             after = replace(after, failed=after.failed + 1)
             outcome = f"failed ({words(reason or 'error')})"
@@ -170,10 +188,10 @@ class Progress(ABC):
         self._log(trial_line(after, trial, outcome, seconds, now))
 
     def search_ended(self) -> None:
-        """The search is over, in whatever way."""
+        """The search ended, by itself or by an error."""
         now = self._clock()
         self._log_rejections()
-        self._state = replace(self._state, running=None, ended=now)
+        self._state = replace(self._state, running={}, ended=now)
         self._log(ended_line(self._state, now))
 
     def _improves(self, value: float, rank: Sequence[float] | None) -> bool:
@@ -193,7 +211,7 @@ class Progress(ABC):
 
 @final
 class PlainProgress(Progress):
-    """Lines without control characters: one for each trial that ended, none for its epochs."""
+    """Writes lines without control characters: one for each trial that ended, none for its epochs."""
 
     def __init__(self, objective: str, direction: Direction, *, file: TextIO, clock: Clock = time.monotonic) -> None:
         super().__init__(objective, direction, clock=clock)
@@ -209,7 +227,7 @@ class PlainProgress(Progress):
 
 @final
 class RichProgress(Progress):
-    """A display that is redrawn in place on a terminal; a rich renderable of what it shows at the moment."""
+    """A live display on a terminal. As a rich renderable it draws what it shows at the moment."""
 
     def __init__(
         self, objective: str, direction: Direction, *, console: Console | None = None, clock: Clock = time.monotonic
@@ -219,7 +237,7 @@ class RichProgress(Progress):
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        # Only writers to the terminal are led around the display: what goes to a file or a pipe stays there.
+        # rich takes over only the streams that write to the terminal; a file or a pipe gets its output unchanged.
         self._live = Live(
             self, console=self._console, redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stderr.isatty()
         )
@@ -235,13 +253,13 @@ class RichProgress(Progress):
             self._live = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # A terminal echoes ^C behind the last line; if that wrapped, the next redraw would start a line too low.
+        # A terminal prints ^C after the last line. If that line wrapped, the next redraw would start a line too low.
         narrower = options.update_width(max(1, options.max_width - len("^C")))
         if self._state.study:
             yield from console.render(_display(self._state, self._clock()), narrower)
 
     def search_ended(self) -> None:
-        """The search is over: its last state stays visible, and the display is free for the next."""
+        """The search ended: its last state stays visible, and the display is free for the next search."""
         super().search_ended()
         self._console.print(self)
         self._state = State(self._state.objective)
@@ -259,7 +277,7 @@ def make_progress(
 ) -> Progress:
     """The live display where `file` (standard error by default) is a capable terminal, plain lines elsewhere."""
     stream: TextIO = file or sys.stderr
-    # Asked first, because rich takes FORCE_COLOR for a terminal and would write control characters to a file.
+    # Checked before rich is used: with FORCE_COLOR set, rich takes a file for a terminal and writes control characters.
     if not force_plain and stream.isatty():
         console = Console(file=stream)
         if console.is_interactive and not console.is_dumb_terminal:
@@ -274,7 +292,7 @@ def _display(state: State, now: float) -> RenderableType:
     rows.add_row("study", Text(f"{state.study}  {state.profile} profile"))
     trials = f"{state.trials_done}/{state.trials_total}  {state.stopped_early} stopped early, {state.failed} failed"
     rows.add_row("trials", _bar(state.trials_done, state.trials_total, trials))
-    if trial := state.running:
+    for trial in state.running.values():
         rows.add_row(f"trial {trial.number}", Text(trial.summary))
         first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
         metrics = "  ".join(f"{name} {score(value)}" for name, value in {**first, **trial.metrics}.items())

@@ -1,4 +1,4 @@
-"""What is known of a running search, how long it will still take, and how that reads in words: pure, no display."""
+"""The state of a running search, how long it will still take, and both in words. Pure: nothing is displayed here."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,10 @@ NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 @final
 @dataclass(frozen=True)
 class Pace:
-    """How long epochs and trials took so far: sums, in seconds. The first epochs, which compile, are kept apart."""
+    """How long epochs and trials took so far, as sums in seconds.
+
+    First epochs are counted separately, because the network is compiled in them.
+    """
 
     first_epochs: int = 0
     first_epoch_seconds: float = 0.0
@@ -24,6 +27,7 @@ class Pace:
     overhead_seconds: float = 0.0
 
     def with_epoch(self, epoch: int, seconds: float) -> "Pace":
+        """Add an epoch, counted from 1."""
         if epoch == 1:
             return replace(
                 self, first_epochs=self.first_epochs + 1, first_epoch_seconds=self.first_epoch_seconds + seconds
@@ -31,6 +35,7 @@ class Pace:
         return replace(self, later_epochs=self.later_epochs + 1, later_epoch_seconds=self.later_epoch_seconds + seconds)
 
     def with_trial(self, epochs: int, overhead_seconds: float) -> "Pace":
+        """Add a trial that ended after `epochs`; the overhead is its time outside of epochs."""
         return replace(
             self,
             trials=self.trials + 1,
@@ -39,12 +44,19 @@ class Pace:
         )
 
 
-def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: int = 0) -> float | None:
-    """Expected seconds until `trials` more trials have ended; None before the first epoch has.
+def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[int] = ()) -> float | None:
+    """Expected seconds of training until `trials` more trials have ended, if they ran one after another.
 
-    The first of the trials has `epochs_done` epochs behind it. A trial is expected to last as many epochs as the mean
-    of those that ended, early stops included, and all `epochs` before any has. Later epochs count as long as a first
-    one until a later one was seen.
+    A trial is expected to last as many epochs as the ended ones did on average, early stops included, and all `epochs`
+    before any has ended. A later epoch is expected to take as long as a first one until the first later one has ended.
+
+    Args:
+        pace: of the epochs and trials so far.
+        trials: that have not ended, running ones included.
+        epochs: of a full trial.
+        epochs_done: of each running trial.
+
+    Returns None until the first epoch has ended.
     """
     if trials <= 0:
         return 0.0
@@ -55,16 +67,17 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: int = 0) 
     usual_epochs = max(1.0, pace.trial_epochs / pace.trials) if pace.trials else float(epochs)
     overhead = pace.overhead_seconds / pace.trials if pace.trials else 0.0
     whole_trial = overhead + first + (usual_epochs - 1) * later
-    if not epochs_done:
-        return trials * whole_trial
-    # Past the usual length a trial goes on for at least another epoch, unless it has had them all.
-    epochs_to_come = min(epochs - epochs_done, max(1.0, usual_epochs - epochs_done))
-    return max(0.0, epochs_to_come) * later + (trials - 1) * whole_trial
+    under_way = [done for done in epochs_done if done]
+    # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
+    epochs_to_come = sum(max(0.0, min(epochs - done, max(1.0, usual_epochs - done))) for done in under_way)
+    return epochs_to_come * later + max(0, trials - len(under_way)) * whole_trial
 
 
 @final
 @dataclass(frozen=True)
 class RunningTrial:
+    """A trial that is training: `epoch` of `epochs` have ended, with the `metrics` of the last one."""
+
     number: int
     summary: str = ""
     epoch: int = 0
@@ -76,7 +89,16 @@ class RunningTrial:
 @final
 @dataclass(frozen=True)
 class State:
-    """All that is shown, since this process began to search; times are those of the clock, in seconds."""
+    """Everything that is shown of a search, since this process started it.
+
+    Attributes:
+        best_rank: of the best trial, the smaller the better, where the value alone does not decide.
+        logged_rejections: those that a line has been logged for.
+        running: the running trials by number, in the order in which they started.
+        at_once: the most trials that have run at the same time.
+        paced: when the last epoch or trial ended. Times are those of the clock, in seconds.
+        deadline: when the search stops at the latest.
+    """
 
     objective: str
     study: str = ""
@@ -92,7 +114,8 @@ class State:
     failed: int = 0
     rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
     logged_rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
-    running: RunningTrial | None = None
+    running: Mapping[int, RunningTrial] = field(default_factory=dict)
+    at_once: int = 1
     pace: Pace = Pace()
     paced: float = 0.0
     started: float = 0.0
@@ -101,24 +124,35 @@ class State:
 
     @property
     def trials_left(self) -> int:
+        """Trials that have not ended."""
         return max(0, self.trials_total - self.trials_done)
 
     @property
     def new_rejections(self) -> dict[str, int]:
-        """The rejections that no line has told of, by reason."""
+        """The rejections that no line has been logged for, by reason."""
         return {reason: count - self.logged_rejections.get(reason, 0) for reason, count in self.rejections.items()}
 
+    def with_running(self, trial: RunningTrial) -> "State":
+        """The state in which `trial` runs, in place of an earlier state of the same trial."""
+        running = {**self.running, trial.number: trial}
+        return replace(self, running=running, at_once=max(self.at_once, len(running)))
+
+    def without_running(self, number: int) -> "State":
+        """The state in which trial `number` does not run any more."""
+        return replace(self, running={key: trial for key, trial in self.running.items() if key != number})
+
     def seconds_left(self, now: float, *, limited: bool = True) -> float | None:
-        """Expected seconds until the search ends, None while unknown; the deadline counts where `limited`."""
-        epochs_done = self.running.epoch if self.running else 0
+        """Expected seconds until the search ends, None while unknown. The deadline counts where `limited`."""
+        epochs_done = [trial.epoch for trial in self.running.values()]
         expected = seconds_left(self.pace, trials=self.trials_left, epochs=self.epochs, epochs_done=epochs_done)
-        left = math.inf if expected is None else max(0.0, expected - (now - self.paced))
+        left = math.inf if expected is None else max(0.0, expected / self.at_once - (now - self.paced))
         if limited:
             left = min(left, max(0.0, self.deadline - now))
         return left if math.isfinite(left) else None
 
 
 def started_line(state: State) -> str:
+    """The line at the start of a search."""
     trials = f"{count(state.trials_total, 'trial')} of {count(state.epochs, 'epoch')}"
     done = f", {state.trials_done} done" if state.trials_done else ""
     best = f", best {state.objective} {best_so_far(state)}" if state.best is not None else ""
@@ -127,6 +161,7 @@ def started_line(state: State) -> str:
 
 
 def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
+    """The line after the first epoch: how long the search is going to take."""
     trials = count(state.trials_left, "more trial" if state.trials_done else "trial")
     expected = state.seconds_left(now, limited=False) or 0.0
     left = state.seconds_left(now) or 0.0
@@ -138,6 +173,7 @@ def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
 
 
 def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, now: float) -> str:
+    """The line at the end of a trial, which took `seconds`."""
     line = (
         f"trial {trial.number} ({state.trials_done}/{state.trials_total}): {outcome} "
         f"after {count(trial.epoch, 'epoch')} in {about(seconds)}"
@@ -151,6 +187,7 @@ def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, 
 
 
 def ended_line(state: State, now: float) -> str:
+    """The line at the end of a search."""
     best = "none" if state.best is None else f"{state.objective} {best_so_far(state)}"
     trials = f"{state.trials_done} of {count(state.trials_total, 'trial')} done"
     refused = f"; {rejection_counts(state.rejections)}" if any(state.rejections.values()) else ""
@@ -161,29 +198,34 @@ def ended_line(state: State, now: float) -> str:
 
 
 def best_so_far(state: State) -> str:
+    """The best value, and in brackets whose it is."""
     trial = "" if state.best_trial is None else f"trial {state.best_trial}"
     told = ", ".join(filter(None, (trial, state.best_note)))
     return f"{score(state.best)} ({told})" if told else score(state.best)
 
 
 def rejection_counts(rejections: Mapping[str, int]) -> str:
+    """Numbers of rejected proposals, given by reason, in words."""
     return ", ".join(f"{number} {words(reason)}" for reason, number in rejections.items())
 
 
 def score(value: float | None) -> str:
+    """A metric with four decimals."""
     return "unknown" if value is None else f"{value:.4f}"
 
 
 def count(number: int, noun: str) -> str:
+    """A number and its noun, in the plural where needed."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def words(identifier: str) -> str:
+    """An identifier as words: its underscores become spaces."""
     return printable(identifier).replace("_", " ")
 
 
 def about(seconds: float) -> str:
-    """Seconds for a reader: two figures or so, in the unit that suits."""
+    """A time in seconds, rounded, in seconds, minutes or hours."""
     if seconds < 0.95:
         return f"{seconds:.1g} s"
     if seconds < 99.5:
@@ -194,4 +236,5 @@ def about(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
+    """`text` with a space in place of every control character."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,7 +1,10 @@
+"""The display of a search: the live one on a terminal, and plain lines elsewhere."""
+
 import io
 import math
 import os
 import pty
+import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
@@ -10,7 +13,6 @@ import pytest
 from rich.console import Console
 
 from kerastuna.search.display.progress import PlainProgress, Progress, RichProgress, make_progress
-from kerastuna.search.display.progress_state import Pace, about, seconds_left
 
 SUMMARY = "16-32-p16 | 16-32 | p10 | conv | 14,652 params"
 
@@ -93,6 +95,25 @@ def test_plain_resumes_with_a_time_limit() -> None:
         "one epoch takes about 30 s; 93 more trials of 20 epochs: about 15.5 h, but the time limit leaves 10 min",
         "trial 9 (8/100): val_loss 0.0600 after 1 epoch in 30 s; best 0.0500; about 10 min left",
         "trial 10 (9/100): val_loss 0.0400 after 0 epochs in 30 s; best 0.0400 (trial 10); about 10 min left",
+    ]
+
+
+def test_trials_that_run_at_the_same_time_are_told_apart() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress("val_accuracy", "max", file=file, clock=clock)
+    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=4, epochs=2)
+    progress.trial_started(number=0, summary="wide")
+    progress.trial_started(number=1, summary="deep")
+    for number, epoch in ((1, 1), (0, 1), (1, 2)):
+        clock.now += 5.0
+        progress.epoch_ended(number=number, epoch=epoch, epochs=2, metrics={"val_accuracy": 0.5}, seconds=10.0)
+    progress.trial_ended(number=0, state="PRUNED", reason="stopped_early", value=0.5, seconds=15.0)
+    progress.trial_ended(number=1, state="COMPLETE", value=0.9, seconds=20.0)
+    assert file.getvalue().splitlines()[1:] == [
+        "one epoch takes about 10 s; 4 trials of 2 epochs: about 35 s, less where trials stop early",
+        # 1 epoch a trial and 5 s besides; trial 1 is expected to have another one, and two trials train at a time.
+        "trial 0 (1/4): stopped early, val_accuracy 0.5000 after 1 epoch in 15 s; about 15 s left | wide",
+        "trial 1 (2/4): val_accuracy 0.9000 after 2 epochs in 20 s; best 0.9000 (trial 1); about 18 s left | deep",
     ]
 
 
@@ -198,6 +219,26 @@ def test_rich_shows_the_running_trial(width: int) -> None:
     assert "time 0:00:28 elapsed, about 32 s left" in text
 
 
+def test_rich_shows_every_running_trial() -> None:
+    clock = Clock()
+    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=clock)
+    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=4, epochs=3)
+    progress.trial_started(number=4, summary="wide")
+    progress.trial_started(number=7, summary="deep")
+    for number, epoch, value in ((7, 1, 0.7), (4, 1, 0.4), (7, 2, 0.8)):
+        clock.now += 2.0
+        progress.epoch_ended(number=number, epoch=epoch, epochs=3, metrics={"val_accuracy": value}, seconds=4.0)
+    text = " ".join(rendered(progress, 100).split())
+    assert re.search(
+        r"trial 4 wide epoch \S+ 1/3 val_accuracy 0.4000 trial 7 deep epoch \S+ 2/3 val_accuracy 0.8", text
+    )
+    progress.trial_ended(number=4, state="COMPLETE", value=0.4, seconds=6.0)
+    text = " ".join(rendered(progress, 100).split())
+    assert "trial 4 wide" not in text
+    assert re.search(r"trial 7 deep epoch \S+ 2/3 val_accuracy 0.8", text)
+    assert "best val_accuracy 0.4000 (trial 4)" in text
+
+
 def test_rich_display_on_a_terminal() -> None:
     clock, file = Clock(), io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
@@ -281,51 +322,3 @@ def test_a_terminal_gets_the_display(terminal: TextIO, monkeypatch: pytest.Monke
 def test_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert isinstance(make_progress(objective="a", direction="max", file=io.StringIO()), PlainProgress)
-
-
-@pytest.mark.parametrize(
-    ("pace", "trials", "epochs_done", "expected"),
-    [
-        pytest.param(Pace(), 20, 0, None, id="nothing known"),
-        pytest.param(Pace(), 0, 0, 0.0, id="nothing to do"),
-        pytest.param(Pace().with_epoch(1, 6.0), 20, 1, 5 * 6.0 + 19 * 36.0, id="first epoch"),
-        pytest.param(
-            Pace().with_epoch(1, 6.0).with_epoch(2, 4.0), 20, 2, 4 * 4.0 + 19 * (6.0 + 5 * 4.0), id="second epoch"
-        ),
-        pytest.param(
-            Pace(first_epochs=2, first_epoch_seconds=12.0, later_epochs=5, later_epoch_seconds=20.0).with_trial(6, 3.0),
-            10,
-            0,
-            10 * (3.0 + 6.0 + 5 * 4.0),
-            id="overhead of a trial",
-        ),
-        pytest.param(
-            Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0).with_trial(3, 0.0),
-            3,
-            1,
-            1.5 * 4.0 + 2 * (6.0 + 1.5 * 4.0),
-            id="early stops shorten",
-        ),
-        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 4, 4.0, id="past the usual length"),
-        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 6, 0.0, id="all epochs done"),
-        pytest.param(Pace().with_epoch(1, 6.0).with_trial(1, -0.5), 2, 0, 12.0, id="no negative overhead"),
-    ],
-)
-def test_seconds_left(pace: Pace, trials: int, epochs_done: int, expected: float | None) -> None:
-    assert seconds_left(pace, trials=trials, epochs=6, epochs_done=epochs_done) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0 s"),
-        (0.04, "0.04 s"),
-        (0.95, "1 s"),
-        (59.6, "60 s"),
-        (100.0, "2 min"),
-        (5900.0, "98 min"),
-        (9000, "2.5 h"),
-    ],
-)
-def test_about(seconds: float, text: str) -> None:
-    assert about(seconds) == text

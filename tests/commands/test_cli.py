@@ -1,0 +1,175 @@
+"""How the command ends: its status, one line for an error, and quick answers without heavy imports."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerastuna.search.commands.cli import COMMANDS
+from kerastuna.search.errors import SearchFailed
+
+HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
+
+
+def test_help_and_errors_import_nothing_heavy(tmp_path: Path) -> None:
+    quick = [
+        ["--help"],
+        *([name, "--help"] for name in COMMANDS),
+        ["search", "--data", "nope"],
+        ["search", "--space", "no_such_module:Space"],
+        ["search", "--budget", "0"],
+        ["export", "--reference", "eip_9"],
+        ["export", "--formats", "nope"],
+        ["trials"],
+        ["studies"],
+        ["confirm"],
+        ["describe", "eip_9"],
+        ["ui"],
+    ]
+    program = f"""
+        import sys
+        from kerastuna.search.commands.cli import main
+        for arguments in {quick!r}:
+            try:
+                status = main(arguments)
+            except SystemExit as error:
+                status = error.code
+            assert status == (0 if arguments[-1] == "--help" else 2), (arguments, status)
+            heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+            assert not heavy, f"{{arguments}} imported {{heavy}}"
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(kerastuna: Any, command: str) -> None:
+    status, out, err = kerastuna(*filter(None, [command]), "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: kerastuna {command}".strip())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["search", "--data", "nope"], "'nope'"),
+        (["search", "--data", "gone.npz"], "'gone.npz'"),
+        (["search", "--space", "nope"], "module:attribute"),
+        (["search", "--space", "no_such_module:Space"], "no_such_module"),
+        (["search", "--budget", "0"], "--budget 0"),
+        (["search", "--trials", "-3"], "--trials -3"),
+        (["search", "--epochs", "two"], "--epochs"),
+        (["search", "--timeout", "0"], "--timeout 0"),
+        (["search", "--seed", "-1"], "--seed -1"),
+        (["search", "--device", "tpu"], "tpu"),
+        (["search", "--profile", "huge"], "huge"),
+        (["search", "--sampler", "nope"], "nope"),
+        (["search", "--pruner", "nope"], "nope"),
+        (["search", "--tri", "3"], "--tri"),
+        (["search", "--max-macs", "3X"], "'3X' is not a whole number above 0"),
+        (["search", "--max-macs", "0.0001K"], "'0.0001K' is not a whole number above 0"),
+        (["search", "--max-ram", "K"], "'K' is not a whole number above 0"),
+        (["search", "--pareto", "val_accuracy"], "--pareto val_accuracy"),
+        (["search", "--minimize", "params"], "--reach"),
+        (["search", "--minimize", "params", "--reach", "val_accuracy"], "METRIC=VALUE"),
+        (["search", "--minimize", "params", "--reach", "val_accuracy=high"], "METRIC=VALUE"),
+        (["trials"], "mlruns/optuna.journal"),
+        (["studies"], "mlruns/optuna.journal"),
+        (["describe"], "eip_1"),
+        (["describe", "eip_9"], "'eip_9'"),
+        (["describe", "eip_3", "--trial", "1"], "--trial"),
+        (["confirm", "--seeds", "0"], "0"),
+        (["ui", "--port", "0"], "--port 0"),
+        (["ui"], "mlruns/mlflow.db"),
+        (["nope"], "nope"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_argument_gets_one_line(kerastuna: Any, tmp_path: Path, arguments: list[str], told: str) -> None:
+    status, out, err = kerastuna(*arguments)
+    assert (status, out) == (2, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    any(map(os.path.exists, ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))), reason="there is a GPU driver"
+)
+def test_a_gpu_that_is_not_there_is_refused(kerastuna: Any) -> None:
+    status, _, err = kerastuna("search", "--device", "gpu")
+    assert status == 2
+    assert "gpu" in err
+
+
+@pytest.fixture
+def studies_does(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None]:
+    """Puts a function in place of the command `studies`."""
+
+    def replace(function: Callable[[], int]) -> None:
+        module = import_module("kerastuna.search.commands.studies")
+
+        def studies(options: Namespace) -> int:
+            return function()
+
+        monkeypatch.setattr(module, "studies", studies)
+
+    return replace
+
+
+def test_the_error_decides_the_status(kerastuna: Any, studies_does: Any) -> None:
+    def fail() -> int:
+        raise SearchFailed("nothing\n  fits")
+
+    studies_does(fail)
+    assert kerastuna("studies") == (1, "", "kerastuna: nothing fits\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_says_how_to_go_on(kerastuna: Any, studies_does: Any, number: signal.Signals) -> None:
+    def interrupted() -> int:
+        signal.raise_signal(number)
+        return 0
+
+    studies_does(interrupted)
+    status, out, err = kerastuna("studies", "--folder", "my runs")
+    assert (status, out) == (130, "")
+    assert err.endswith("To go on: kerastuna studies --folder 'my runs'\n")
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
+    program = """
+        import sys
+        from kerastuna.search.commands import studies
+        from kerastuna.search.commands.cli import main
+        def endless(options):
+            while True:
+                print("line")
+        studies.studies = endless
+        sys.exit(main(["studies"]))
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "line\n"
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", 0)
+    process.stderr.close()

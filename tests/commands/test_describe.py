@@ -1,0 +1,58 @@
+"""`kerastuna describe`: a reference network or a trial, layer by layer."""
+
+import json
+from typing import Any
+
+import pytest
+
+
+def test_json_by_the_contract(kerastuna: Any) -> None:
+    told = json.loads(kerastuna("describe", "eip_3", "--json").out)
+    assert told["name"] == "eip_3"
+    assert told["params"] == {"total": 14652, "trainable": 14440, "non_trainable": 212}
+    assert set(told) == {"name", "params", "macs", "peak_activation_bytes", "layers"}
+    assert sum(layer["params"] for layer in told["layers"]) == 14652
+    assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
+    assert told["layers"][0] == {
+        "name": "conv2d_1",
+        "kind": "Conv2D",
+        "output_shape": [26, 26, 16],
+        "params": 160,
+        "macs": 26 * 26 * 16 * 9,
+        "receptive_field": 3,
+    }
+
+
+def test_the_table_of_layers(kerastuna: Any) -> None:
+    table = kerastuna("describe", "eip_3").out
+    assert "14,652 parameters (14,440 trainable, 212 not)" in table
+    assert table.count("conv2d_") == 7
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_trial(kerastuna: Any) -> None:
+    described = json.loads(kerastuna("describe", "--trial", "1", "--json").out)
+    assert described["name"] == "trial-0001"
+    assert described["params"]["total"] == 14652
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("5", "--trial 5: study 'one' has trials 0 to 4"),
+        ("-1", "--trial -1: study 'one' has trials 0 to 4"),
+        ("4", "--trial 4 has not begun: it is waiting"),
+    ],
+)
+def test_a_trial_without_hyperparameters_is_refused(kerastuna: Any, number: str, told: str) -> None:
+    assert kerastuna("describe", "--trial", number) == (2, "", f"kerastuna: {told}\n")
+
+
+def test_a_study_of_another_program_cannot_be_described(kerastuna: Any, storage: Any) -> None:
+    import optuna
+
+    optuna.create_study(storage=storage, study_name="other").ask()
+    status, _, err = kerastuna("describe", "--study", "other", "--trial", "0")
+    assert status == 2
+    assert "study 'other' was not made by kerastuna search" in err

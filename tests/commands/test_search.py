@@ -1,0 +1,91 @@
+"""`kerastuna search` in one process: what it prints, how it goes on, how it ends without a result."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.storages import BaseStorage
+
+from kerastuna.search.study.storage import open_storage
+
+
+def study_of(folder: Path, name: str) -> optuna.Study:
+    storage: BaseStorage = open_storage(folder / "mlruns" / "optuna.journal")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def test_json_alone_is_on_standard_output(searched: Any) -> None:
+    told = json.loads(searched.json)
+    assert set(told) == {"study", "profile", "trials", "best", "champion", "mlflow", "seconds"}
+    assert (told["study"], told["profile"], told["champion"]) == ("tiny", "quick", None)
+    assert told["trials"]["complete"] + told["trials"]["pruned"] == 2
+    assert told["best"]["params"] == 19 * told["best"]["hyperparameters"]["units"] + 2
+    assert "from the user's code" in searched.err
+    assert "study tiny (quick): 2 trials of 1 epoch\n" in searched.err
+    assert searched.err.count("tiny ended after") == 1
+
+
+def test_mlflow_has_the_study_its_trials_and_the_report(searched: Any) -> None:
+    told = json.loads(searched.json)["mlflow"]
+    client = MlflowClient(told["tracking_uri"])
+    parent = client.get_run(told["run_id"])
+    assert parent.info.status == "FINISHED"
+    assert {"space", "data", "profile", "images", "validation_images", "epochs", "sampler"} <= set(parent.data.params)
+    assert "report/leaderboard.csv" in {file.path for file in client.list_artifacts(told["run_id"], "report")}
+
+
+def test_the_seconds_of_all_searches_are_added_up(searched: Any) -> None:
+    study = study_of(searched.folder, "tiny")
+    before = study.user_attrs["search_seconds"]
+    assert before > 0
+    status, out, err = searched.run(*searched.arguments, "--no-confirm")
+    assert status == 0
+    assert "2 trials of 1 epoch, 2 done" in err
+    assert "next:" in out
+    assert "kerastuna confirm --study tiny" in out
+    assert study_of(searched.folder, "tiny").user_attrs["search_seconds"] > before
+
+
+def test_a_target_that_nothing_reached(searched: Any) -> None:
+    goal = ("--minimize", "params", "--reach", "val_accuracy=2")
+    status, _, err = searched.run(*searched.arguments, "--study", "high", *goal, "--no-confirm")
+    assert status == 1
+    line = err.splitlines()[-1]
+    assert line.startswith("kerastuna: none reached val_accuracy 2; the closest, trial ")
+    assert line.endswith("give more --trials or --epochs, a larger --budget, or a lower target")
+
+
+def test_a_search_without_time_has_no_result(searched: Any) -> None:
+    status, out, err = searched.run(*searched.arguments, "--study", "late", "--timeout", "0.001")
+    assert status == 1
+    assert err.splitlines()[-1] == "kerastuna: no trial is complete yet; give more --trials or a longer --timeout"
+    assert "0 complete" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("missing", "space 'tiny_space_of_commands:missing'"),
+        ("TINY", "space 'tiny_space_of_commands:TINY'"),
+    ],
+)
+def test_a_space_that_cannot_be_used_leaves_no_study(searched: Any, name: str, told: str) -> None:
+    given = ("--space", f"tiny_space_of_commands:{name}", "--study", "never", "--folder", "never")
+    status, out, err = searched.run(*searched.arguments, *given)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"kerastuna: {told}")
+    assert not (searched.folder / "never").exists()
+
+
+def test_trials_that_only_fail(searched: Any) -> None:
+    (searched.folder / "failing_space_of_commands.py").write_text(
+        "import keras\n\n\ndef build(hp):\n    hp.Int('n', 1, 99)\n    raise ValueError('no width')\n"
+    )
+    given = ("--space", "failing_space_of_commands:build", "--study", "failing")
+    status, _, err = searched.run(*searched.arguments, *given, "--trials", "20")
+    assert status in (1, 2)
+    assert "no width" in err.splitlines()[-1]
+    assert "Traceback" not in err

@@ -1,0 +1,55 @@
+"""`kerastuna ui`: what it starts, and when it refuses. tests/end_to_end/test_ui.py looks at the pages."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Started(Exception):
+    """In place of the process that would become MLflow."""
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the process would become: file, arguments and environment."""
+    calls: list[Any] = []
+
+    def execve(*given: Any) -> None:
+        calls.extend(given)
+        raise Started
+
+    monkeypatch.setattr(os, "execve", execve)
+    return calls
+
+
+def test_the_process_becomes_mlflow(kerastuna: Any, started: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    database = tmp_path / "mlruns" / "mlflow.db"
+    database.touch()
+    with pytest.raises(Started):
+        kerastuna("ui", "--port", "5001")
+    program, command, environment = started
+    assert program == command[0] == sys.executable
+    assert command[command.index("--port") + 1] == "5001"
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{database}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--port", "65536"], "--port 65536: give a number from 1 to 65535"),
+        ([], "mlruns/mlflow.db: run kerastuna search first"),
+        (
+            ["--tracking-uri", "https://me:secret@host/mlflow"],
+            "the tracking server host/mlflow has a user interface of its own: open it there",
+        ),
+    ],
+)
+def test_where_there_is_nothing_to_serve(kerastuna: Any, started: list[Any], arguments: list[str], told: str) -> None:
+    status, out, err = kerastuna("ui", *arguments)
+    assert (status, out, started) == (2, "", [])
+    assert told in err
+    assert "secret" not in err

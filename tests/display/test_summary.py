@@ -1,0 +1,172 @@
+"""The end of a search, as JSON and for people."""
+
+import io
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from kerastuna.search.display.summary import (
+    SearchResult,
+    champion_json,
+    champion_lines,
+    counts_line,
+    failures,
+    print_summary,
+    search_json,
+)
+from kerastuna.search.study.budget import Budget
+from kerastuna.search.tracking.store import StudyRun
+
+CHAMPION: dict[str, Any] = {
+    "trial": 1,
+    "params": 1234,
+    "summary": "16 | gap",
+    "search_value": 0.96,
+    "winners_curse": 0.01,
+    "validation": {"mean": 0.95, "std": 0.002, "n": 2, "values": [0.948, 0.952]},
+    "test": {
+        **{"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2},
+        **{"opening": 1, "images": 200, "standard_error": 0.0168},
+    },
+    "train_images_final": 600,
+    "mlflow": {"model": "models:/one@champion"},
+    "model_path": "mlruns/champions/one/champion.keras",
+}
+ERROR = 'Traceback (most recent call last):\n  File "a.py", line 1, in build\nValueError: no width\n'
+
+
+def study_of(*made: dict[str, Any], goal: dict[str, Any] | None = None) -> optuna.Study:
+    study = optuna.create_study(storage=InMemoryStorage(), study_name="one", directions=directions(goal))
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "goal": goal, "budget": 15000})
+    for trial in made:
+        study.add_trial(optuna.create_trial(**trial))
+    return study
+
+
+def directions(goal: dict[str, Any] | None) -> list[str]:
+    return ["maximize", "minimize"] if goal and "pareto" in goal else ["maximize"]
+
+
+def complete(*values: float, **attributes: Any) -> dict[str, Any]:
+    told = {"params": 1234, "macs": 99, "ram": 77, "score": values[0], "hyperparameters": {"n": 1}} | attributes
+    return {"state": TrialState.COMPLETE, "values": list(values), "user_attrs": told}
+
+
+def failed(reason: str = "error", message: str = ERROR) -> dict[str, Any]:
+    return {"state": TrialState.FAIL, "user_attrs": {"reason": reason, "message": message}}
+
+
+def refused(reason: str) -> dict[str, Any]:
+    return {"state": TrialState.PRUNED, "user_attrs": {"reason": reason, "params": 20_000}}
+
+
+def result_of(study: optuna.Study, **given: Any) -> SearchResult:
+    defaults: dict[str, Any] = {
+        **{"profile": "quick", "epochs": 5, "images": 4000, "champion": None, "limits": Budget(15000)},
+        **{"tracking_uri": "postgresql://me:secret@host/db", "study_run": StudyRun("7", "abc", "one"), "seconds": 61.5},
+    }
+    return SearchResult(study=study, **defaults | given)
+
+
+def printed(result: SearchResult) -> str:
+    out = io.StringIO()
+    print_summary(result, "bin/kerastuna", " --folder runs", out)
+    return out.getvalue()
+
+
+def test_search_json_by_the_contract() -> None:
+    study = study_of(complete(0.9), complete(0.96), refused("over_budget"))
+    assert search_json(result_of(study, champion=CHAMPION)) == {
+        "study": "one",
+        "profile": "quick",
+        "trials": {"complete": 2, "pruned": 0, "failed": 0, "over_budget": 1, "infeasible": 0, "duplicate": 0},
+        "best": {"trial": 1, "value": 0.96, "params": 1234, "hyperparameters": {"n": 1}},
+        "champion": champion_json(CHAMPION),
+        "mlflow": {"tracking_uri": "postgresql://me:***@host/db", "run_id": "abc"},
+        "seconds": 61.5,
+    }
+    nothing = search_json(result_of(study_of(failed())))
+    assert (nothing["best"], nothing["champion"]) == (None, None)
+
+
+def test_a_front_is_in_the_json() -> None:
+    goal = {"pareto": [["val_accuracy", "max"], ["params", "min"]]}
+    study = study_of(complete(0.9, 500, params=500), complete(0.8, 600, params=600), complete(0.7, 100), goal=goal)
+    assert sorted(search_json(result_of(study))["front"]) == [0, 2]
+    assert "bin/kerastuna export --study one --folder runs --trial N" in printed(result_of(study))
+
+
+def test_champion_json_by_the_contract() -> None:
+    assert champion_json(CHAMPION) == {
+        "trial": 1,
+        "params": 1234,
+        "validation": {"mean": 0.95, "std": 0.002, "n": 2},
+        "test": {"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2, "opening": 1},
+        "model": "models:/one@champion",
+    }
+    assert champion_json(CHAMPION | {"test": None})["test"] is None
+
+
+def test_champion_lines() -> None:
+    assert champion_lines(CHAMPION) == [
+        "champion: trial 1, 1,234 parameters  16 | gap",
+        "  validation 95.00 % +- 0.20 over 2 fresh seeds; in the search 96.00 %, +1.00 points",
+        "  test 94.00 % +- 0.10 (93.90 % to 94.10 %) over 2 models trained on 600 images, validation included; opening "
+        "1 of the test set; the standard error of its 200 images is 1.68",
+        "  model models:/one@champion, file mlruns/champions/one/champion.keras",
+    ]
+    untested = champion_lines(CHAMPION | {"test": None, "params": None, "validation": {"mean": 0.95, "n": 1}})
+    assert untested[0] == "champion: trial 1  16 | gap"
+    assert untested[1].startswith("  validation 95.00 % over 1 fresh seeds")
+    assert untested[2] == "  test: the data set has no test part"
+
+
+def test_counts_line() -> None:
+    trials = study_of(complete(0.9), failed(), refused("duplicate"), refused("over_budget")).trials
+    assert counts_line(trials) == (
+        "1 complete, 0 stopped early, 1 failed; refused untrained: 1 over budget, 1 duplicate"
+    )
+    assert counts_line([]) == "0 complete, 0 stopped early, 0 failed; refused untrained: none"
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ([failed()], "trial 0 failed; the last error: ValueError: no width"),
+        ([failed(), failed()], "2 trials failed, none was trained; the last error: ValueError: no width"),
+        ([failed(), complete(0.9)], ""),
+        ([failed("interrupted"), failed("timeout")], ""),
+        ([], ""),
+    ],
+)
+def test_failures(made: list[dict[str, Any]], told: str) -> None:
+    assert failures(study_of(*made).trials) == told
+
+
+def test_the_summary_for_people() -> None:
+    study = study_of(complete(0.9), complete(0.96))
+    text = printed(result_of(study))
+    assert text.index("0.9600") < text.index("0.9000")
+    assert "2 complete, 0 stopped early, 0 failed; refused untrained: none; this call took 62 s" in text
+    assert "every figure: profile quick, 4,000 training images, 5 epochs" in text
+    assert "http://127.0.0.1:5000/#/experiments/7/runs" in text
+    assert "secret" not in text
+    commands = [line.split("   ")[0].strip() for line in text[text.index("next:") :].splitlines()[1:]]
+    assert commands == [
+        "make ui",
+        "bin/kerastuna trials --study one --folder runs",
+        "bin/kerastuna describe --study one --folder runs --trial N",
+        "bin/kerastuna confirm --study one --folder runs",
+        "make search PROFILE=full",
+    ]
+
+
+def test_the_summary_goes_on_from_a_champion() -> None:
+    text = printed(result_of(study_of(complete(0.96)), champion=CHAMPION, profile="full"))
+    assert "champion: trial 1, 1,234 parameters" in text
+    assert "make export" in text
+    assert "confirm" not in text
+    assert "PROFILE=full" not in text
