@@ -1,0 +1,136 @@
+"""A trial that this process trains, from its claim to its end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import pytest
+from optuna.pruners import NopPruner, ThresholdPruner
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from kerastuna.search.proposals.claims import LONGEST_MESSAGE, Claim
+from kerastuna.search.study.budget import Size
+from kerastuna.search.study.events import Announcer, SearchObserver
+from kerastuna.search.study.liveness import this_worker
+from kerastuna.search.study.stored_study import StoredStudy
+
+
+class Listener(SearchObserver):
+    """Notes what it hears, and what the study knows at that moment."""
+
+    def __init__(self, stored: StoredStudy) -> None:
+        self._stored = stored
+        self.heard: list[Any] = []
+
+    def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.heard.append(("started", record["number"]))
+        return {"mlflow_run_id": "run"}
+
+    def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.heard.append(("epoch", epoch, dict(metrics), self._stored.trial(number).intermediate_values))
+
+    def trial_ended(self, record: Mapping[str, Any]) -> None:
+        self.heard.append(("ended", record["state"], record["reason"], record["value"]))
+
+
+@pytest.fixture
+def stored() -> StoredStudy:
+    storage = InMemoryStorage()
+    return StoredStudy(optuna.create_study(storage=storage, direction="maximize", pruner=NopPruner()), storage)
+
+
+@pytest.fixture
+def listener(stored: StoredStudy) -> Listener:
+    return Listener(stored)
+
+
+@pytest.fixture
+def claim(stored: StoredStudy, listener: Listener) -> Claim:
+    return Claim.enter(stored, Announcer([listener]), {"width": 3}, Size(300, summary="net"))
+
+
+def test_a_trial_that_is_entered_runs_and_belongs_to_this_process(stored: StoredStudy, claim: Claim) -> None:
+    trial = stored.trial(claim.number)
+    assert trial.state == TrialState.RUNNING
+    assert trial.user_attrs["worker"] == this_worker()
+    assert trial.user_attrs["hyperparameters"] == claim.values == {"width": 3}
+    assert (trial.user_attrs["params"], trial.user_attrs["summary"]) == (300, "net")
+    assert not claim.is_finished
+
+
+def test_what_observers_return_is_kept_with_the_trial(claim: Claim, listener: Listener) -> None:
+    claim.start()
+    assert listener.heard == [("started", 0)]
+    assert claim.attributes["mlflow_run_id"] == "run"
+
+
+def test_a_value_is_stored_before_observers_hear_of_its_epoch(claim: Claim, listener: Listener) -> None:
+    assert not claim.report(1, {"val_accuracy": 0.5}, 0.5)
+    assert listener.heard == [("epoch", 1, {"val_accuracy": 0.5}, {1: 0.5})]
+
+
+def test_an_epoch_without_the_objective_shows_a_living_worker(
+    stored: StoredStudy, claim: Claim, listener: Listener
+) -> None:
+    claim.keep(last_seen=0.0)
+    stored.study.pruner = ThresholdPruner(lower=1.0)
+    assert not claim.report(1, {"loss": 2.0}, None)
+    assert claim.attributes["last_seen"] > 0
+    assert listener.heard == [("epoch", 1, {"loss": 2.0}, {})]
+
+
+def test_the_pruner_stops_a_trial(stored: StoredStudy, claim: Claim, listener: Listener) -> None:
+    stored.study.pruner = ThresholdPruner(lower=0.6)
+    assert claim.report(1, {}, 0.5)
+    assert claim.reason == "stopped_early"
+    claim.stop({"val_accuracy": 0.1})
+    trial = stored.trial(0)
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.PRUNED, "stopped_early")
+    assert trial.constraints == {"val_accuracy": 0.1}
+    assert listener.heard[-1] == ("ended", "PRUNED", "stopped_early", 0.5)
+
+
+def test_a_trial_that_completes_has_its_score_and_values(stored: StoredStudy, claim: Claim, listener: Listener) -> None:
+    claim.keep_history([{"loss": 1.0, "seconds": 1.5}, {"loss": float("nan"), "seconds": 2.0}])
+    claim.complete(0.9, [300.0], {"val_accuracy": -0.1})
+    trial = stored.trial(0)
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, [300.0])
+    assert (trial.user_attrs["score"], trial.user_attrs["seconds"]) == (0.9, 3.5)
+    assert trial.user_attrs["history"] == [{"loss": 1.0, "seconds": 1.5}, {"loss": None, "seconds": 2.0}]
+    assert trial.constraints == {"val_accuracy": -0.1}
+    assert listener.heard == [("ended", "COMPLETE", None, 0.9)]
+    assert claim.is_finished
+
+
+@pytest.mark.parametrize(
+    ("noted", "given", "score", "reason"),
+    [
+        (None, None, None, "error"),
+        (None, None, float("nan"), "not_finite"),
+        ("out_of_memory", None, None, "out_of_memory"),
+        ("stopped_early", None, None, "error"),  # it was to stop, and then it failed
+        ("out_of_memory", "interrupted", None, "interrupted"),
+    ],
+)
+def test_a_failure_has_a_reason(
+    stored: StoredStudy, claim: Claim, noted: str | None, given: str | None, score: float | None, reason: str
+) -> None:
+    claim.reason = noted
+    claim.fail(score=score, message="x" * 9000 + " the end", reason=given)
+    trial = stored.trial(0)
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, reason)
+    assert trial.user_attrs["message"].endswith("the end")
+    assert len(trial.user_attrs["message"]) == LONGEST_MESSAGE
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "timeout"])
+def test_an_interrupted_trial_is_enqueued_again_once(stored: StoredStudy, reason: str) -> None:
+    stored.study.enqueue_trial({}, user_attrs={"name": "eip_3"})
+    for _ in range(2):
+        number = stored.take_waiting()
+        assert number is not None
+        Claim(stored, Announcer(), number, {}).fail(reason=reason)
+    assert stored.take_waiting() is None
+    assert [trial.user_attrs.get("retry_of") for trial in stored.trials()] == [None, 0]
+    assert {trial.user_attrs["name"] for trial in stored.trials()} == {"eip_3"}
