@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -531,22 +530,14 @@ def test_two_processes_reach_the_number_of_trials_together(tmp_path: Path) -> No
     study = opened(open_storage(path))
     study.enqueue_trial({"width": 1, "rate": 0.01, "head": "gap"})
     study.enqueue_trial({"width": 3, "rate": 0.01, "head": "gap"})
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, __file__, str(path), "25"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for _ in range(2)
-        ]
-        assert [worker.stdout and worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
-        for worker in workers:
-            print(file=worker.stdin, flush=True)
-        numbers = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+    command = [sys.executable, __file__, str(path), "25"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        proposer = proposer_of(study, "tpe")
+        assert other.stdout
+        assert other.stdout.readline() == "ready\n"
+        print(file=other.stdin, flush=True)
+        here = [claim.number for claim in search(study, proposer, 25)]
+        numbers = [here, json.loads(other.communicate(timeout=120)[0])]
     trained = [trial for trial in study.trials if is_trained(trial)]
     assert sorted(numbers[0] + numbers[1]) == [trial.number for trial in trained]
     assert len(trained) == 25

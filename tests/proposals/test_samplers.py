@@ -1,4 +1,4 @@
-"""Samplers by name. As a script, this prints the proposals of a sampler, made in another process."""
+"""Samplers by name. As a script, this prints the proposals of each, made in another process."""
 
 import json
 import subprocess
@@ -40,13 +40,20 @@ def proposals(name: str, seed: int, numbers: list[int]) -> list[dict[str, Any]]:
     return made
 
 
+NUMBERS = [0, 60, 61, 1000]
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> dict[str, Any]:
+    """The proposals of each sampler by seed 3, made in another process."""
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("name", INSTALLED)
-def test_a_seed_and_a_number_make_the_same_proposal_in_another_process(name: str) -> None:
-    here = proposals(name, 3, [0, 60, 61, 1000])
-    there = subprocess.run(
-        [sys.executable, __file__, name, "3", "0", "60", "61", "1000"], capture_output=True, text=True, check=True
-    )
-    assert json.loads(there.stdout) == here
+def test_a_seed_and_a_number_make_the_same_proposal_in_another_process(elsewhere: dict[str, Any], name: str) -> None:
+    here = proposals(name, 3, NUMBERS)
+    assert elsewhere[name] == here
     assert len({json.dumps(proposal) for proposal in here}) == 4
     assert proposals(name, 4, [60]) != here[1:2]
 
@@ -94,4 +101,4 @@ def test_an_instance_is_used_as_it_is() -> None:
 
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print(json.dumps(proposals(sys.argv[1], int(sys.argv[2]), [int(number) for number in sys.argv[3:]])))
+    print(json.dumps({name: proposals(name, 3, NUMBERS) for name in INSTALLED}))
