@@ -108,10 +108,10 @@ class StudySettings:
     def __post_init__(self) -> None:
         if self.infeasible not in ("hide", "learn"):
             raise InputError(f'infeasible={self.infeasible!r}: give "hide" or "learn"')
-        sampler_for(self.sampler, 0)
-        pruner_for(self.goal, self.pruner, None)
         if self.goal.target is not None and uses_cmaes(self.sampler):
             raise InputError("sampler CMA-ES knows no target, and would only shrink the networks: choose another")
+        sampler_for(self.sampler, 0)
+        pruner_for(self.goal, self.pruner, None)
 
     @property
     def counted(self) -> set[str]:

@@ -1,0 +1,82 @@
+"""The size of a network: in closed form, or by building it."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from kerastuna.search.errors import InputError, SpaceError
+from kerastuna.search.tuning.measure import NetworkMeasure
+from kerastuna.spaces.convnet import ConvNet
+from kerastuna.spaces.references import REFERENCES
+
+
+def hp(**values: Any) -> keras_tuner.HyperParameters:
+    found = keras_tuner.HyperParameters()
+    found.values = values
+    return found
+
+
+def dense(hp: keras_tuner.HyperParameters) -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 1, 9))])
+
+
+def shapeless(hp: keras_tuner.HyperParameters) -> keras.Model:
+    return keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 9))], name="shapeless")
+
+
+def test_a_search_space_is_counted_without_building() -> None:
+    def build(hp: Any) -> Any:
+        raise AssertionError("nothing is built")
+
+    space = ConvNet()
+    declared = keras_tuner.HyperParameters()
+    space.declare_hyperparameters(declared)
+    declared.values = dict(REFERENCES["eip_3"].values)
+    size = NetworkMeasure(space, build)(declared, {"params"})
+    assert size is not None
+    assert (size.params, size.summary) == (14652, "16-32-p16 | 16-32 | p10 | conv")
+
+
+def test_another_hypermodel_is_built_once_where_something_is_counted() -> None:
+    built: list[int] = []
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        built.append(1)
+        return dense(hp)
+
+    measure = NetworkMeasure(dense, build)
+    assert measure(hp(units=3), set()) is None
+    assert built == []
+    size = measure(hp(units=3), {"params", "macs"})
+    assert size is not None
+    assert (size.params, size.macs, size.ram) == (15, 12, None)
+    assert built == [1]
+
+
+def test_a_network_that_gets_its_shape_from_the_data_is_counted_for_them() -> None:
+    measure = NetworkMeasure(shapeless, shapeless)
+    with pytest.raises(SpaceError, match=r"shapeless has no input shape.*begin it with keras\.Input"):
+        measure(hp(units=3), {"params"})
+    measure.expect(np.zeros((10, 4), "float32"))
+    size = measure(hp(units=3), {"params"})
+    assert size is not None
+    assert size.params == 15
+    measure.expect([np.zeros((10, 4))])  # several inputs tell no shape
+    with pytest.raises(SpaceError):
+        measure(hp(units=3), {"params"})
+
+
+def test_what_cannot_be_built_is_left_to_the_trial_and_wrong_input_is_not() -> None:
+    def broken(hp: Any) -> Any:
+        raise ValueError("no such layer")
+
+    def wrong(hp: Any) -> Any:
+        raise InputError("wrong")
+
+    assert NetworkMeasure(broken, broken)(hp(), {"params"}) is None
+    assert NetworkMeasure(dense, lambda hp: "no model")(hp(), {"params"}) is None
+    with pytest.raises(InputError, match="wrong"):
+        NetworkMeasure(wrong, wrong)(hp(), {"params"})

@@ -1,0 +1,101 @@
+"""What a study is made with: the arguments, checked, and the study that they open."""
+
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import pytest
+from optuna.samplers import CmaEsSampler
+
+from kerastuna.search.errors import InputError, StudyError
+from kerastuna.search.proposals.distributions import ParameterSpace
+from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
+from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.events import Announcer
+from kerastuna.search.tuning.settings import OpenStudy, StudySettings, study_settings
+
+SCORE = keras_tuner.Objective("val_accuracy", "max")
+
+
+def settings(**given: Any) -> StudySettings:
+    return study_settings(SCORE, given)  # type: ignore[arg-type]
+
+
+def space() -> ParameterSpace:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("width", 1, 9)
+    return ParameterSpace(hp.space)
+
+
+def opened(given: StudySettings, storage: Path, seed: int = 5) -> OpenStudy:
+    return given.open(
+        storage,
+        "s",
+        seed,
+        space=space(),
+        declared=[{"name": "width"}],
+        size_at=lambda values: Size(100 * int(values["width"])),
+        announcer=Announcer(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"infeasible": "see"}, 'infeasible=\'see\': give "hide" or "learn"'),
+        ({"budget": "small"}, "budget='small': give a whole number of parameters, a Budget, or None"),
+        ({"budget": 0}, "a budget of 0 parameters: give a whole number of at least 1"),
+        ({"sampler": "bayes"}, "sampler 'bayes' is unknown"),
+        ({"pruner": "hyper"}, "pruner 'hyper' is unknown"),
+        ({"minimize": "params"}, "minimize='params' alone is no goal"),
+        (
+            {"minimize": "params", "reach": {"val_accuracy": 0.9}, "sampler": CmaEsSampler()},
+            "sampler CMA-ES knows no target",
+        ),
+    ],
+)
+def test_what_is_not_allowed_is_told_at_once(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        settings(**given)
+
+
+def test_the_costs_that_have_to_be_counted() -> None:
+    assert settings().counted == set()
+    assert settings(budget=100).counted == {"params"}
+    assert settings(budget=Budget(macs=9), pareto=["val_accuracy", "ram"]).counted == {"macs", "ram"}
+
+
+def test_the_record_of_a_search_holds_what_was_asked() -> None:
+    assert settings().record() == {"objective": "val_accuracy", "sampler": "tpe", "pruner": "by the goal"}
+    given = settings(budget=Budget(100, macs=9), minimize="params", reach={"val_accuracy": 0.9}, pruner="none")
+    assert given.record() == {
+        "objective": "val_accuracy",
+        "sampler": "tpe",
+        "pruner": "none",
+        "budget": 100,
+        "max_macs": 9,
+        "minimize": "params",
+        "reach": '{"val_accuracy": 0.9}',
+    }
+
+
+def test_the_pruner_is_made_for_the_epochs() -> None:
+    assert isinstance(settings().pruner_of(20), FirstHalfPruner)
+    assert not isinstance(settings().pruner_of(None), FirstHalfPruner)
+
+
+def test_a_study_is_opened_again_by_the_same_settings_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    first = opened(settings(seed=3, budget=500), journal)
+    claim = first.proposer.next(space(), 1)
+    assert claim is not None
+    assert claim.attributes["params"] <= 500
+    again = opened(settings(seed=3, budget=500), journal)
+    assert len(again.stored.trials()) == len(first.stored.trials())
+    with pytest.raises(StudyError, match="budget: 500, now 600"):
+        opened(settings(seed=3, budget=600), journal)
+
+
+def test_a_seed_that_was_drawn_is_kept_with_the_study(tmp_path: Path) -> None:
+    assert opened(settings(), tmp_path / "journal", seed=5).seed == 5
+    assert opened(settings(), tmp_path / "journal", seed=6).seed == 5
