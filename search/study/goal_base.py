@@ -60,7 +60,7 @@ class Goal(ABC):
         return tuple(quantity.name for quantity in self.quantities if quantity.is_cost)
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
         """Of each of `quantities`, "maximize" or "minimize", as Optuna expects it."""
         return ["maximize" if quantity.direction == "max" else "minimize" for quantity in self.quantities]
 
