@@ -3,6 +3,7 @@
 import json
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -82,19 +83,24 @@ def test_the_test_set_is_opened_once_and_announced(folder: Path, told: dict):
 
 
 def test_the_champion_loads_from_the_registry_and_gives_its_figures(folder: Path, told: dict):
+    from mlflow.keras import load_model
+
     mlflow.set_tracking_uri(told["mlflow"]["tracking_uri"])
-    model = mlflow.keras.load_model("models:/digits@champion")
+    model: Any = load_model("models:/digits@champion")
     with np.load(folder / "slice.npz") as data:
         x, y = data["x_test"][..., None].astype("float32") / 255, data["y_test"]
     accuracy = float((model.predict(x, verbose=0).argmax(axis=1) == y).mean())
     client = MlflowClient(told["mlflow"]["tracking_uri"])
     version = client.get_model_version_by_alias("digits", "champion")
+    assert version.run_id is not None
     run = client.get_run(version.run_id)
     assert run.data.tags["mlflow.parentRunId"] == told["mlflow"]["run_id"]
     assert run.data.metrics["test_min"] <= accuracy <= run.data.metrics["test_max"]
     assert run.data.metrics["test_mean"] == pytest.approx(told["champion"]["test"]["mean"])
     assert run.data.metrics["validation_mean"] == pytest.approx(told["champion"]["validation"]["mean"])
+    assert run.outputs is not None
     logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert logged.metrics is not None
     assert {metric.key for metric in logged.metrics} >= {"validation_mean", "test_mean", "params"}
 
 
@@ -103,6 +109,7 @@ def test_figures_card_and_leaderboard_are_with_the_runs(folder: Path, told: dict
     parent = {file.path for file in client.list_artifacts(told["mlflow"]["run_id"], "report")}
     assert {"report/leaderboard.csv", "report/optimization_history.png", "report/params_vs_accuracy.png"} <= parent
     run_id = client.get_model_version_by_alias("digits", "champion").run_id
+    assert run_id is not None
     own = {file.path for file in client.list_artifacts(run_id)}
     assert {"MODEL_CARD.md", "learning_curves.png", "confusion_matrix.png", "mistakes.png", "architecture.png"} <= own
     card = (folder / "mlruns" / "champions" / "digits" / "MODEL_CARD.md").read_text()

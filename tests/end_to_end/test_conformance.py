@@ -113,7 +113,7 @@ def test_a_hypermodel_has_to_be_given(tmp_path: Path):
     with pytest.raises(ValueError, match="`hypermodel` argument should be either"):
         OptunaTuner("perceptron", "val_loss", directory=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Unrecognized arguments"):
-        OptunaTuner(perceptron, "val_loss", directory=tmp_path, unheard_of=1)
+        OptunaTuner(perceptron, "val_loss", directory=tmp_path, unheard_of=1)  # type: ignore[call-arg]
 
 
 def test_a_space_that_shows_up_in_run_trial_is_exhausted_without_a_duplicate(tmp_path: Path):

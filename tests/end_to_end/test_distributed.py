@@ -101,7 +101,7 @@ def distributed(folder: Path, images: Path, trials: int) -> dict[str, Any]:
     from keras_tuner.src.distribute import oracle_chief
 
     # A chief whose workers are done sleeps for twenty seconds before it looks again.
-    oracle_chief.time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))  # type: ignore[attr-defined]
+    oracle_chief.time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))
     data = load_dataset(str(images), images=32)
     tuner = Meeting(perceptron, OBJECTIVE, trials, budget=8000, seed=5, directory=folder, project_name="shared")
     tuner.trained = []

@@ -217,6 +217,7 @@ def test_a_build_functions_networks_are_counted_too_and_recorded_in_mlflow(
         assert trial.values[2] == trial.user_attrs["macs"] == 784 * units + 10 * units <= 30 * 784
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("perceptron")
+    assert experiment is not None
     runs = {run.data.tags["kerastuna.kind"]: run for run in client.search_runs([experiment.experiment_id])}
     assert runs["study"].data.params["budget"] == "23,520 MACs"
     assert runs["study"].info.status == runs["trial"].info.status == "FINISHED"
@@ -236,5 +237,7 @@ def test_the_environment_turns_recording_on_and_an_empty_uri_turns_it_off(
         )
     assert not off.exists()
     client = MlflowClient(f"sqlite:///{on}")
-    runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
+    experiment = client.get_experiment_by_name("mine")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.data.tags["kerastuna.kind"] for run in runs) == ["study", "trial"]

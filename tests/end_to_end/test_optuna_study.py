@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import keras_tuner
 import matplotlib
+import matplotlib.pyplot as plt
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -130,7 +131,7 @@ def test_importances_and_the_table(study: optuna.Study) -> None:
 def test_optunas_figures(study: optuna.Study, plot: str) -> None:
     axes = getattr(optuna.visualization.matplotlib, plot)(study)
     assert axes is not None
-    matplotlib.pyplot.close("all")
+    plt.close("all")
 
 
 OPEN = """

@@ -31,7 +31,7 @@ from kerastuna.search.report.study_report import leaderboard_csv, study_figures
 from kerastuna.search.study.goal import goal_of
 from kerastuna.search.study.records import trial_records
 
-HP = keras_tuner.HyperParameters
+HP = Any  # keras_tuner.HyperParameters, whose methods are not annotated
 X, Y = np.random.default_rng(0).random((8, 4), "float32"), np.arange(8) % 2
 ODD = "my units / of é 日本 [x] %s {y} $a_b$ \"'\n tab\t"
 LONG = "n" * 599
@@ -106,8 +106,8 @@ def one_name_under_two_conditions(hp: HP) -> keras.Model:
 
 
 def numbers_of_numpy(hp: HP) -> keras.Model:
-    hp.Float("rate", np.float32(0), np.float32(1))  # type: ignore[arg-type]
-    return network(int(hp.Int("units", np.int64(1), np.int64(9))))  # type: ignore[arg-type]
+    hp.Float("rate", np.float32(0), np.float32(1))
+    return network(int(hp.Int("units", np.int64(1), np.int64(9))))
 
 
 def slow_and_talkative(hp: HP) -> keras.Model:

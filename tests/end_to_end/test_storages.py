@@ -104,7 +104,9 @@ def test_long_texts_are_kept(tmp_path: Path, url: str, name: str) -> None:
     oracle = make(tmp_path, url, name)
     trial = oracle.create_trial("tuner0")
     history = [{"epoch": epoch, "loss": 1 / epoch, "name": "ü" * 40} for epoch in range(1, 1001)]
-    oracle.claim_of(trial.trial_id).keep(history=history)
+    claim = oracle.claim_of(trial.trial_id)
+    assert claim is not None
+    claim.keep(history=history)
     study = optuna.load_study(study_name=name, storage=url)
     assert study.trials[0].user_attrs["history"] == history
 
@@ -130,12 +132,14 @@ def test_several_processes_may_make_a_database(tmp_path: Path) -> None:
 def test_a_database_that_fails_in_the_middle_is_told_in_one_line(tmp_path: Path) -> None:
     oracle = make(tmp_path, f"sqlite:///{tmp_path / 'studies.db'}", "s")
     trial = oracle.create_trial("tuner0")
+    claim = oracle.claim_of(trial.trial_id)
+    assert claim is not None
     with closing(sqlite3.connect(tmp_path / "studies.db")) as database:
         database.execute("DROP TABLE trial_user_attributes")
     with pytest.raises(
         StudyError, match=r"studies.db' failed \(OperationalError: no such table.*\): what was"
     ) as caught:
-        oracle.claim_of(trial.trial_id).keep(seconds=1.0)
+        claim.keep(seconds=1.0)
     assert "\n" not in str(caught.value)
 
 

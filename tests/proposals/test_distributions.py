@@ -173,7 +173,7 @@ def test_a_step_far_smaller_than_its_range_is_reached_everywhere(step: float) ->
     hp = kt.Float("x", 0, 1, step=step)
     space, parameter = ParameterSpace([hp]), parameter_of(hp)
     for sample in samples(parameter):
-        value = parameter.decode(sample)
+        value: Any = parameter.decode(sample)
         assert 0 <= value <= 1
         assert space.encode({"x": value})[0]["x"] == sample
 
@@ -382,7 +382,7 @@ def test_the_description_of_a_space_is_json_and_tells_every_change() -> None:
         (kt.Choice("x", [math.nan, 1.0]), "'x' = nan, which JSON does not know: give finite values"),
         (kt.Choice("x", [1.0, math.inf]), "'x' = inf, which JSON does not know"),
         (kt.Fixed("x", math.inf), "'x' = inf, which JSON does not know"),
-        (kt.Int(3, 1, 9), "hyperparameter 3: give it a name that is text"),  # type: ignore[arg-type]
+        (kt.Int(3, 1, 9), "hyperparameter 3: give it a name that is text"),
     ],
     ids=repr,
 )

@@ -23,7 +23,7 @@ def test_a_size_is_allowed_up_to_the_budget_and_not_one_above(limit: int, params
 
 @given(st.dictionaries(st.sampled_from(["params", "macs", "ram"]), amounts, min_size=1), amounts, amounts, amounts)
 def test_every_limit_that_is_set_holds_by_itself(limits: dict[str, int], params: int, macs: int, ram: int) -> None:
-    counted = {"params": params, "macs": macs, "ram": ram}
+    counted: dict[str, Any] = {"params": params, "macs": macs, "ram": ram}
     budget, size = Budget(**limits), Size(**counted)
     assert budget.limits == limits
     assert set(budget.broken(size)) == {name for name, limit in limits.items() if counted[name] > limit}

@@ -1,6 +1,7 @@
 """The registry: the alias passes by the confirmed validation mean alone."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -23,9 +24,8 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 
 def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: tuple[float, ...] | None = None):
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(weight))]
-    )
+    initializer: Any = keras.initializers.Constant(weight)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=initializer)])
     (folder / "MODEL_CARD.md").write_text("a card")
     return register_champion(
         tracker.tracking_uri,

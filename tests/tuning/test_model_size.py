@@ -120,11 +120,12 @@ def test_by_hand_a_separable_and_a_normalised_convolution() -> None:
 
 def test_what_has_no_kernel_multiplies_nothing() -> None:
     words = keras.Input((6,), dtype="int32")
-    x = layers.Embedding(11, 4)(words)
+    x: Any = layers.Embedding(11, 4)(words)
     for layer in (layers.BatchNormalization(), layers.LayerNormalization(), layers.RMSNormalization()):
         x = layer(x)
     x = layers.PReLU()(layers.GroupNormalization(2)(layers.Normalization(mean=0, variance=1)(x)))
-    x = keras.ops.tanh(x) * 2
+    x = keras.ops.tanh(x)
+    x = x * 2
     model = keras.Model(words, layers.GlobalAveragePooling1D()(layers.Dropout(0.1)(x)))
     assert model_size(model, limits=ALL).macs == 0
 
@@ -165,7 +166,8 @@ class Scaled(layers.Dense):
     """Computes something else than the layer it comes from."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return super().call(inputs) * keras.ops.sum(self.kernel)
+        outputs: Any = super().call(inputs)
+        return outputs * keras.ops.sum(self.kernel)
 
 
 class Wide(layers.Dense):
@@ -258,7 +260,7 @@ IMAGES, LABELS = np.random.default_rng(0).random((8, 8, 8, 1), "float32"), np.ar
     ids=str,
 )
 def test_a_build_function_is_held_to_every_limit(tmp_path: Any, budget: Budget, told: str) -> None:
-    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+    def build(hp: Any) -> keras.Model:
         return convolution(hp.Choice("filters", [2, 3]))
 
     tuner = OptunaTuner(build, "val_accuracy", 9, budget=budget, seed=0, directory=tmp_path, pruner="none")

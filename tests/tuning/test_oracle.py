@@ -45,8 +45,9 @@ def make(
     **given: Any,
 ) -> OptunaOracle:
     """An oracle in its project folder, as a tuner makes it. `declare=None` leaves the space to be found."""
-    space = {} if declare is None else {"hyperparameters": hyperparameters(declare)}
-    oracle = kind(**{"objective": SCORE, "seed": 0, "pruner": "none", **space, **given})
+    space: dict[str, Any] = {} if declare is None else {"hyperparameters": hyperparameters(declare)}
+    arguments: dict[str, Any] = {"objective": SCORE, "seed": 0, "pruner": "none", **space, **given}
+    oracle = kind(**arguments)
     oracle._set_project_dir(folder, "project")
     oracle.verbose = 0
     return oracle

@@ -201,7 +201,8 @@ def test_one_seed_gives_one_result_and_resuming_is_the_same_as_going_on(tmp_path
     assert resumed.remaining_trials == 1
     assert trained(search(resumed, data, epochs=2)) == trained(whole)
     assert [trial.params for trial in resumed.oracle.study.trials] == [trial.params for trial in whole.trials]
-    other = OptunaTuner(build, max_trials=1, directory=tmp_path / "other", **given | {"seed": 4})
+    reseeded: dict[str, Any] = given | {"seed": 4}
+    other = OptunaTuner(build, max_trials=1, directory=tmp_path / "other", **reseeded)
     assert trained(search(other, data, epochs=2))[0] != trained(whole)[0]
 
 
@@ -219,7 +220,7 @@ def test_the_score_and_the_weights_are_those_of_the_last_epoch(tmp_path: Path, d
     assert again.remaining_trials == 0
     for one in (tuner, again):
         best = one.oracle.get_best_trials(2)
-        assert [trial.score for trial in best] == sorted((trial.value for trial in study.trials), reverse=True)
+        assert [trial.score for trial in best] == sorted((trial.values[0] for trial in study.trials), reverse=True)
         assert [hp.values for hp in one.get_best_hyperparameters(2)] == [trial.hyperparameters.values for trial in best]
         models: Any = one.get_best_models(2)
         losses = [model.evaluate(data.x_validation, data.y_validation, verbose=0)[0] for model in models]
@@ -231,7 +232,8 @@ def test_executions_have_seeds_of_their_own_their_mean_counts_and_the_best_ones_
 ):
     class Final(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            finals.append((logs["val_accuracy"], float(self.model.get_weights()[0].sum())))
+            model: Any = self.model
+            finals.append((logs["val_accuracy"], float(model.get_weights()[0].sum())))
 
         def __deepcopy__(self, memo: Any) -> "Final":
             return Final()
@@ -282,7 +284,7 @@ def test_a_trial_that_is_stopped_has_no_further_executions(tmp_path: Path, data:
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial_and_the_search_goes_on(tmp_path: Path, data: Dataset):
-    def sometimes_broken(hp: keras_tuner.HyperParameters) -> keras.Model:
+    def sometimes_broken(hp: Any) -> keras.Model:
         model = perceptron(hp)
         rate = keras.optimizers.SGD(hp.Choice("learning_rate", [1e-3, 1e38]))
         model.compile(rate, "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
@@ -301,7 +303,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial_and_the_search_goes_on(tmp_pa
 
 
 def test_an_error_fails_the_trial_with_its_message(tmp_path: Path, data: Dataset):
-    def broken(hp: keras_tuner.HyperParameters) -> keras.Model:
+    def broken(hp: Any) -> keras.Model:
         if hp.Int("units", 1, 40) > 1:  # the default, by which the space is found, works
             raise ArithmeticError("no such network")
         return perceptron(hp)
@@ -385,7 +387,7 @@ def test_a_trial_that_the_deadline_cuts_off_comes_first_the_next_time(tmp_path: 
         made._deadline = tuner.oracle.deadline = 0.0
         return made
 
-    tuner._reporter = expired  # type: ignore[method-assign]
+    tuner._reporter = expired
     study = search(tuner, data, epochs=2, deadline=time.monotonic() + 60)
     assert outcomes(study) == {("FAIL", "timeout"): 1, ("WAITING", None): 1}
     again = search(OptunaTuner(perceptron, OBJECTIVE, 1, **given), data, epochs=2)
