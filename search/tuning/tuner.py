@@ -14,6 +14,7 @@ from keras_tuner.errors import FatalError
 from ...spaces.space import SearchSpace
 from ..compat.keras_tuner import check_results, distribution, oracle_of_client, tracebacks_hidden, tuner_callback
 from ..errors import InputError, OverBudget, SpaceError, StudyError
+from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..tracking.recorder import TrackingObserver
 from ..tracking.tracker import Tracker
@@ -76,9 +77,9 @@ class OptunaTuner(keras_tuner.Tuner):
         given = arguments.keys()
         own: Any = {name: arguments[name] for name in given & OracleArguments.__annotations__.keys()}
         rest: Any = {name: arguments[name] for name in given - own.keys()}
-        countable = hypermodel is not None
-        self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp)) if countable else None
-        oracle = OptunaOracle(objective, max_trials, measure=self._measure, **own)
+        self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp))
+        measure = None if hypermodel is None else lambda hp, costs: self.measure(hp)
+        oracle = OptunaOracle(objective, max_trials, measure=measure, **own)
         self._settings = oracle.settings
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
@@ -109,10 +110,19 @@ class OptunaTuner(keras_tuner.Tuner):
             self._populate_initial_space()  # KerasTuner leaves it out here, and would not notice another space
         super().reload()
 
+    def measure(self, hp: keras_tuner.HyperParameters) -> Size | None:
+        """The size of the network at `hp`; a subclass may count in another way.
+
+        It is told in closed form where the space has one. Otherwise the network is built, if any cost is limited or
+        optimised. None where it is not known. Raises InfeasibleArchitecture where the layers do not fit the input, and
+        SpaceError when the network cannot be counted.
+        """
+        return self._measure(hp, self._settings.counted)
+
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         model: Any = super()._try_build(hp)
         budget = self._settings.budget
-        if budget is None or self._measure is None:
+        if budget is None:
             return model
         size = self._measure.count(model, self._settings.counted)
         if size is not None and not budget.allows(size):
@@ -152,8 +162,7 @@ class OptunaTuner(keras_tuner.Tuner):
         Args:
             deadline: begin no epoch after this time, on the clock of `time.monotonic`; None for no limit.
         """
-        if self._measure is not None:
-            self._measure.expect(kwargs.get("x", args[0] if args else None))
+        self._measure.expect(kwargs.get("x", args[0] if args else None))
         if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
             super().search(*args, **kwargs)
             return

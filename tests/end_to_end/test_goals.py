@@ -219,7 +219,7 @@ def test_a_build_functions_networks_are_counted_too_and_recorded_in_mlflow(
     experiment = client.get_experiment_by_name("perceptron")
     assert experiment is not None
     runs = {run.data.tags["kerastuna.kind"]: run for run in client.search_runs([experiment.experiment_id])}
-    assert runs["study"].data.params["budget"] == "23,520 MACs"
+    assert runs["study"].data.params["max_macs"] == "23520"
     assert runs["study"].info.status == runs["trial"].info.status == "FINISHED"
     assert runs["trial"].data.metrics["macs"] == 794 * int(runs["trial"].data.params["units"])
     assert "val_accuracy" in runs["trial"].data.metrics
