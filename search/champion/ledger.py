@@ -15,7 +15,7 @@ OPENINGS = "test_openings"
 @final
 @dataclass(frozen=True)
 class Opening:
-    """One opening of the test set, as it stands in the ledger.
+    """One opening of the test set, as the ledger stores it.
 
     Attributes:
         opening: its number in this study, from 1.

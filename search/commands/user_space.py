@@ -9,7 +9,7 @@ from ..user_code import find_module, import_attribute, is_reference
 
 
 def check_space(spec: str) -> None:
-    """Refuse, without importing Keras, a space that cannot be had; raises SpaceError."""
+    """Refuse, without importing Keras, a space that cannot be found; raises SpaceError."""
     if not is_reference(spec):
         raise SpaceError(f"space {shown(spec)} is not of the form module:attribute, such as my_space:MySpace")
     module = spec.partition(":")[0]

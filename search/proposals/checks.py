@@ -1,4 +1,4 @@
-"""Samplers and pruners tried out before the first trial, so that one that cannot work is told at once."""
+"""Samplers and pruners are tried out before the first trial, so that one that cannot work is refused at once."""
 
 import copy
 import random
@@ -18,9 +18,9 @@ from .grid import Grid
 from .samplers import AtNumber, suggest
 
 PAST_TRIALS = 12
-"""Of a trial study: more than any sampler or pruner of Optuna waits for, left as it is, before it does its work."""
+"""Trials of the study for the try-out: more than any sampler or pruner of Optuna waits for by default."""
 EPOCHS = 10
-"""Of a trial of it."""
+"""Epochs of each of these trials."""
 
 
 def check_sampler(sampler_at: AtNumber, directions: Sequence[Any], space: ParameterSpace) -> None:
@@ -45,7 +45,7 @@ def check_sampler(sampler_at: AtNumber, directions: Sequence[Any], space: Parame
         space.encode(space.fill(partial(suggest, trial)))
         study.tell(trial, [values.random() for _ in directions])
 
-    with quiet_optuna():  # its warnings are those of the search, where they will come again
+    with quiet_optuna():  # the search repeats these warnings
         for _ in range(PAST_TRIALS):
             run()
         study.sampler = sampler
@@ -95,7 +95,7 @@ def _copied(thing: Any) -> Any:
     """A copy, so that the study finds the original as it was given; None for what cannot be copied."""
     try:
         return copy.deepcopy(thing)
-    except Exception:  # a user's own, with a lock or a connection in it: its first proposal has to show
+    except Exception:  # a user's own object, with a lock or a connection: its first proposal will show whether it works
         return None
 
 

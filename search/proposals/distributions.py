@@ -16,7 +16,7 @@ from ..errors import SpaceError
 Value = int | float | str | bool
 Values = Mapping[str, Value]
 LARGEST_INT = 2**53
-"""Up to here every whole number is a float, as which Optuna keeps it."""
+"""The largest whole number that a float holds exactly. Optuna stores numbers as floats."""
 MANY_STEPS = 1_000_000
 
 
@@ -75,7 +75,7 @@ def distribution_of(hp: kt.HyperParameter) -> Parameter | None:
 
 
 def _check(hp: Any) -> None:
-    """Refuse what KerasTuner lets pass and a study cannot hold."""
+    """Raise SpaceError for what KerasTuner accepts and a study cannot hold."""
     if not isinstance(hp.name, str):
         raise SpaceError(f"hyperparameter {hp.name!r}: give it a name that is text")
     if isinstance(hp, kt.Choice | kt.Fixed):
@@ -131,8 +131,8 @@ def _stepped(hp: Any) -> Parameter:
 
     high = float(Decimal(str(low)) + (count - 1) * Decimal(str(step)))
     if count > MANY_STEPS or (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
-        # Optuna, which reckons in decimals, would not reach the last value of such a step (a third, say), and it loses
-        # count where the steps are many.
+        # Optuna computes in decimals. It would not reach the last value of a step such as a third, and it miscounts
+        # when there are many steps.
         return Parameter(hp.name, IntDistribution(0, count - 1), value_at, index_of)
     return Parameter(
         hp.name,
@@ -192,7 +192,7 @@ class ParameterSpace:
                 parameter is not None
                 and known.setdefault(parameter.name, parameter.distribution) != parameter.distribution
             ):
-                # One name may stand for several ranges under several conditions; Optuna wants a name for each.
+                # KerasTuner allows one name with several ranges, under conditions. Optuna needs a name for each.
                 parameter = replace(parameter, name=f"{parameter.name} [{_conditions(hp)}]")
                 known[parameter.name] = parameter.distribution
             self._parameters.append(parameter)

@@ -15,10 +15,10 @@ LARGEST_GRID = 100_000
 
 @final
 class Grid:
-    """The points of a space in an order that is shuffled by a seed: the same in every process and on every resume.
+    """The points of a space, shuffled by a seed: the order is the same in every process and on every resume.
 
-    It stands where a function from a proposal's number to an Optuna sampler does. Optuna's own would need the end of
-    `study.optimize`, and would not pass over points that were tried or refused before.
+    It is used in place of a function from a proposal's number to an Optuna sampler. Optuna's own grid samplers end
+    `study.optimize`, and do not skip points that were tried or refused before.
 
     Args:
         seed: of the order.
@@ -35,7 +35,7 @@ class Grid:
         self._position = 0
 
     def __call__(self, number: int) -> RandomSampler:
-        """What Optuna may be asked with in place of a grid."""
+        """A random sampler, for places that need one of Optuna's."""
         return RandomSampler(seed=(self._seed + number) % 2**32)
 
     def next(self, space: ParameterSpace, is_settled: Callable[[Values], bool]) -> Values | None:
@@ -44,7 +44,7 @@ class Grid:
             self._points, self._space, self._position = self._listed(space), space, 0
         begun_at = self._position
         if (position := self._first_open(begun_at, len(self._points), is_settled)) is None:
-            position = self._first_open(0, begun_at, is_settled)  # an interruption may have freed what was passed
+            position = self._first_open(0, begun_at, is_settled)  # an interrupted trial leaves its point open again
         self._position = len(self._points) if position is None else position
         return None if position is None else self._points[position]
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of a study, on which the sampler works."""
+"""The in-memory copy of a study that the sampler works on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, final
@@ -18,9 +18,9 @@ from ..study.studies import quiet_optuna
 class Mirror:
     """A study in memory that holds what the sampler may learn from, and nothing else.
 
-    Trained trials and running ones stand in it. Failures and proposals that the budget refused are failed trials here,
-    which samplers pass over: what is refused is settled before anything is trained, and a sampler that sees it learns
-    the budget at the cost of the objective. While one process works alone, every trial has its own number here too.
+    It holds trained and running trials. Failures, and proposals that the budget refused, are failed trials here:
+    samplers ignore those. Refusals are decided before anything is trained. A sampler that saw them would learn the
+    budget instead of the objective. While one process works alone, every trial has its number of the study here.
 
     Args:
         directions: of the objectives.
@@ -51,7 +51,7 @@ class Mirror:
         self._settled: set[int] = set()  # numbers in the storage that need no more attention
 
     def sync(self, trials: Iterable[FrozenTrial]) -> None:
-        """Take over what has become of these trials of the storage."""
+        """Update the copy with the present state of these trials of the storage."""
         for trial in trials:
             if trial.number in self._settled or trial.state == TrialState.WAITING:
                 continue
@@ -68,7 +68,7 @@ class Mirror:
             self._settled.add(trial.number)
 
     def ask(self, number: int, sampler: BaseSampler | None = None) -> optuna.Trial:
-        """Proposal `number` of the study, from `sampler` if that is given. Settle it with `accept` or `refuse`."""
+        """Proposal `number` of the study, from `sampler` if that is given. `accept` or `refuse` it afterwards."""
         self._study.sampler = sampler or self._sampler(number)
         return self._study.ask()
 
@@ -82,7 +82,7 @@ class Mirror:
         self._twins[number] = proposal.number
 
     def refuse(self, proposal: optuna.Trial, number: int, constraints: Mapping[str, float]) -> None:
-        """The proposal was refused, and stands in the storage as trial `number`."""
+        """The proposal was refused, and is stored as trial `number`."""
         learn = self._learn_rejections and bool(constraints)
         self._constrain(proposal, constraints)
         self._study.tell(proposal, state=TrialState.PRUNED if learn else TrialState.FAIL)
@@ -99,7 +99,7 @@ class Mirror:
     def _twin(self, trial: FrozenTrial) -> FrozenTrial | None:
         """The unfinished twin of `trial`, if it has one with the same parameters.
 
-        Another program may have been seen before it had suggested them all. That twin is given up.
+        A trial of another program may have been read before all of its parameters were suggested: that twin is dropped.
         """
         if trial.number not in self._twins:
             return None

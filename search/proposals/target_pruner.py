@@ -10,18 +10,18 @@ from optuna.trial import FrozenTrial, TrialState
 from ..study.goal import Quantity
 
 ENOUGH_TRIALS = 4
-"""So many complete trials must tell how trials go on from an epoch before any is stopped there."""
+"""Complete trials that must have passed an epoch before any trial is stopped there."""
 
 
 @final
 class TargetPruner(BasePruner):
-    """Stops a trial that falls short of a target by more than any complete trial has made good from the same epoch on.
+    """Stops a trial that would miss a target even if it improved as much as the best complete trial did.
 
-    What a trial made good is the part of its remaining error that it removed: from 90 % at the epoch in question to
-    95 % at its end, half of it. The best of all complete trials is what a running one is credited with, so it is
-    stopped only when even that would leave it short. How large its network is, and how it compares with others at this
-    moment, does not matter. For a metric without a known end (an accuracy ends at 1, a loss at 0) the improvement
-    itself is taken.
+    The improvement of a complete trial, from the epoch in question to its last one, is the share of its remaining error
+    that it removed: from 90 % to 95 % accuracy, one half. The running trial is expected to remove the largest share
+    that any complete trial removed. It is stopped only when that is not enough. The size of its network, and how it
+    compares with other trials at this epoch, do not matter. For a metric that does not end at a known value (accuracies
+    end at 1, losses at 0) the improvement itself is used.
 
     Args:
         metric: what is reported.
@@ -37,7 +37,7 @@ class TargetPruner(BasePruner):
         self._first_epoch = first_epoch
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Whether the running `trial` cannot reach the target, as far as the complete trials of `study` tell."""
+        """Whether the running `trial` cannot be expected to reach the target, by the complete trials of `study`."""
         epoch = trial.last_step
         if epoch is None or epoch < self._first_epoch:
             return False

@@ -1,4 +1,4 @@
-"""Trials of a study as plain values: for the table, for JSON and for whoever watches."""
+"""Trials of a study as plain values, for tables, JSON and observers."""
 
 import math
 from collections import Counter

@@ -22,7 +22,7 @@ from .attributes import IDENTITY
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep to itself what Optuna tells of every study that is made."""
+    """Hide Optuna's log messages below errors, such as the one about every new study."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)

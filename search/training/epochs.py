@@ -60,7 +60,7 @@ class EpochReporter(keras.callbacks.Callback):
         self._began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self.stopped or self.failure is not None:  # a training loop that does not heed `stop_training`
+        if self.stopped or self.failure is not None:  # a training loop of the user's own may ignore `stop_training`
             return
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         model: Any = self.model

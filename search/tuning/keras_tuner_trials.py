@@ -1,7 +1,9 @@
 """Trials of a study as trials of KerasTuner."""
 
 import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -35,6 +37,16 @@ def keras_tuner_trial(trial: FrozenTrial, space: keras_tuner.HyperParameters, ob
         twin.metrics.register(objective.name, direction=objective.direction)
         twin.metrics.update(objective.name, twin.score, step=twin.best_step)
     return twin
+
+
+def warn_of_other_trials(folder: Path) -> None:
+    """Warn when a project's folder, whose study is empty, holds trials that KerasTuner wrote."""
+    if any(folder.glob("trial_*/trial.json")):
+        message = (
+            f"{str(folder)!r} holds trials of another tuner or of a study that is gone, which are not read: give "
+            "another project_name, or overwrite=True"
+        )
+        warnings.warn(message, stacklevel=3)
 
 
 def best_trials(

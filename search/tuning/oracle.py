@@ -1,6 +1,5 @@
 """`OptunaOracle`: KerasTuner's oracle on an Optuna study."""
 
-import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from ..proposals.distributions import ParameterSpace, Values, values_key
 from ..study.attributes import HYPERPARAMETERS, NAME, SEED, WORKER, is_trained
 from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
-from ..study.goal import Goal, Quantity
+from ..study.goal import Goal
 from ..study.liveness import this_worker
 from ..study.names import JOURNAL_NAME
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
@@ -29,8 +28,9 @@ from ..training.epochs import failure_reason
 from .goal_arguments import metric_for
 from .hyperparameters import hyperparameters_at, share_hyperparameters
 from .keras_tuner_fixes import DefaultingHyperParameters, exclusive
-from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of
+from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
+from .trial_end import end_in_study, fail_where_unknown
 
 
 class OptunaOracle(keras_tuner.Oracle):
@@ -159,13 +159,8 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def reload(self) -> None:
         """Go on with a project. Everything is read from the study; KerasTuner's own files are not read."""
-        folder = Path(self._project_dir)
-        if not self._trials and any(folder.glob("trial_*/trial.json")):
-            message = (
-                f"{str(folder)!r} holds trials of another tuner or of a study that is gone, which are not read: give "
-                "another project_name, or overwrite=True"
-            )
-            warnings.warn(message, stacklevel=2)
+        if not self._trials:
+            warn_of_other_trials(Path(self._project_dir))
         self._restore()
         self.ongoing_trials = {}
         for trial in self._trials:
@@ -326,12 +321,8 @@ class OptunaOracle(keras_tuner.Oracle):
     @exclusive
     def end_trial(self, trial: Trial) -> None:
         """End or retry a trial, as in `keras_tuner.Oracle`, and end it in the study."""
-        known = self.trials.get(trial.trial_id)
-        if known is not None and trial.status == TrialStatus.COMPLETED:
-            parts = [part for part in self.goal.quantities if part != self.goal.metric]
-            if unknown := [part.name for part in parts if math.isnan(self._value(part, known))]:
-                trial.status = TrialStatus.FAILED
-                trial.message = f"{unknown[0]}, which the study optimises, is not known of this trial"
+        if (known := self.trials.get(trial.trial_id)) is not None:
+            fail_where_unknown(trial, known, self.goal, self._claims.get(trial.trial_id))
         try:
             super().end_trial(trial)
         finally:
@@ -344,27 +335,8 @@ class OptunaOracle(keras_tuner.Oracle):
         if trial.trial_id in self._retry_queue:
             return
         self._forget(trial.trial_id)
-        found = [self._value(part, trial) for part in self.goal.quantities]
-        claim = self._claims.pop(trial.trial_id, None)
-        if claim is None:
-            return
-        if claim.is_finished:
-            message = (
-                f"trial {claim.number} was taken for dead by another process, and tried again: this result is left out"
-            )
-            warnings.warn(message, stacklevel=2)
-            return
-        # A hyperparameter that is not tuned always has its default: it does not make two trials different.
-        tuned = {hp.name for hp in self.hyperparameters.space}
-        values = {name: value for name, value in trial.hyperparameters.values.items() if name in tuned}
-        claim.keep(**{HYPERPARAMETERS: values})
-        score = trial.score if trial.status == TrialStatus.COMPLETED else None
-        if score is None:
-            claim.fail(score=trial.score, message=trial.message)
-        elif claim.reason == STOPPED_EARLY:
-            claim.stop(self.goal.constraints(score))
-        else:
-            claim.complete(score, found, self.goal.constraints(score))
+        if claim := self._claims.pop(trial.trial_id, None):
+            end_in_study(claim, trial, self.goal, self.hyperparameters.space)
 
     @exclusive
     def abandon(self, trial_id: str, reason: str) -> None:
@@ -397,14 +369,3 @@ class OptunaOracle(keras_tuner.Oracle):
     def remaining_trials(self) -> int | None:
         """Trials still to be trained, over all processes; None without `max_trials`."""
         return None if self.max_trials is None else max(0, self.max_trials - self._opened.proposer.trained)
-
-    def _value(self, part: Quantity, trial: Trial) -> float:
-        """One of the study's values for a complete trial; NaN when it is not known."""
-        if part == self.goal.metric:
-            return math.nan if trial.score is None else float(trial.score)
-        if part.is_cost:
-            claim = self._claims.get(trial.trial_id)
-            counted = None if claim is None else claim.attributes.get(part.name)
-            return math.nan if counted is None else float(counted)
-        reported = trial.metrics.get_history(part.name) if trial.metrics.exists(part.name) else []
-        return float(reported[-1].mean()) if reported else math.nan
