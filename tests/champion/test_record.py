@@ -38,7 +38,7 @@ def test_the_model_is_found_where_its_folder_was_moved(runs: Path) -> None:
     record = {"study": "digits", "model_path": str(model_folder(runs, "digits") / MODEL_NAME)}
     moved = runs.rename(runs.parent / "archive")
     assert model_path_of(record, moved) == model_folder(moved, "digits") / MODEL_NAME
-    with pytest.raises(InputError, match="the champion of study 'digits' is not at .*: give the --folder"):
+    with pytest.raises(InputError, match=r"the champion of study 'digits' is not at .*: give the --folder"):
         model_path_of(record, runs)
 
 
