@@ -125,10 +125,10 @@ def changed(**changes) -> dict[str, Any]:
     return copy.deepcopy(RECORD) | changes
 
 
-def with_goal(goal: dict[str, Any], *, reached: bool | None = None) -> dict[str, Any]:
+def with_goal(goal: dict[str, Any]) -> dict[str, Any]:
     """The record of a study with another goal and several limits."""
     candidates = [one | costs for one, costs in zip(RECORD["candidates"], COSTS, strict=True)]
-    return changed(goal=goal, reached=reached, budget=LIMITS, candidates=candidates)
+    return changed(goal=goal, budget=LIMITS, candidates=candidates)
 
 
 def row(card: str, name: str) -> list[str]:

@@ -12,6 +12,7 @@ from ...spaces.cost import Cost
 from ..messages import shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
+from ..study.reasons import STOPPED_EARLY
 from ..study.records import full_record
 
 MOST_LETTERS = 300
@@ -65,7 +66,7 @@ def _marks(goal: Goal) -> list[str]:
 
 def _add_columns(table: Table, *names: str) -> None:
     """Add columns. If there is little room, only text columns are folded, since half a number is another number."""
-    folded = {"reason": len("stopped_early"), "network": 9}
+    folded = {"reason": len(STOPPED_EARLY), "network": 9}
     for name in names:
         table.add_column(
             SHORT_NAMES.get(name, name),

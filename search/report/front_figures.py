@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from ..study.attributes import HISTORY
 from ..study.goal import ParetoFront, Quantity
+from ..study.goal_base import enumeration
 from .study_view import Point, StudyView
 from .style import BLACK, COST_TITLES, GREEN, heading, legend_below, new_figure, plain, show_cost, widen_towards_one
 from .trial_axes import draw_points, number_points
@@ -38,7 +39,7 @@ def draw_pareto_front(view: StudyView, goal: ParetoFront) -> Figure:
         if place % columns == 0:
             axes.set_ylabel(view.objective, labelpad=8, parse_math=False)
     names = [COST_TITLES.get(part.name, part.name) for part in goal.parts]
-    title = f"Pareto front of {', '.join(names[:-1])} and {names[-1]}: {len(front)} of {len(complete)} complete trials"
+    title = f"Pareto front of {enumeration(names)}: {len(front)} of {len(complete)} complete trials"
     heading(figure, title, view.note)
     legend_below(figure, max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[1])))
     figure.draw_without_rendering()

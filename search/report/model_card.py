@@ -7,6 +7,7 @@ import json
 
 from ..messages import redact
 from ..study.budget import UNITS, as_budget
+from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
 from .model_card_accuracy import accuracy_sections
 from .model_card_code import loading
@@ -151,9 +152,7 @@ def _search(record: Record) -> str:
         ("trained to the end", count(search["complete"])),
         ("stopped early", count(search["pruned"])),
         ("failed", count(search["failed"])),
-        ("refused untrained: over the budget", count(search["over_budget"])),
-        ("refused untrained: infeasible", count(search["infeasible"])),
-        ("refused untrained: duplicate", count(search["duplicate"])),
+        *((f"refused untrained: {reason.replace('_', ' ')}", count(search[reason])) for reason in REJECTIONS),
         ("seconds", f"{search['seconds']:,.0f}"),
         ("hardware", record["device"]),
         ("Keras backend", record["backend"]),
@@ -171,7 +170,7 @@ def _limits(record: Record) -> str:
         f"The network was chosen by its accuracy on {record['data']['validation']:,} validation images: that accuracy "
         "is too optimistic.",
     ]
-    if record.get("reached") is False:
+    if not goal_in(record).is_met(record["validation"]["mean"]):
         limits.append("It was to reach a target, and on fresh seeds does not.")
     if record["profile"] == "quick":
         limits.append(f"Profile quick ({basis(record)}): with more of either, every figure changes.")

@@ -43,8 +43,8 @@ def _validation(record: Record) -> str:
     columns = ("trial", "network", "chosen", *words, "in the search", "mean", "std", f"over {seeds(record)}")
     return section(
         "Accuracy on validation images",
-        f"{'Trials' if goal.settings() else 'The best trials'} of the search, trained again on the same fresh seeds "
-        f"(profile {record['profile']}: {basis(record)}).",
+        f"{'The best trials' if goal.compares_by_metric else 'Trials'} of the search, trained again on the same fresh "
+        f"seeds (profile {record['profile']}: {basis(record)}).",
         table(columns, rows, left=3),
         f"The search scored trial {record['trial']} at {share(record['search_value'])}; on fresh seeds its "
         f"mean is {share(mean)}. Search minus mean, the winner's curse: "

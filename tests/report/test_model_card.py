@@ -113,7 +113,7 @@ def test_the_card_says_what_it_is_asked_for():
     }
     assert {name: row(card, name)[0] for name in test} == test
     assert row(card, "opening of the test set") == ["2"]
-    assert row(card, "refused untrained: over the budget") == ["1,206"]
+    assert row(card, "refused untrained: over budget") == ["1,206"]
     assert row(card, "76") == [
         *("16-32-p16 \\| 16-32 \\| p10 \\| conv", "yes", "14,652", "0.9941", "0.9927", "0.0008", "0.9921, 0.9932")
     ]

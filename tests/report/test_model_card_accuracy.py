@@ -27,7 +27,7 @@ def test_one_seed_has_no_deviation():
 
 
 def test_a_target_that_is_reached():
-    card = model_card(with_goal(TARGET, reached=True))
+    card = model_card(with_goal(TARGET))
     assert "the 2 with the fewest MACs among those that reached val_accuracy 0.9915 again on 2 seeds" in card
     assert "and chose the one with the fewest MACs whose mean reaches 0.9915." in card
     assert "Chosen by the fewest MACs, of those that reach val_accuracy 0.9915 at the last epoch" in card
@@ -39,7 +39,7 @@ def test_a_target_that_is_reached():
 
 
 def test_a_target_that_the_mean_does_not_reach_is_said_to_be_missed():
-    card = model_card(with_goal(TARGET | {"reach": ["val_accuracy", 0.9935]}, reached=False))
+    card = model_card(with_goal(TARGET | {"reach": ["val_accuracy", 0.9935]}))
     assert "chose the one whose mean comes closest to 0.9935: **none reaches it**." in card
     assert "The target is 0.9935: the mean does not reach it." in card
     assert "It was to reach a target, and on fresh seeds does not." in card
