@@ -1,7 +1,7 @@
 """The end of a search, as JSON and for people."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
@@ -46,7 +46,7 @@ def study_of(*made: dict[str, Any], goal: dict[str, Any] | None = None) -> optun
     return study
 
 
-def directions(goal: dict[str, Any] | None) -> list[str]:
+def directions(goal: dict[str, Any] | None) -> list[Literal["maximize", "minimize"]]:
     return ["maximize", "minimize"] if goal and "pareto" in goal else ["maximize"]
 
 

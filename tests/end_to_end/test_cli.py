@@ -10,6 +10,8 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from support import KERASTUNA, call_kerastuna, run_kerastuna, write_slice
 
 SEARCH = ("search", "--data", "slice.npz", "--epochs", "1", "--images", "300", "--device", "cpu")
@@ -99,9 +101,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(folder: Path, first: dict)
     assert again["trials"]["complete"] + again["trials"]["pruned"] == 4
     study = optuna.load_study(
         study_name="one",
-        storage=optuna.storages.JournalStorage(
-            optuna.storages.journal.JournalFileBackend(str(folder / "mlruns" / "optuna.journal"))
-        ),
+        storage=JournalStorage(JournalFileBackend(str(folder / "mlruns" / "optuna.journal"))),
     )
     trained = [t for t in study.trials if t.user_attrs.get("reason") not in ("over_budget", "infeasible", "duplicate")]
     values = [json.dumps(trial.user_attrs["hyperparameters"], sort_keys=True) for trial in trained]
