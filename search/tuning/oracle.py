@@ -10,10 +10,9 @@ from typing import Any, Unpack
 import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial, TrialStatus
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from ..errors import InfeasibleArchitecture, InputError
+from ..errors import InfeasibleArchitecture
 from ..proposals.claims import Claim
 from ..proposals.distributions import ParameterSpace, Values, values_key
 from ..study.attributes import HYPERPARAMETERS, NAME, SEED, WORKER, is_trained
@@ -21,7 +20,6 @@ from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
 from ..study.goal import Goal
 from ..study.liveness import this_worker
-from ..study.names import JOURNAL_NAME
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..training.epochs import failure_reason
@@ -114,17 +112,10 @@ class OptunaOracle(keras_tuner.Oracle):
     def _opened(self) -> OpenStudy:
         if self._open is not None:
             return self._open
-        settings = self.settings
-        if settings.counted and self._measure is None:
-            raise InputError(
-                f"{', '.join(sorted(settings.counted))} are limited or optimised, but there is nothing to count them: "
-                "give the budget or the goal to an OptunaTuner with a hypermodel"
-            )
         in_folder = getattr(self, "_directory", None) is not None
-        here = Path(self._project_dir) / JOURNAL_NAME if in_folder else InMemoryStorage()
-        self._open = settings.open(
-            here if settings.storage is None else settings.storage,
-            settings.study_name or getattr(self, "_project_name", None) or "untitled_project",
+        self._open = self.settings.open(
+            Path(self._project_dir) if in_folder else None,
+            getattr(self, "_project_name", None),
             self.seed,
             space=self.parameter_space,
             declared=self._declared,

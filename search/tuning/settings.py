@@ -9,7 +9,7 @@ from typing import Any, TypedDict, final
 import keras_tuner
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from ..errors import InputError
 from ..proposals.checks import check_pruner, check_sampler
@@ -22,6 +22,7 @@ from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
 from ..study.goal import Goal
 from ..study.liveness import fail_abandoned_trials
+from ..study.names import JOURNAL_NAME
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
@@ -135,8 +136,8 @@ class StudySettings:
 
     def open(
         self,
-        storage: str | Path | BaseStorage,
-        name: str,
+        folder: Path | None,
+        project: str | None,
         seed: int,
         *,
         space: ParameterSpace,
@@ -149,24 +150,30 @@ class StudySettings:
         Running trials of processes that are gone are failed, and enqueued again.
 
         Args:
-            storage: where the study is.
-            name: of the study.
+            folder: of the project, where the journal is unless there is another storage; None: in memory.
+            project: after which the study is named unless it has a name.
             seed: for a study without a seed of its own.
             space: what is searched.
             declared: the hyperparameters that identify the space, JSON-able; None where they are not known yet.
             size_at: the size of the network at some values; None where nothing is counted.
             announcer: of the search.
 
-        Raises InputError for a sampler or pruner that cannot serve the study, and
-        StudyError when the storage cannot be opened or the study has another identity.
+        Raises InputError when there are limits and nothing to count them, and for a sampler or pruner that cannot serve
+        the study; StudyError when the storage cannot be opened or the study has another identity.
         """
+        if self.counted and size_at is None:
+            raise InputError(
+                f"{', '.join(sorted(self.counted))} are limited or optimised, but there is nothing to count them: give "
+                "the budget or the goal to an OptunaTuner with a hypermodel"
+            )
         check_sampler(sampler_for(self.sampler, seed), self.goal.directions, space)
         pruner = self.pruner_of(None)
         check_pruner(pruner, self.goal.directions)
-        opened = open_storage(storage)
+        journal = InMemoryStorage() if folder is None else folder / JOURNAL_NAME
+        opened = open_storage(journal if self.storage is None else self.storage)
         study = open_study(
             opened,
-            name,
+            self.study_name or project or "untitled_project",
             directions=self.goal.directions,
             names=self.goal.value_names,
             identity=self._identity(declared),

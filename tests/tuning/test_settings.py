@@ -27,9 +27,9 @@ def space() -> ParameterSpace:
     return ParameterSpace(hp.space)
 
 
-def opened(given: StudySettings, storage: Path, seed: int = 5) -> OpenStudy:
+def opened(given: StudySettings, folder: Path, seed: int = 5) -> OpenStudy:
     return given.open(
-        storage,
+        folder,
         "s",
         seed,
         space=space(),
@@ -85,17 +85,23 @@ def test_the_pruner_is_made_for_the_epochs() -> None:
 
 
 def test_a_study_is_opened_again_by_the_same_settings_alone(tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    first = opened(settings(seed=3, budget=500), journal)
+    first = opened(settings(seed=3, budget=500), tmp_path)
     claim = first.proposer.next(space(), 1)
     assert claim is not None
     assert claim.attributes["params"] <= 500
-    again = opened(settings(seed=3, budget=500), journal)
+    again = opened(settings(seed=3, budget=500), tmp_path)
     assert len(again.stored.trials()) == len(first.stored.trials())
     with pytest.raises(StudyError, match="budget: 500, now 600"):
-        opened(settings(seed=3, budget=600), journal)
+        opened(settings(seed=3, budget=600), tmp_path)
 
 
 def test_a_seed_that_was_drawn_is_kept_with_the_study(tmp_path: Path) -> None:
-    assert opened(settings(), tmp_path / "journal", seed=5).seed == 5
-    assert opened(settings(), tmp_path / "journal", seed=6).seed == 5
+    assert opened(settings(), tmp_path, seed=5).seed == 5
+    assert opened(settings(), tmp_path, seed=6).seed == 5
+
+
+def test_limits_without_anything_to_count_are_refused() -> None:
+    with pytest.raises(InputError, match="macs, params are limited or optimised, but there is nothing to count them"):
+        settings(budget=Budget(1, macs=2)).open(
+            None, None, 0, space=space(), declared=None, size_at=None, announcer=Announcer()
+        )
