@@ -16,9 +16,8 @@ from ..errors import InfeasibleArchitecture
 from ..proposals.claims import Claim
 from ..proposals.distributions import ParameterSpace, Values, values_key
 from ..study.attributes import HYPERPARAMETERS, NAME, SEED, WORKER, is_trained
-from ..study.budget import Budget, Size
+from ..study.budget import Size
 from ..study.events import Announcer, SearchObserver
-from ..study.goal import Goal
 from ..study.liveness import this_worker
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
@@ -81,25 +80,16 @@ class OptunaOracle(keras_tuner.Oracle):
             **inherited,
         )
         self.settings: StudySettings = study_settings(self.objective, arguments)
+        self.goal, self.budget = self.settings.goal, self.settings.budget
         if self.settings.seed is not None:
             self.seed = self.settings.seed  # KerasTuner draws one for 0 as well
         self.deadline: float | None = None
         self._measure = measure
         self._announcer = Announcer(arguments.get("observers", ()))
-        self._declared: list[dict[str, Any]] | None = None
+        self.declared: list[dict[str, Any]] | None = None
         self._open: OpenStudy | None = None
         self._space: ParameterSpace | None = None
         self._claims: dict[str, Claim] = {}
-
-    @property
-    def goal(self) -> Goal:
-        """What the study is after."""
-        return self.settings.goal
-
-    @property
-    def budget(self) -> Budget | None:
-        """The limits on a network."""
-        return self.settings.budget
 
     # The study
 
@@ -118,7 +108,7 @@ class OptunaOracle(keras_tuner.Oracle):
             getattr(self, "_project_name", None),
             self.seed,
             space=self.parameter_space,
-            declared=self._declared,
+            declared=self.declared,
             size_at=None if self._measure is None else self._size_at,
             announcer=self._announcer,
         )
@@ -133,12 +123,7 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def declare_space(self) -> None:
         """Let the hyperparameters that are known by now identify the study; call it before the study is opened."""
-        self._declared = self.parameter_space.describe()
-
-    @property
-    def is_declared(self) -> bool:
-        """Whether `declare_space` was called."""
-        return self._declared is not None
+        self.declared = self.parameter_space.describe()
 
     def _restore(self) -> None:
         """Take over the trained trials of the study, of all processes, as trials of KerasTuner."""

@@ -106,7 +106,7 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def reload(self) -> None:
         """Go on with the project in the folder; raises StudyError when the space has changed."""
-        if isinstance(self.oracle, OptunaOracle) and not self.oracle.is_declared:
+        if isinstance(self.oracle, OptunaOracle) and self.oracle.declared is None:
             self._populate_initial_space()  # KerasTuner leaves it out here, and would not notice another space
         super().reload()
 

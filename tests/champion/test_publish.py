@@ -1,0 +1,48 @@
+"""A champion published: its figures and card in MLflow, its version registered, the alias with the better one."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from champion_record import RECORD
+from mlflow import MlflowClient
+
+from kerastuna.search.champion.publish import Publisher
+from kerastuna.search.tracking.store import default_tracking_uri
+from kerastuna.search.tracking.tracker import Tracker
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    folder = tmp_path_factory.mktemp("published")
+    uri = default_tracking_uri(folder)
+    tracker = Tracker(uri, "published", artifact_root=folder / "artifacts", warn=lambda line: None)
+    tracker.start_study(RECORD["study"], {}, {})
+    return tracker
+
+
+def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tracker: Tracker, tmp_path: Path) -> None:
+    publisher = Publisher(tracker, tracker.tracking_uri, {"device": "a processor"})
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    told: list[dict[str, Any]] = []
+    for name, mean in (("first", 0.99), ("worse", 0.98)):
+        record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras"), "test": None}
+        record["validation"] = {**RECORD["validation"], "mean": mean}
+        (tmp_path / name).mkdir()
+        told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, images=None))
+        assert told[-1]["model"] in (tmp_path / name / "MODEL_CARD.md").read_text()
+    registered = RECORD["study"]
+    assert [each["model"] for each in told] == [f"models:/{registered}@champion", f"models:/{registered}/2"]
+
+    client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
+    version = client.get_model_version_by_alias(registered, "champion")
+    assert str(version.version) == "1"
+    assert version.run_id is not None
+    run = client.get_run(version.run_id)
+    assert run.data.metrics["validation_mean"] == 0.99
+    assert run.data.metrics["params"] == RECORD["params"]
+    assert run.data.tags["device"] == "a processor"
+    assert run.data.tags["trial.number"] == str(RECORD["trial"])
+    kept = {file.path for file in client.list_artifacts(version.run_id)}
+    assert {"MODEL_CARD.md", "learning_curves.png"} <= kept
