@@ -78,10 +78,11 @@ def litert_int8(
 def _export(
     model: str, modules: Sequence[str], path: str, form: str, shape: tuple[int | None, ...], **settings: Any
 ) -> None:
+    loaded = load_model(model, tuple(modules))
     import keras
 
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
-    load_model(model, tuple(modules)).export(path, format=form, verbose=False, input_signature=signature, **settings)
+    loaded.export(path, format=form, verbose=False, input_signature=signature, **settings)
 
 
 if __name__ == "__main__":
