@@ -1,11 +1,11 @@
-"""Labelled images for a search: where they come from, what is refused, and the split into training and validation.
+"""Labelled images for a search: loads them from any source, and splits them into training and validation.
 
-A search sees a `Dataset`, which holds no test images. They are behind `load_test`, and nothing else reads them: an
-`.npz` is read member by member, of a folder of images only the training part is opened, and a user's callable for the
-test part is not called. (Keras's loaders return both parts at once; there the test part is dropped unseen.)
+A search gets a `Dataset`, which has no test images. Only `load_test` reads those: an `.npz` file is read array by
+array, of a folder of images only the training part is opened, and a user's function for the test part is not called.
+(Keras's loaders return both parts at once. Then the test part is dropped.)
 
-Images become float32 (n, height, width, channels): floating point as it is, integers (0 to 255, uint8 or wider) divided
-by 255. Labels become int32 (n,), classes counted from 0.
+Images become float32 (n, height, width, channels): floating point numbers are kept, integers (0 to 255, uint8 or wider)
+are divided by 255. Labels become int32 (n,), classes counted from 0.
 """
 
 import os
@@ -24,15 +24,16 @@ import numpy as np
 from ..errors import DataError
 from ..messages import cause, shown
 from ..user_code import find_module, guarded, import_attribute, is_reference
+from .checks import check_images, checked_labels, class_counts
 from .image_folder import open_image_folder
 from .npz import open_npz
+from .splitting import VALIDATION_FRACTION, split_indices
 
 KERAS_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-VALIDATION_FRACTION = 0.1
 
-# In a checkout, beside search/. A wheel leaves the data out; there Keras fetches MNIST.
+# In a checkout it is beside search/. A wheel does not contain it: then Keras downloads MNIST.
 EMBEDDED_MNIST = Path(__file__).resolve().parents[2] / "data" / "mnist.npz"
-_Readers = Mapping[str, Callable[[], np.ndarray]]  # one reader per array: what is not asked for is not read
+_Readers = Mapping[str, Callable[[], np.ndarray]]  # one reader for each array, so that only what is needed is read
 
 
 @final
@@ -65,7 +66,7 @@ class Dataset:
         return height, width, channels
 
     def identity(self) -> dict[str, Any]:
-        """What two searches must share to have seen the same data; JSON-able."""
+        """Which data a search uses, as values for JSON; two searches with the same identity use the same data."""
         return {
             "fingerprint": self.fingerprint,
             "images": len(self.x_train),
@@ -78,31 +79,30 @@ class Dataset:
 def load_dataset(spec: str, *, images: int | None = None, seed: int = 0) -> Dataset:
     """Loads the training part of a data set and splits it.
 
-    Validation is a tenth of all images, stratified and drawn first, so it is the same for any `images`; those stay in
-    the order given.
+    Validation is a tenth of all images, stratified. It does not depend on `images`. All images keep their order.
 
     Args:
         spec: a Keras data set (`KERAS_NAMES`), an `.npz` file with `x_train` and `y_train`, a folder of images (see
             `open_image_folder`), or, as `module:attribute`, a callable that returns a mapping of arrays, each an array
-            or a callable that returns one. For such a callable the working folder joins `sys.path`.
-        images: the most training images, a stratified choice; None for all.
+            or a callable that returns one. For such a callable the working folder is added to `sys.path`.
+        images: the most training images, a stratified choice; at least one for each class. None for all.
         seed: fixes both choices; at least 0.
 
-    Raises DataError, in one line, for whatever cannot be used.
+    Raises DataError, in one line, for everything that cannot be used.
     """
     if seed < 0:
         raise DataError(f"the seed of the split is {seed}: it must be 0 or more; choose another")
     x, y = _read_part(_resolve(spec)(), spec, "train")
     where = shown(spec)
-    _check_images(x, f"x_train of {where}")
-    labels = _checked_labels(y, len(x), f"y_train of {where}")
-    counts = _class_counts(labels, f"y_train of {where}")
+    check_images(x, f"x_train of {where}")
+    labels = checked_labels(y, len(x), f"y_train of {where}")
+    counts = class_counts(labels, f"y_train of {where}")
     if images is not None and images < len(counts):
         raise DataError(
             f"{images} training images were asked for, but {where} has {len(counts)} classes: "
             f"ask for {len(counts)} or more, one for each class"
         )
-    training, validation = _split(labels, counts, images, seed)
+    training, validation = split_indices(labels, counts, images, seed)
     return Dataset(
         name=_slug(spec),
         x_train=_network_input(x[training]),
@@ -118,21 +118,21 @@ def load_dataset(spec: str, *, images: int | None = None, seed: int = 0) -> Data
 def load_test(
     spec: str, *, classes: int | None = None, input_shape: tuple[int, int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The test images, float32 (n, height, width, channels), and labels, int32 (n,); None where the set has none.
+    """The test images, float32 (n, height, width, channels), and labels, int32 (n,); None if the set has no test part.
 
     Args:
         spec: as in `load_dataset`.
-        classes, input_shape: of the training data, with which the test part has to agree; None leaves that unchecked.
+        classes, input_shape: of the training data; the test part must agree with them. None: it is not checked.
 
-    Raises DataError for what cannot be used, or does not agree.
+    Raises DataError if the test part cannot be used or does not agree.
     """
     readers = _resolve(spec)()
     if "x_test" not in readers and "y_test" not in readers:
         return None
     x, y = _read_part(readers, spec, "test")
     where = shown(spec)
-    _check_images(x, f"x_test of {where}")
-    labels = _checked_labels(y, len(x), f"y_test of {where}", classes)
+    check_images(x, f"x_test of {where}")
+    labels = checked_labels(y, len(x), f"y_test of {where}", classes)
     x = _network_input(x)
     if input_shape is not None and x.shape[1:] != input_shape:
         raise DataError(
@@ -143,21 +143,22 @@ def load_test(
 
 
 def has_test(spec: str) -> bool:
-    """Whether the data set has a test part, which is not read. Raises DataError like `load_dataset`."""
+    """Whether the data set has a test part, without reading it. Raises DataError like `load_dataset`."""
     return any(key in _resolve(spec)() for key in ("x_test", "y_test"))
 
 
 def check_spec(spec: str) -> None:
-    """Refuses, in well under a second and without Keras, a `spec` that is certain to fail; raises DataError.
+    """Refuses a `spec` that would certainly fail, in well under a second and without importing Keras.
 
-    An `.npz` must open and name its training arrays; a folder of images must have class folders, and test classes that
-    are training classes; the module of a callable must be found (which imports the packages around it, not itself).
+    An `.npz` file must open and have the training arrays. A folder of images must have class folders, and its test
+    classes must be training classes. The module of a callable must be found: this imports the packages around it, but
+    not the module itself. Raises DataError.
     """
     _resolve(spec)
 
 
 def _resolve(spec: str) -> Callable[[], _Readers]:
-    """Checks `spec` as far as is cheap; returns the function that opens the data set."""
+    """Checks `spec` as far as that is cheap, and returns the function that opens the data set."""
     if spec == "mnist" and EMBEDDED_MNIST.exists():
         spec = str(EMBEDDED_MNIST)
     if spec in KERAS_NAMES:
@@ -235,103 +236,6 @@ def _open_callable(spec: str, module: str, attribute: str) -> _Readers:
 
     keys = guarded(partial(list, arrays), f"{where} failed", DataError)
     return {key: partial(guarded, partial(read, key), f"{key} of {where} failed", DataError) for key in keys}
-
-
-def _check_images(x: np.ndarray, where: str) -> None:
-    if x.dtype.kind not in "uif":
-        raise DataError(f"{where} has dtype {x.dtype}: images must be uint8 or floating point; convert them")
-    if x.ndim not in (3, 4) or 0 in x.shape:
-        raise DataError(
-            f"{where} has shape {x.shape}: images must be (n, height, width) or (n, height, width, channels), "
-            "none of them 0; reshape or add images"
-        )
-    if x.dtype == np.uint8:
-        return
-    low, high = x.min(), x.max()
-    if x.dtype.kind != "f":
-        if low < 0 or high > 255:
-            raise DataError(
-                f"{where} has integers from {low} to {high}: allowed are 0 to 255; rescale them, or convert to floats"
-            )
-    elif not (abs(low) <= np.finfo(np.float32).max and abs(high) <= np.finfo(np.float32).max):  # also catches NaN
-        raise DataError(f"{where} has pixels that are NaN, infinite or beyond float32: replace them by finite numbers")
-
-
-def _checked_labels(y: np.ndarray, images: int, where: str, classes: int | None = None) -> np.ndarray:
-    """Labels as int32 (n,), each at least 0 and, where `classes` is given, below it."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        hint = " (one-hot labels are not supported: use labels.argmax(axis=1))" if y.ndim == 2 else ""
-        raise DataError(f"{where} has shape {y.shape}: labels must be (n,) or (n, 1), one integer for an image{hint}")
-    if y.dtype.kind not in "ui":
-        raise DataError(f"{where} has dtype {y.dtype}: labels must be integers, from 0; convert them")
-    if len(y) != images:
-        raise DataError(f"{where} has {len(y)} labels for {images} images: give one label for each image")
-    low, high = int(y.min()), int(y.max())
-    largest = np.iinfo(np.int32).max if classes is None else classes - 1
-    if low < 0 or high > largest:
-        raise DataError(f"{where} has labels from {low} to {high}: allowed are 0 to {largest}; renumber them")
-    return y.astype(np.int32)
-
-
-def _class_counts(labels: np.ndarray, where: str) -> np.ndarray:
-    """Images of each class, int64 (classes,); refuses labels that no classifier can be trained and validated on."""
-    classes = int(labels.max()) + 1
-    if classes > len(labels):
-        raise DataError(
-            f"{where} has labels up to {classes - 1}, thus {classes} classes, but only {len(labels)} images: "
-            "each class from 0 needs an image; renumber the labels"
-        )
-    counts = np.bincount(labels)
-    absent = np.flatnonzero(counts == 0)
-    if len(absent):
-        more = ", ..." if len(absent) > 5 else ""
-        raise DataError(
-            f"{where} has labels up to {classes - 1}, but no image of class {', '.join(map(str, absent[:5]))}{more}: "
-            "each class from 0 needs an image; renumber the labels"
-        )
-    if classes == 1:
-        raise DataError(f"{where} has only class 0: a classifier needs two classes or more; add images of another")
-    if classes == len(labels):
-        raise DataError(
-            f"{where} has one image of each class, which leaves none for validation: some class needs two; add images"
-        )
-    return counts
-
-
-def stratified_sizes(counts: np.ndarray, total: int, least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Shares `total` among classes in proportion to `counts` by largest remainder, each within `least` and `most`.
-
-    All arrays int64 (classes,); needs `least.sum() <= total <= most.sum()`. Of equal remainders the first class wins.
-    """
-    images = counts.sum()
-    sizes = np.clip(counts * total // images, least, most)
-    while missing := int(np.sign(total - sizes.sum())):
-        owed = missing * (counts * total - sizes * images)  # whole numbers, so the same on every machine
-        movable = sizes < most if missing > 0 else sizes > least
-        sizes[np.argmax(np.where(movable, owed, np.iinfo(np.int64).min))] += missing
-    return sizes
-
-
-def _split(labels: np.ndarray, counts: np.ndarray, images: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted indices of the training and of the validation images."""
-    total = len(labels)
-    # Each image's place within its class, in an order that the seed shuffles: the first validate, the next train.
-    order = np.random.default_rng(seed).permutation(total)
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    place = np.empty(total, np.int64)
-    place[by_class] = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-
-    spare = counts - 1  # one image of each class stays in training
-    wanted = min(max(1, round(total * VALIDATION_FRACTION)), int(spare.sum()))
-    validating = stratified_sizes(counts, wanted, np.zeros_like(counts), spare)
-    training = counts - validating
-    if images is not None and images < training.sum():
-        training = stratified_sizes(training, images, np.ones_like(counts), training)
-
-    first, end = validating[labels], (validating + training)[labels]
-    return np.flatnonzero((first <= place) & (place < end)), np.flatnonzero(place < first)
 
 
 def _network_input(x: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def _read_member(spec: str, path: str, member: str) -> np.ndarray:
             if file.read(1):
                 raise ValueError("bytes are left over after the array")
             return array
-    except Exception as error:  # damage shows in as many ways as there are decoders: zip, zlib, lzma, struct, numpy
+    except Exception as error:  # damage makes zip, zlib, lzma, struct and numpy raise many different errors
         raise DataError(
             f"{member.removesuffix('.npy')} of {shown(spec)} cannot be read ({cause(error)}): it must be an "
             "undamaged array of numbers, not of Python objects, and fit in memory; write the file again"

@@ -1,4 +1,4 @@
-"""A model file as a C array with its header, and what a C compiler makes of it."""
+"""Writes a model file as a C array with its header, and reads the array back with a C compiler."""
 
 import re
 import shutil
@@ -70,7 +70,7 @@ int main(void) {{
 
 
 def c_symbol(name: str) -> str:
-    """The C identifier of the array of a model called `name`; its macros have it in capitals."""
+    """The C identifier of the array for the model `name`; its macros start with the same in capitals."""
     return "model_" + re.sub(r"[^a-z0-9]", "_", name.lower())
 
 
@@ -118,9 +118,9 @@ def write_c_array(
 
 
 def compiled_bytes(source: Path, name: str) -> bytes | None:
-    """What the array in `source` holds once the C compiler `cc` has compiled it; None where there is no compiler.
+    """The bytes of the array in `source`, as compiled by the C compiler `cc`; None if there is no compiler.
 
-    Raises KerastunaError when it does not compile, or is not aligned.
+    Raises KerastunaError if it does not compile or is not aligned.
     """
     compiler = shutil.which("cc")
     if compiler is None:
@@ -142,5 +142,5 @@ def compiled_bytes(source: Path, name: str) -> bytes | None:
 
 
 def _comment(text: str) -> str:
-    """`text` as it can stand on one line of a C comment."""
+    """`text` in one line that is safe in a C comment."""
     return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")

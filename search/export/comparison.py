@@ -1,4 +1,4 @@
-"""Answers of an exported model beside those of Keras, and how far they may differ."""
+"""Compares the answers of an exported model with those of Keras, and says how far they may differ."""
 
 import math
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ _LIMIT = f"{LARGEST_LOSS_PERMILLE / 10:g} points"
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """A format beside Keras on the same images.
+    """The answers of a format and of Keras on the same images.
 
     Attributes:
-        images: how many.
-        correct: how many of them the format classifies as labelled.
-        keras_correct: how many Keras does.
-        regained: how many the format does and Keras does not.
-        same: on how many both give the same class.
-        largest_difference: of a probability; infinite where one is not a number.
+        images: number of images.
+        correct: number of images that the format classifies correctly.
+        keras_correct: number of images that Keras classifies correctly.
+        regained: number of images that the format classifies correctly and Keras does not.
+        same: number of images for which both give the same class.
+        largest_difference: between two probabilities; infinite if one of them is not finite.
     """
 
     images: int
@@ -35,7 +35,7 @@ class Comparison:
     largest_difference: float
 
     def figures(self) -> dict[str, Any]:
-        """JSON-able: shares of the images, the loss of accuracy in points of a hundred, no infinities."""
+        """Values for JSON: shares of the images, the loss of accuracy in percentage points; None for infinity."""
         return {
             "images": self.images,
             "accuracy": self.correct / self.images,
@@ -46,7 +46,7 @@ class Comparison:
         }
 
     def float_problem(self) -> str:
-        """Why this is not the same network in float32; empty when it is."""
+        """Why this cannot be the same network in float32; empty if it can."""
         if self.same < self.images:
             return f"another class than Keras on {self.images - self.same:,} of {self.images:,} images"
         if self.largest_difference > LARGEST_DIFFERENCE:
@@ -54,19 +54,18 @@ class Comparison:
         return ""
 
     def int8_problem(self) -> str:
-        """Why this loses too much accuracy; empty when it does not, or when so few images cannot tell."""
+        """Why this loses too much accuracy; empty if it does not, or if there are too few images to tell."""
         lost = self.keras_correct - self.correct
         allowed = LARGEST_LOSS_PERMILLE * self.images / 1000
-        if (
-            not self.can_tell
-        ):  # the standard error of a paired difference: root of the images on which one alone is right
+        if not self.can_tell:
+            # The standard error of a paired difference is the root of the number of images on which only one is right.
             allowed += STANDARD_ERRORS * math.sqrt(lost + 2 * self.regained)
         if lost <= allowed:
             return ""
         return f"loses {100 * lost / self.images:.2f} points of accuracy on {self.images:,} images, above {_LIMIT}"
 
     def int8_note(self) -> str:
-        """What this cannot tell; empty when it can."""
+        """That there are too few images to tell; empty if there are enough."""
         if self.can_tell:
             return ""
         return f"{self.images:,} images are too few to tell a loss of {_LIMIT}; {IMAGES_TO_TELL:,} are enough"

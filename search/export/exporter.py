@@ -1,6 +1,6 @@
-"""Writes a trained model in every format that its users need, and proves that each gives the same answers.
+"""Writes a trained model in several formats, and checks that each gives the same answers as Keras.
 
-Both happen in a folder beside the one that was asked for, which takes its place at the end.
+This happens in a temporary folder, which takes the place of the folder of the export at the end.
 """
 
 import shutil
@@ -12,17 +12,17 @@ from typing import Any
 from ..errors import InputError, KerastunaError
 from ..messages import cause
 from .files import write_files
-from .folder import _check_folder, _keep_other_files, _replace
+from .folder import check_folder, keep_other_files, replace_export
 from .formats import FORMATS as _FORMATS
 from .formats import ExportSource, missing_packages
-from .manifest import _description, _write_manifest
+from .manifest import description, write_manifest
 from .parity import summary, verify
 
 FORMATS = tuple(_FORMATS)
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse formats that there are not; raises InputError."""
+    """Refuse unknown formats, and an empty list; raises InputError."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         given = f"format {unknown[0]!r} is unknown" if unknown else "no format is given"
@@ -37,26 +37,26 @@ def export(
     progress: Callable[[str], None],
     finish: Callable[[Path, Mapping[str, Any]], None] | None = None,
 ) -> Mapping[str, Any]:
-    """Write `source` to the folder `out` in `formats`, check each, and return the manifest, which is there as well.
+    """Write `source` to the folder `out` in `formats`, check each format, and return the manifest of the export.
 
-    An earlier export in `out` is replaced at the end, in one step, and stays as it was when anything goes wrong before.
-    Other files in its folder are kept. A format that needs a package which is not installed is left out.
+    An earlier export in `out` is replaced in one step at the end. If anything fails before, it stays as it was. Other
+    files in the folder are kept. A format is skipped if a package that it needs is not installed.
 
     Args:
-        formats: of `FORMATS`; None for all. The C array brings the int8 file that it is made of.
-        progress: is told what happens, in lines.
-        finish: is called with the folder, before it takes its place, and the manifest; adds files such as a model card.
+        formats: of `FORMATS`; None for all. The C array comes with the int8 file from which it is made.
+        progress: is called with one line for each step.
+        finish: is called with the temporary folder and the manifest, to add files such as a model card.
 
     Returns the manifest: {"name", "created", "passed", "lineage", "labels", "preprocessing", "input", "output",
     "calibration", "timing", "arena", "machine", "versions", "skipped" {format: why}, "formats" {format: what
-    `write_files` and `verify` return}}. "passed": no format failed, and none that was asked for by name is skipped.
+    `write_files` and `verify` return}}. "passed": no format failed, and no format that `formats` names was skipped.
 
-    Raises InputError for an unknown format and for an `out` that cannot be written or holds something else,
-    KerastunaError when the model cannot be run or nothing can be written.
+    Raises InputError for an unknown format, and for an `out` that cannot be written or contains something else than an
+    export; KerastunaError if the model cannot be run or nothing can be written.
     """
     check_formats(FORMATS if formats is None else formats)
     out = out.resolve()
-    _check_folder(out)
+    check_folder(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -68,8 +68,8 @@ def export(
         manifest = _fill(new, source, formats, progress)
         if finish is not None:
             finish(new, manifest)
-        _keep_other_files(out, new)
-        _replace(out, new, work / "previous")
+        keep_other_files(out, new)
+        replace_export(out, new, work / "previous")
     except OSError as error:
         raise KerastunaError(f"{str(out)!r} could not be written ({cause(error)}) and is as it was") from error
     finally:
@@ -96,8 +96,8 @@ def _fill(
 
     progress(f"writing {', '.join(names)}")
     entries, problems = write_files(folder, source, names)
-    manifest = _description(source) | {"skipped": skipped, "formats": entries}
-    _write_manifest(folder, manifest)
+    manifest = description(source) | {"skipped": skipped, "formats": entries}
+    write_manifest(folder, manifest)
 
     parts = " and ".join(f"{len(y):,} {part}" for part, (_, y) in source.parts().items())
     progress(f"checking them on {parts} images")
@@ -109,5 +109,5 @@ def _fill(
     manifest["formats"] = {name: {"files": {}} | entries.get(name, {}) | results[name] for name in names}
     refused = any(result["passed"] is False for result in results.values())
     manifest["passed"] = not refused and not (skipped and formats is not None)
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     return manifest

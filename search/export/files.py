@@ -1,4 +1,4 @@
-"""Writes the files of an export into a folder: the model as it is, and, in a process of its own, what is converted."""
+"""Writes the files of an export to a folder: copies the model, and converts it in a separate process."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ def write_files(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Write the formats `names` to `folder`.
 
-    Returns, for each that could be written, its entry of the manifest: "files" as of `file_sums`, with "quantization"
-    for int8, "symbol" and "header" for the C array; and for each that could not, why.
+    Returns two mappings. For each format that could be written, its entry of the manifest: "files" from `file_sums`,
+    "quantization" for int8, "symbol" and "header" for the C array. For each that could not be written, why.
     """
     converted = [name for name in names if name not in ("keras", "c_array")]
     paths = {name: folder / FORMATS[name].path for name in names}
@@ -101,7 +101,7 @@ def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mappin
 
 
 def _remove(path: Path) -> None:
-    """What a conversion that failed may have left."""
+    """Remove what a failed conversion may have left."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""The folder of an export: what may be replaced, and its replacement in one step."""
+"""The folder of an export: whether it may be replaced, and its replacement in one step."""
 
 import glob
 import shutil
@@ -8,11 +8,12 @@ from ..errors import InputError
 from .formats import MANIFEST
 from .manifest import read_manifest
 
-# the folder
 
+def check_folder(out: Path) -> None:
+    """Raise InputError if `out` contains something else than an export.
 
-def _check_folder(out: Path) -> None:
-    """Refuse to replace what is not an export; bring back one whose replacement was killed half way."""
+    If the process was killed while it replaced `out`, the previous export is put back first.
+    """
     if not out.exists():
         for previous in out.parent.glob(f".{glob.escape(out.name)}.*/previous"):
             previous.rename(out)
@@ -26,8 +27,8 @@ def _check_folder(out: Path) -> None:
         raise InputError(f"{str(out)!r} holds something else than an export: choose another folder") from error
 
 
-def _keep_other_files(out: Path, new: Path) -> None:
-    """Copy what lies in `out` beside the export to `new`."""
+def keep_other_files(out: Path, new: Path) -> None:
+    """Copy the files and folders in `out` that are not part of the export to `new`, unless `new` has the same name."""
     if not (out / MANIFEST).exists():
         return
     formats = read_manifest(out)["formats"].values()
@@ -41,8 +42,8 @@ def _keep_other_files(out: Path, new: Path) -> None:
             shutil.copy2(entry, new / entry.name, follow_symlinks=False)
 
 
-def _replace(out: Path, new: Path, previous: Path) -> None:
-    """Put `new` in the place of `out`, which goes to `previous`; all on one file system."""
+def replace_export(out: Path, new: Path, previous: Path) -> None:
+    """Move `out` to `previous` and `new` to `out`; if that fails, `out` is as before. All are on one file system."""
     if out.exists():
         out.rename(previous)
     try:

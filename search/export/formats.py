@@ -1,4 +1,4 @@
-"""What an export starts from, and the formats there are: their files, what each needs, how it must answer."""
+"""What an export starts from, and the formats: the file of each, the packages it needs, how exact its answers are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +27,14 @@ class ExportSource:
         y_validation: int32 (n,), classes from 0.
         x_train: float32 (n, height, width, channels), for the calibration of int8.
         classes: number of classes.
-        preprocessing: in words, what makes such an image of a raw one.
-        extra: lineage (study, trial, parameters ...), JSON-able; copied into the manifest.
-        x_test: as x_validation, to be checked on as well; None leaves the test set closed.
+        preprocessing: how a raw image becomes such an image, in words.
+        extra: lineage (study, trial, parameters ...) as values for JSON; copied into the manifest.
+        x_test: as x_validation; exports are checked on it as well. None: the test set is not opened.
         y_test: as y_validation.
         labels: names of the classes; their numbers unless given.
         modules: imported before the model is loaded, for layers that they register with Keras.
 
-    Raises InputError for a file that is not there or is no .keras, and for images without as many labels.
+    Raises InputError if the file does not exist or is not a .keras file, and if images and labels do not match.
     """
 
     model_path: Path
@@ -81,14 +81,14 @@ class ExportSource:
 @final
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A format of an export.
 
     Attributes:
-        path: of its file or folder within the export.
-        runtime: what runs it, by its name in `export_runtimes`.
+        path: of its file or folder in the export.
+        runtime: what runs it, by its name in `runtimes.RUNTIMES`.
         writes_with: packages needed to write it, besides TensorFlow.
-        runs_with: the package of its runtime, where that is not TensorFlow.
-        exact: whether it computes in float32, and must answer as Keras does.
+        runs_with: the package of its runtime, if that is not TensorFlow.
+        exact: whether it computes in float32, so that it must give the same answers as Keras.
     """
 
     path: str
@@ -99,7 +99,7 @@ class Format:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Packages without which it is not exported: it could not be written, or not checked."""
+        """Packages without which it is not exported, because it could not be written or not checked."""
         packages = ("tensorflow", *self.writes_with, *self.runs_with)
         return tuple(package for package in packages if package != MICRO)
 
@@ -120,7 +120,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 def missing_packages(packages: Sequence[str]) -> str:
-    """Which of `packages` cannot be imported and how to get them, in words; empty when all can."""
+    """Which of `packages` cannot be imported and how to install them, in words; empty if none is missing."""
     missing = [package for package in packages if find_spec(package) is None]
     if not missing:
         return ""

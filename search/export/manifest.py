@@ -1,4 +1,4 @@
-"""The manifest of an export: written, and read."""
+"""The manifest of an export: describes it, and is written and read as JSON."""
 
 import json
 import platform
@@ -27,7 +27,8 @@ _PACKAGES = (
 )
 
 
-def _description(source: ExportSource) -> dict[str, Any]:
+def description(source: ExportSource) -> dict[str, Any]:
+    """What the manifest says about the model and this machine; "passed" is None until the formats are checked."""
     labels = source.labels or [str(label) for label in range(source.classes)]
     return {
         "name": source.name,
@@ -57,13 +58,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write `manifest` to `folder`; raises ValueError for a number that JSON does not have."""
     text = json.dumps(manifest, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
-    """The manifest of the export in `folder`; raises InputError when there is none that can be read."""
+    """The manifest of the export in `folder`; raises InputError if there is none, or it cannot be read."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))

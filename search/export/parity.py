@@ -1,4 +1,4 @@
-"""Whether the files of an export are what was written, and answer as the Keras model does."""
+"""Checks whether the files of an export are what was written, and give the same answers as the Keras model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _Rows = Mapping[str, np.ndarray]
 @final
 @dataclass
 class _Findings:
-    """What is found out about one format."""
+    """What the check of one format found."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -43,13 +43,13 @@ def verify(
 ) -> dict[str, dict[str, Any]]:
     """Check every format that the manifest in `folder` lists, on the validation images and the test images of `source`.
 
-    The files are compared with their SHA-256 sums; the C array is compiled and compared with the int8 file; each is
-    then run by its own runtime and compared with the model of `source` in Keras, all in fresh processes.
+    The files are compared with their SHA-256 sums. The C array is compiled and compared with the int8 file. Then each
+    file is run by its own runtime and compared with the model of `source` in Keras, all in new processes.
 
-    Returns for each format {"passed": True, False, or None for not checked; "problems", "notes": lines; "bytes"}; where
-    it could be run, "runtime", "milliseconds_per_image", and "validation" and "test" as of `Comparison.figures`; for
-    LiteRT files and the C array "arena_bytes", where it could be measured. Raises InputError without a readable
-    manifest, KerastunaError when the model of `source` cannot be run.
+    Returns for each format {"passed": True, False, or None for not checked; "problems", "notes": lines; "bytes"}. If it
+    could be run: "runtime", "milliseconds_per_image", and "validation" and "test" from `Comparison.figures`. For LiteRT
+    files and the C array: "arena_bytes", if it could be measured. Raises InputError without a readable manifest,
+    KerastunaError if the model of `source` cannot be run.
     """
     manifest = read_manifest(folder)
     found = {name: _Findings() for name in FORMATS if name in manifest["formats"]}
@@ -80,7 +80,7 @@ def verify(
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """What `verify` found out about one format, on one line."""
+    """The result of `verify` for one format, on one line."""
     words = [{True: "passed", False: "FAILED", None: "not checked"}[result["passed"]], *result["problems"]]
     for part in ("validation", "test"):
         if figures := result.get(part):
@@ -108,7 +108,7 @@ def _check_sums(findings: _Findings, folder: Path, files: Mapping[str, Mapping[s
 
 
 def _compile(findings: _Findings, folder: Path, name: str, compiled: Path) -> None:
-    """Compile the C array, compare it with the LiteRT file and write what it holds to the file `compiled`."""
+    """Compile the C array, compare its bytes with the LiteRT file, and write them to the file `compiled`."""
     try:
         data = compiled_bytes(folder / FORMATS["c_array"].path, name)
     except (KerastunaError, OSError) as error:
@@ -131,9 +131,9 @@ def _run(
     scratch: Path,
     progress: Callable[[str], None],
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Run the model of `source` as "reference" and what is at `paths`, a fresh process for each runtime.
+    """Run the model of `source` as "reference" and the files at `paths`, in a new process for each runtime.
 
-    Leaves their answers in `scratch`. Returns what each run gave, with "NAME.arena" for the arena of a format.
+    Writes their answers to `scratch`. Returns the result of each run, with "NAME.arena" for the arena of a format.
     """
 
     def evaluation(name: str, runtime: str, path: Path) -> Job:
@@ -164,7 +164,7 @@ def _run(
 
 
 def _note(findings: _Findings, results: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    """Note what the runs of the format `name` gave; returns whether there are answers to judge."""
+    """Note the results of the runs of the format `name`; returns whether there are answers to judge."""
     arena = results.get(f"{name}.arena", {})
     if "problem" in arena:
         findings.notes.append(f"its arena could not be measured ({arena['problem']})")
@@ -185,7 +185,7 @@ def _answers(scratch: Path, name: str) -> np.ndarray:
 def _judge(
     findings: _Findings, name: str, answers: np.ndarray, expected: np.ndarray, labels: np.ndarray, rows: _Rows
 ) -> None:
-    """Compare `answers` on `rows` with those of Keras, which `expected` and `labels` have for all images."""
+    """Compare `answers` on `rows` with the answers of Keras; `expected` and `labels` are of all images."""
     shape = (sum(map(len, rows.values())), *expected.shape[1:])
     if answers.shape != shape:
         findings.problems.append(f"its answers are of shape {answers.shape}, those of Keras {shape}")

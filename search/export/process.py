@@ -1,6 +1,6 @@
-"""Work in a fresh Python process, under TensorFlow whatever trained the model.
+"""Runs jobs in a new Python process, where Keras uses TensorFlow whatever backend trained the model.
 
-A conversion or a runtime may crash on what it is given, and they all write to the terminal: here that costs one job.
+A converter or a runtime may crash, and they write to the terminal. In a process of its own that costs only one job.
 """
 
 import json
@@ -20,10 +20,10 @@ Job = tuple[str, Mapping[str, Any]]
 
 
 def run_jobs(module: str, jobs: Mapping[str, Job]) -> dict[str, Mapping[str, Any]]:
-    """Run `jobs` one after the other in a fresh process with `python -m module`, which must call `serve`.
+    """Run `jobs` one after the other in a new process with `python -m module`, which must call `serve`.
 
-    Returns what each gave, by the names in `jobs`; {"problem": one line} for one that raised or took the process down,
-    after which another process does the rest.
+    Returns the result of each, by the names in `jobs`: {"problem": one line} for a job that raised an exception or
+    ended the process. After that, another process runs the remaining jobs.
     """
     environment = os.environ | {
         "KERAS_BACKEND": "tensorflow",
@@ -48,12 +48,12 @@ def run_jobs(module: str, jobs: Mapping[str, Job]) -> dict[str, Mapping[str, Any
 
 
 def serve(functions: Mapping[str, Callable[..., Mapping[str, Any]]]) -> None:
-    """The other side of `run_jobs`: run what the folder in `sys.argv` asks for, and leave the answers there."""
+    """The other side of `run_jobs`: run the jobs in the folder that `sys.argv` names, and write the results there."""
     folder = Path(sys.argv[1])
     for name, (function, arguments) in json.loads((folder / "jobs").read_text()).items():
         try:
             result = functions[function](**arguments)
-        except Exception as error:  # whatever a converter or a runtime raises is its answer
+        except Exception as error:  # a converter or a runtime may raise anything
             result = {"problem": cause(error)}
         partial = folder / f"{name}.partial"
         partial.write_text(json.dumps(result))

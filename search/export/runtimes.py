@@ -1,9 +1,6 @@
-"""Runs an exported file in the runtime that its users have: as a process of its own, by `run_jobs`."""
+"""Runs an exported file in the runtime of its format, in a separate process that `run_jobs` starts."""
 
-import os
 import re
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -12,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..captured_output import captured_stderr
 from .process import serve
 from .writers import load_model
 
@@ -22,7 +20,7 @@ WARM_UP_CALLS = 20
 TIMED_CALLS = 200
 TIMING = f"one image at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
 ARENA = "printed by tflite-micro on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
-MOST_ARENA_BYTES = 64 << 20  # offered; what is used of it is measured
+MOST_ARENA_BYTES = 64 << 20  # available to the model; how much it uses is measured
 
 
 def evaluate(runtime: str, path: str, images: str, answers: str, modules: Sequence[str]) -> Mapping[str, Any]:
@@ -39,20 +37,24 @@ def evaluate(runtime: str, path: str, images: str, answers: str, modules: Sequen
 
 
 def arena(path: str) -> Mapping[str, Any]:
-    """{"arena_bytes"}: what a microcontroller needs beside the LiteRT file `path` to run it, by `ARENA`."""
+    """{"arena_bytes"}: the memory that a microcontroller needs to run the LiteRT file `path`, without the file itself.
+
+    Measured as `ARENA` says.
+    """
     micro = _micro_interpreter(path)
     details = micro.get_input_details(0)
     micro.set_input(np.zeros(details["shape"], details["dtype"]), 0)
     micro.invoke()
-    said = _written_to_stderr(micro.print_allocations)
-    found = re.search(r"Arena allocation total (\d+) bytes", said)
+    with captured_stderr() as printed:
+        micro.print_allocations()
+    found = re.search(r"Arena allocation total (\d+) bytes", printed.getvalue())
     if found is None:
-        raise ValueError(f"tflite-micro printed no total of its arena but {said[:100]!r}")
+        raise ValueError(f"tflite-micro printed no total of its arena but {printed.getvalue()[:100]!r}")
     return {"arena_bytes": int(found[1])}
 
 
 def quantization(path: str) -> Mapping[str, Any]:
-    """{"input", "output"}, each {"scale", "zero_point"} of an int8 LiteRT file."""
+    """{"input", "output"}, each {"scale", "zero_point"}, of an int8 LiteRT file; raises ValueError for another type."""
     interpreter = _litert_interpreter(path)
     ends = {"input": interpreter.get_input_details()[0], "output": interpreter.get_output_details()[0]}
     if any(end["dtype"] != np.int8 for end in ends.values()):
@@ -62,7 +64,7 @@ def quantization(path: str) -> Mapping[str, Any]:
 
 
 def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """Real numbers to int8, as the manifest tells users to."""
+    """Real numbers to int8, by the rule in the manifest."""
     return np.clip(np.round(x / scale) + zero_point, -128, 127).astype(np.int8)
 
 
@@ -151,7 +153,7 @@ RUNTIMES: Mapping[str, tuple[Callable[[str, tuple[str, ...]], tuple[str, Predict
 
 
 def _real(run: Predict, argument: tuple[float, int], answer: tuple[float, int]) -> Predict:
-    """`run`, which takes and gives int8, as a function of real numbers; by scale and zero point of both."""
+    """A function of real numbers around `run`, which takes and returns int8; needs scale and zero point of both."""
     return lambda x: dequantize(run(quantize(x, *argument)), *answer)
 
 
@@ -178,21 +180,6 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
         predict(image)
         seconds.append(time.perf_counter() - began)
     return round(1000 * median(seconds[WARM_UP_CALLS:]), 4)
-
-
-def _written_to_stderr(function: Callable[[], Any]) -> str:
-    """What `function` writes to standard error from C++."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            function()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        said.seek(0)
-        return said.read().decode(errors="replace")
 
 
 if __name__ == "__main__":

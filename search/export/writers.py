@@ -1,4 +1,4 @@
-"""Writes a model in TensorFlow's formats: run as a process of its own, by `run_jobs`."""
+"""Converts a model to other formats, in a separate process that `run_jobs` starts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -14,7 +14,10 @@ from .process import serve
 
 @cache
 def load_model(path: str, modules: tuple[str, ...]) -> Any:
-    """The model in `path`, not compiled, after importing `modules`, which may be in the working folder."""
+    """The model in the file `path`, not compiled, after importing `modules`, which may be in the working folder.
+
+    Raises InputError for a module that does not exist.
+    """
     for module in modules:
         find_module(module, f"the model {path}", InputError)
         import_module(module)
@@ -78,10 +81,11 @@ def litert_int8(
 def _export(
     model: str, modules: Sequence[str], path: str, form: str, shape: tuple[int | None, ...], **settings: Any
 ) -> None:
+    loaded = load_model(model, tuple(modules))
     import keras
 
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
-    load_model(model, tuple(modules)).export(path, format=form, verbose=False, input_signature=signature, **settings)
+    loaded.export(path, format=form, verbose=False, input_signature=signature, **settings)
 
 
 if __name__ == "__main__":

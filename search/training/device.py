@@ -1,15 +1,13 @@
-"""Which processor trains: asked for, found, and proven by a convolution before a search relies on it."""
+"""Which processor trains: chosen by the user, found, and tested with a convolution before a search relies on it."""
 
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, final, get_args
 
+from ..captured_output import captured_stderr
 from ..errors import DeviceError
 
 DeviceChoice = Literal["auto", "gpu", "cpu"]
@@ -26,7 +24,7 @@ class Device:
         kind: "gpu" or "cpu".
         name: as its driver or the system calls it.
         backend: Keras's backend and its version.
-        note: why it is not a GPU, where that was not asked for; else empty.
+        note: why it is not a GPU, if the user left the choice open; empty otherwise.
     """
 
     kind: Literal["gpu", "cpu"]
@@ -36,7 +34,7 @@ class Device:
 
 
 def check_device(choice: str) -> None:
-    """Refuse, at once and without importing Keras, a device that cannot be had; raises DeviceError."""
+    """Refuse an unknown or missing device at once, without importing Keras; raises DeviceError."""
     if choice not in get_args(DeviceChoice):
         raise DeviceError(f"device {choice!r} is unknown: choose one of {', '.join(get_args(DeviceChoice))}")
     if choice == "gpu" and not _gpu_is_conceivable():
@@ -47,12 +45,12 @@ def check_device(choice: str) -> None:
 
 
 def prepare_environment(choice: str) -> None:
-    """Settings that the backends read when they are imported; call it before Keras is."""
+    """Make the settings that the backends read when they are imported: call it before Keras is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: memory growth
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # TensorFlow: the same
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        # Keras imports TensorFlow wherever it is installed, if only to set its seed: seconds, and memory of the GPU.
+        # Keras imports TensorFlow if it is installed, only to set its seed. That takes seconds and memory of the GPU.
         sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     if choice == "cpu" or not _gpu_is_conceivable():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -60,9 +58,9 @@ def prepare_environment(choice: str) -> None:
 
 
 def use_device(choice: str) -> Device:
-    """The processor to train on, after one convolution on it.
+    """The processor to train on; a GPU is tested with one convolution.
 
-    Raises DeviceError when a GPU was asked for and there is none, or it fails.
+    Raises DeviceError if `choice` is "gpu" and there is none, or it fails.
     """
     import_keras()
 
@@ -85,27 +83,9 @@ def use_device(choice: str) -> Device:
 
 
 def import_keras() -> None:
-    """Import Keras and its backend without what TensorFlow's C++ part writes to the terminal meanwhile."""
-    with _held_back():
+    """Import Keras and its backend; what TensorFlow's C++ code writes to the terminal is shown only on failure."""
+    with captured_stderr():
         import keras  # noqa: F401
-
-
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """What is written to standard error, by C++ too, is shown only if the block fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _gpu_is_conceivable() -> bool:

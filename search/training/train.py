@@ -24,11 +24,13 @@ def train(
     """Build and train one network from `seed`.
 
     Args:
-        x: float32 (n, height, width, channels); y: int32 (n,).
-        validation: images and labels of the same form.
+        seed: of the initial weights, the order of the images and everything else that is random.
+        x: float32 (n, height, width, channels).
+        y: int32 (n,).
+        validation: images and labels of the same shapes and types.
         report: called after every epoch, counted from 1.
 
-    Returns the model at its last epoch and the metrics of every epoch.
+    Returns the model at its last epoch and the metrics of every epoch. Raises SearchFailed if the loss is not finite.
     """
 
     def keep_going(epoch: int, metrics: EpochMetrics) -> bool:

@@ -22,7 +22,6 @@ from kerastuna.search.champion.confirmation import (
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.errors import SearchFailed
 from kerastuna.search.study.goal import Quantity, SmallestNetwork
-from kerastuna.search.training.train import train
 
 
 class Perceptron(keras_tuner.HyperModel):
@@ -171,14 +170,6 @@ def test_fresh_seeds_are_fixed_by_the_study_and_differ():
     assert fresh_seeds(3, 5) == fresh_seeds(3, 5)
     assert len({*fresh_seeds(3, 5), *fresh_seeds(4, 5)}) == 10
     assert fresh_seeds(3, 2) == fresh_seeds(3, 5)[:2]
-
-
-def test_one_seed_gives_one_network(dataset, space):
-    models = [train(Perceptron(), space, 5, dataset.x_train, dataset.y_train, 1)[0] for _ in range(2)]
-    other, _ = train(Perceptron(), space, 6, dataset.x_train, dataset.y_train, 1)
-    for first, second in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
-        np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(models[0].get_weights()[0], other.get_weights()[0])
 
 
 def test_the_final_models_see_training_and_validation_images(study, dataset, space):

@@ -1,4 +1,4 @@
-"""Loading, refusing and splitting images: on slices of MNIST, on small arrays, and through Keras's own loaders."""
+"""Loading data sets: slices of MNIST, small arrays, callables, and Keras's own loaders."""
 
 import gzip
 import hashlib
@@ -10,14 +10,12 @@ import struct
 import subprocess
 import sys
 import textwrap
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from datasets_support import damage, refusal, small_set, write_npz
 
 from kerastuna.search.datasets.data import (
     EMBEDDED_MNIST,
@@ -26,71 +24,8 @@ from kerastuna.search.datasets.data import (
     check_spec,
     load_dataset,
     load_test,
-    stratified_sizes,
 )
 from kerastuna.search.errors import DataError
-
-Arrays = dict[str, np.ndarray]
-
-
-def numbered_images(labels: list[int]) -> Arrays:
-    """A training part whose image i has only pixels of value i, so that a split can be read off the pixels."""
-    x = np.broadcast_to(np.arange(len(labels), dtype=np.float32)[:, None, None], (len(labels), 2, 3))
-    return {"x_train": x, "y_train": np.array(labels)}
-
-
-def numbers(x: np.ndarray) -> list[int]:
-    return x[:, 0, 0, 0].astype(int).tolist()
-
-
-def small_set(**replaced: np.ndarray | None) -> Arrays:
-    """Thirty uint8 images of three classes, with a test part of six; None takes an array away."""
-    rng = np.random.default_rng(5)
-    arrays = {
-        "x_train": rng.integers(0, 256, (30, 4, 5), dtype=np.uint8),
-        "y_train": np.arange(30, dtype=np.uint8) % 3,
-        "x_test": rng.integers(0, 256, (6, 4, 5), dtype=np.uint8),
-        "y_test": np.arange(6, dtype=np.uint8) % 3,
-    }
-    return {key: array for key, array in {**arrays, **replaced}.items() if array is not None}
-
-
-def write_npz(path: Path, arrays: Arrays, *, compressed: bool = False) -> str:
-    (np.savez_compressed if compressed else np.savez)(path, allow_pickle=True, **arrays)
-    return str(path)
-
-
-def data_of_member(path: str, member: str) -> tuple[int, int]:
-    """Where the bytes of a member start in its archive, and how many there are."""
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(member)
-    header = Path(path).read_bytes()[info.header_offset : info.header_offset + 30]
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    return info.header_offset + 30 + name_length + extra_length, info.compress_size
-
-
-def damage(path: str, member: str) -> None:
-    """Inverts eight bytes in the middle of a member."""
-    start, length = data_of_member(path, member)
-    content = bytearray(Path(path).read_bytes())
-    middle = start + length // 2
-    content[middle : middle + 8] = bytes(255 - byte for byte in content[middle : middle + 8])
-    Path(path).write_bytes(content)
-
-
-def refusal(function: Callable[..., object], spec: str, **options: object) -> str:
-    with pytest.raises(DataError) as caught:
-        function(spec, **options)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    return message
-
-
-def fingerprint_or_refusal(spec: str) -> str:
-    try:
-        return load_dataset(spec).fingerprint
-    except DataError as error:
-        return str(error)
 
 
 @pytest.fixture
@@ -206,89 +141,6 @@ def test_path_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_npz(tmp_path / "set.npz", small_set())
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_dataset("~/set.npz").name == "set"
-
-
-# The split
-
-
-def test_split_is_disjoint_complete_and_in_order(tmp_path: Path):
-    labels = [0] * 60 + [1] * 30 + [2] * 10
-    data = load_dataset(write_npz(tmp_path / "set.npz", numbered_images(labels)))
-    training, validation = numbers(data.x_train), numbers(data.x_validation)
-    assert sorted(training + validation) == list(range(100))
-    assert training == sorted(training)
-    assert np.bincount(data.y_validation).tolist() == [6, 3, 1]
-    assert data.y_train.tolist() == [labels[i] for i in training]
-    assert data.y_validation.tolist() == [labels[i] for i in validation]
-
-
-def test_split_is_fixed_by_the_seed(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", numbered_images([0, 1, 2, 3] * 50))
-    first, again, other = (load_dataset(spec, images=40, seed=seed) for seed in (3, 3, 4))
-    assert numbers(first.x_validation) == numbers(again.x_validation)
-    assert numbers(first.x_train) == numbers(again.x_train)
-    assert numbers(first.x_validation) != numbers(other.x_validation)
-    assert numbers(first.x_train) != numbers(other.x_train)
-    assert (first.identity()["split_seed"], other.identity()["split_seed"]) == (3, 4)
-
-
-def test_fewer_training_images_leave_validation_alone(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", numbered_images([0, 0, 1, 2] * 50))
-    everything = load_dataset(spec)
-    for images, used in ((3, 3), (40, 40), (180, 180), (100_000, 180)):
-        data = load_dataset(spec, images=images)
-        assert numbers(data.x_validation) == numbers(everything.x_validation)
-        assert len(data.x_train) == used
-        assert not set(numbers(data.x_train)) & set(numbers(data.x_validation))
-        assert np.bincount(data.y_train, minlength=3).min() >= 1
-    assert np.bincount(load_dataset(spec, images=40).y_train).tolist() == [20, 10, 10]
-
-
-@given(
-    counts=st.lists(st.integers(1, 40), min_size=2, max_size=12).filter(lambda counts: max(counts) > 1),
-    images=st.integers(0, 200),
-    seed=st.integers(0, 2**32),
-)
-@example(counts=[1] * 11 + [4], images=0, seed=0)  # in proportion, a class with a single image would have to give it
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_class_trains_and_validation_is_never_empty(tmp_path: Path, counts: list[int], images: int, seed: int):
-    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)).tolist()
-    spec = write_npz(tmp_path / "set.npz", numbered_images(labels))
-    images += len(counts)
-    data, limited = load_dataset(spec, seed=seed), load_dataset(spec, images=images, seed=seed)
-    total = sum(counts)
-    assert len(data.x_validation) == min(max(1, round(total / 10)), total - len(counts))
-    assert np.bincount(data.y_train, minlength=len(counts)).min() >= 1
-    assert sorted(numbers(data.x_train) + numbers(data.x_validation)) == list(range(total))
-    assert numbers(limited.x_validation) == numbers(data.x_validation)
-    assert len(limited.x_train) == min(images, len(data.x_train))
-    assert set(numbers(limited.x_train)) <= set(numbers(data.x_train))
-    assert np.bincount(limited.y_train, minlength=len(counts)).min() >= 1
-
-
-@given(counts=st.lists(st.integers(1, 10_000), min_size=1, max_size=30), share=st.floats(0, 1))
-def test_sizes_follow_the_largest_remainders(counts: list[int], share: float):
-    total = int(share * sum(counts))
-    array = np.array(counts)
-    sizes = stratified_sizes(array, total, np.zeros_like(array), array).tolist()
-    assert sum(sizes) == total
-    whole = [count * total // sum(counts) for count in counts]
-    remainders = [count * total % sum(counts) for count in counts]
-    raised = [size - least for size, least in zip(sizes, whole, strict=True)]
-    assert set(raised) <= {0, 1}
-    lucky = [remainder for remainder, up in zip(remainders, raised, strict=True) if up]
-    unlucky = [remainder for remainder, up in zip(remainders, raised, strict=True) if not up]
-    assert not lucky or not unlucky or min(lucky) >= max(unlucky)
-
-
-@given(data=st.data(), counts=st.lists(st.integers(1, 1000), min_size=1, max_size=30))
-def test_sizes_stay_within_their_bounds(data: st.DataObject, counts: list[int]):
-    least = [data.draw(st.integers(0, count)) for count in counts]
-    most = [data.draw(st.integers(low, count)) for low, count in zip(least, counts, strict=True)]
-    total = data.draw(st.integers(sum(least), sum(most)))
-    sizes = stratified_sizes(np.array(counts), total, np.array(least), np.array(most)).tolist()
-    assert sum(sizes) == total
-    assert all(low <= size <= high for low, size, high in zip(least, sizes, most, strict=True))
 
 
 # Fingerprint and identity
@@ -465,94 +317,6 @@ def test_a_spec_that_names_nothing_usable(
     assert "secret" not in message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", small_set())
-    Path(spec).chmod(0)
-    assert "Permission denied" in refusal(check_spec, spec)
-
-
-IMAGES = np.zeros((30, 4, 5), np.uint8)
-WITH_NAN = np.where(np.arange(30)[:, None, None] == 7, np.nan, np.zeros((30, 4, 5)))
-
-BAD_IMAGES = [
-    (np.zeros((30, 4), np.uint8), "shape (30, 4)"),
-    (np.zeros((30, 4, 4, 1, 1), np.uint8), "shape (30, 4, 4, 1, 1)"),
-    (np.zeros((30, 0, 4), np.uint8), "shape (30, 0, 4)"),
-    (np.zeros((0, 4, 4), np.uint8), "shape (0, 4, 4)"),
-    (np.zeros((), np.uint8), "shape ()"),
-    (IMAGES.astype(bool), "dtype bool"),
-    (IMAGES.astype(complex), "dtype complex128"),
-    (IMAGES.astype(str), "dtype <U"),
-    (IMAGES.astype(object), "Object arrays cannot be loaded"),
-    (IMAGES.astype("M8[s]"), "dtype datetime64[s]"),
-    (IMAGES.astype(int) - 1, "from -1 to -1"),
-    (IMAGES.astype(np.uint16) + 256, "from 256 to 256"),
-    (WITH_NAN, "NaN, infinite"),
-    (np.nan_to_num(WITH_NAN, nan=np.inf), "NaN, infinite"),
-    (np.nan_to_num(WITH_NAN, nan=-np.inf).astype(np.float16), "NaN, infinite"),
-    (np.nan_to_num(WITH_NAN, nan=1e39), "beyond float32"),
-]
-BAD_LABELS = [
-    (np.arange(29) % 3, "29 labels for 30 images"),
-    (np.eye(3, dtype=int)[np.arange(30) % 3], "argmax"),
-    (np.zeros((30, 1, 1), int), "shape (30, 1, 1)"),
-    (np.arange(30) % 3 / 1.0, "dtype float64"),
-    (np.arange(30) % 2 == 0, "dtype bool"),
-    ((np.arange(30) % 3).astype(str), "dtype <U"),
-    (np.array([0, 1, None] * 10), "Object arrays cannot be loaded"),
-    (np.arange(30) % 3 - 1, "from -1 to 1"),
-    (np.array([0, 2**63] * 15, np.uint64), "from 0 to 9223372036854775808"),
-]
-BAD_TRAINING_LABELS = [
-    (np.arange(30) % 3 + 1, "no image of class 0:"),
-    (np.array([0, 9, 3] * 10), "no image of class 1, 2, 4, 5, 6, ...:"),
-    (np.array([0, 1, 2**30] * 10), "1073741825 classes, but only 30 images"),
-    (np.zeros(30, int), "only class 0"),
-    (np.arange(30), "one image of each class"),
-]
-
-
-@pytest.mark.parametrize(("x_train", "named"), BAD_IMAGES)
-def test_training_images_that_are_refused(tmp_path: Path, x_train: np.ndarray, named: str):
-    message = refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set(x_train=x_train)))
-    assert named in message
-    assert "x_train" in message
-    assert "set.npz" in message
-
-
-@pytest.mark.parametrize(("x_test", "named"), [*BAD_IMAGES, (np.zeros((6, 5, 4)), "(5, 4, 1)")])
-def test_test_images_that_are_refused(tmp_path: Path, x_test: np.ndarray, named: str):
-    y_test = np.zeros(len(x_test) if x_test.ndim else 1, int)
-    spec = write_npz(tmp_path / "set.npz", small_set(x_test=x_test, y_test=y_test))
-    message = refusal(load_test, spec, input_shape=(4, 5, 1))
-    assert named in message
-    assert "x_test" in message
-
-
-@pytest.mark.parametrize(("y_train", "named"), [*BAD_LABELS, *BAD_TRAINING_LABELS])
-def test_training_labels_that_are_refused(tmp_path: Path, y_train: np.ndarray, named: str):
-    message = refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set(y_train=y_train)))
-    assert named in message
-    assert "y_train" in message
-    assert "set.npz" in message
-
-
-@pytest.mark.parametrize(("y_test", "named"), [*BAD_LABELS, (np.arange(30) % 4, "allowed are 0 to 2")])
-def test_test_labels_that_are_refused(tmp_path: Path, y_test: np.ndarray, named: str):
-    spec = write_npz(tmp_path / "set.npz", small_set(x_test=IMAGES, y_test=y_test))
-    message = refusal(load_test, spec, classes=3)
-    assert named in message
-    assert "y_test" in message
-
-
-def test_test_labels_without_known_classes(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", small_set(y_test=np.array([7, 7, 7, 0, 0, 0])))
-    part = load_test(spec)
-    assert part is not None
-    assert part[1].tolist() == [7, 7, 7, 0, 0, 0]
-
-
 @pytest.mark.parametrize("absent", ["x_test", "y_test"])
 def test_half_a_test_part(tmp_path: Path, absent: str):
     spec = write_npz(tmp_path / "set.npz", small_set(**{absent: None}))
@@ -568,67 +332,6 @@ def test_fewer_images_than_classes(tmp_path: Path):
 
 def test_a_negative_seed(tmp_path: Path):
     assert "-1" in refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set()), seed=-1)
-
-
-# Damage
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("member", ["x_train", "y_train"])
-def test_damage_in_the_middle_of_a_member(tmp_path: Path, member: str, compressed: bool):
-    with np.load(EMBEDDED_MNIST) as archive:
-        arrays = {"x_train": archive["x_train"][:500], "y_train": archive["y_train"][:500]}
-    spec = write_npz(tmp_path / "slice.npz", arrays, compressed=compressed)
-    assert load_dataset(spec).classes == 10
-    damage(spec, f"{member}.npy")
-    message = refusal(load_dataset, spec)
-    assert f"{member} of " in message
-    assert "slice.npz" in message
-
-
-@pytest.mark.parametrize(("claimed", "named"), [(499, "Bad CRC"), (400, "left over"), (501, "Bad CRC")])
-def test_a_header_that_states_another_size(tmp_path: Path, claimed: int, named: str):
-    with np.load(EMBEDDED_MNIST) as archive:
-        arrays = {"x_train": archive["x_train"][:500], "y_train": archive["y_train"][:500]}
-    spec = write_npz(tmp_path / "slice.npz", arrays)
-    content = Path(spec).read_bytes()
-    assert content.count(b"(500, 28, 28)") == 1
-    Path(spec).write_bytes(content.replace(b"(500, 28, 28)", b"(%d, 28, 28)" % claimed))
-    assert named in refusal(load_dataset, spec)
-
-
-def test_an_archive_of_a_later_zip_version(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", small_set())
-    content = bytearray(Path(spec).read_bytes())
-    content[content.index(b"PK\x01\x02") + 6] = 99
-    Path(spec).write_bytes(content)
-    assert "zip file version 9.9" in refusal(check_spec, spec)
-
-
-def test_pickled_arrays_are_never_unpickled(tmp_path: Path):
-    class Trap:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "unpickled"),)
-
-    x_train = np.full((30, 4, 4), Trap(), dtype=object)
-    assert "Python objects" in refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set(x_train=x_train)))
-    assert not (tmp_path / "unpickled").exists()
-
-
-@given(data=st.data(), compressed=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_damage_is_refused_or_harmless(tmp_path: Path, data: st.DataObject, compressed: bool):
-    spec = write_npz(tmp_path / "set.npz", small_set(), compressed=compressed)
-    intact = load_dataset(spec).fingerprint
-    content = bytearray(Path(spec).read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1))
-    if data.draw(st.booleans()):
-        del content[position:]
-    else:
-        content[position] ^= data.draw(st.integers(1, 255))
-    Path(spec).write_bytes(content)
-    outcome = fingerprint_or_refusal(spec)
-    assert outcome == intact or (spec in outcome and len(outcome.splitlines()) == 1)
 
 
 # What is imported, and what comes through Keras
@@ -676,7 +379,7 @@ def through_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]
         import json
         from pathlib import Path
         import numpy as np
-        from kerastuna.search import data
+        from kerastuna.search.datasets import data
         from kerastuna.search.errors import DataError
 
         def failure(name):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datasets_support import refusal
 from PIL import Image
 
 from kerastuna.search.datasets.data import check_spec, has_test, load_dataset, load_test
 from kerastuna.search.datasets.image_folder import open_image_folder
-from kerastuna.search.errors import DataError
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6) * 8
 RED = np.zeros((5, 6, 3), np.uint8) + np.array([200, 30, 10], np.uint8)
@@ -33,14 +33,6 @@ def write_classes(folder: Path, names: str = "cat dog", images: int = 2, pixels:
 
 def arrays(folder: Path) -> Mapping[str, np.ndarray]:
     return {name: read() for name, read in open_image_folder(str(folder)).items()}
-
-
-def refusal(function: Callable[..., object], spec: Path, **options: object) -> str:
-    with pytest.raises(DataError) as caught:
-        function(str(spec), **options)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    return message
 
 
 # Classes, order, parts

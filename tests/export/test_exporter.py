@@ -2,9 +2,7 @@
 
 import importlib
 import json
-import os
 import shutil
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -12,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from export_support import NAME
 
 from kerastuna.search.datasets.data import Dataset, load_dataset
-from kerastuna.search.export.c_array import c_symbol, compiled_bytes, write_c_array
-from kerastuna.search.export.comparison import Comparison, compare
+from kerastuna.search.errors import InputError, KerastunaError
+from kerastuna.search.export.c_array import compiled_bytes
 from kerastuna.search.export.exporter import FORMATS, export
 from kerastuna.search.export.files import file_sum, write_files
 from kerastuna.search.export.formats import ExportSource
-from kerastuna.search.export.manifest import read_manifest
 from kerastuna.search.export.parity import summary, verify
-from kerastuna.search.export.process import run_jobs
 from kerastuna.spaces import (
     Activation,
     Architecture,
@@ -32,12 +29,10 @@ from kerastuna.spaces import (
     Flatten,
     MaxPooling2D,
 )
-from kerastuna.spaces.errors import InputError, KerastunaError
 
 # Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
-NAME = 'mnist "small" */ 2'  # as awkward as a study may be called
 FLOATS = ("keras", "savedmodel", "onnx", "litert")
 
 
@@ -224,34 +219,6 @@ def test_damaged_files_are_caught(copied, few):
     assert "bytes are not those of model_int8.tflite" in problems["c_array"]
 
 
-def test_a_folder_without_a_manifest_is_refused(tmp_path, source):
-    with pytest.raises(InputError, match=r"manifest\.json is not the manifest of an export"):
-        verify(tmp_path, source)
-    (tmp_path / "manifest.json").write_text('{"name": "x", "formats": {"pickle": {"files": {}}}}')
-    with pytest.raises(InputError, match="pickle"):
-        verify(tmp_path, source)
-
-
-def test_a_crash_costs_one_job(tmp_path, monkeypatch):
-    (tmp_path / "crashing.py").write_text(
-        "import os, signal, sys\n"
-        "from kerastuna.search.export.process import serve\n"
-        "def double(x):\n    return {'x': 2 * x}\n"
-        "def crash():\n    print('out of cheese', file=sys.stderr)\n    sys.stderr.flush()\n"
-        "    os.kill(os.getpid(), signal.SIGSEGV)\n"
-        "def fail():\n    raise ValueError('no such\\nthing')\n"
-        "serve({'double': double, 'crash': crash, 'fail': fail})\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    jobs = {"a": ("double", {"x": 1}), "b": ("fail", {}), "c": ("crash", {}), "d": ("double", {"x": 4})}
-    assert run_jobs("crashing", jobs) == {
-        "a": {"x": 2},
-        "b": {"problem": "ValueError: no such thing"},
-        "c": {"problem": "its process ended with SIGSEGV (out of cheese)"},
-        "d": {"x": 8},
-    }
-
-
 # replacing an export, and what goes wrong on the way
 
 
@@ -361,120 +328,6 @@ def test_a_model_that_cannot_be_loaded_is_an_error(tmp_path, data):
     assert list(tmp_path.iterdir()) == [broken]
 
 
-def test_sources_that_cannot_be_exported_are_refused(tmp_path, models, data):
-    with pytest.raises(InputError, match=r"not a \.keras file"):
-        source_of(tmp_path / "absent.keras", data)
-    with pytest.raises(InputError, match="validation images are of shape"):
-        source_of(models[0], data, y_validation=data.y_validation[:-1])
-    with pytest.raises(InputError, match="belong together"):
-        source_of(models[0], data, x_test=data.x_validation)
-    with pytest.raises(InputError, match="2 labels are given for 10 classes"):
-        source_of(models[0], data, labels=["a", "b"])
-
-
-# how far a format may differ
-
-
-def comparison(images: int, lost: int, regained: int = 0, **changes: Any) -> Comparison:
-    """Keras is right on 99 in 100 images, the format on `lost` fewer and on `regained` that Keras gets wrong."""
-    keras = images * 99 // 100
-    fields = {"correct": keras - lost, "keras_correct": keras, "same": images, "largest_difference": 0.0}
-    return Comparison(images=images, regained=regained, **{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("images", "lost", "regained", "refused"),
-    [
-        (5_000, 15, 0, False),  # 0.30 points
-        (5_000, 16, 0, True),
-        (10_000, 30, 500, False),
-        (10_000, 31, 500, True),  # enough images: chance is no excuse
-        (5_000, -200, 0, False),  # better than Keras
-        (4_999, 16, 0, False),  # 0.32 points, on too few images to tell
-        (1_000, 10, 0, False),  # 3 allowed, and 3 * sqrt(10)
-        (1_000, 18, 0, True),
-        (1_000, 18, 20, False),  # right and wrong on many others: chance alone loses as much
-        (200, 180, 0, True),  # nonsense is told from few
-    ],
-)
-def test_int8_may_lose_three_tenths_of_a_point(images, lost, regained, refused):
-    compared = comparison(images, lost, regained)
-    assert bool(compared.int8_problem()) is refused
-    assert bool(compared.int8_note()) is (images < 5_000)
-
-
-def test_floats_must_agree_on_every_image_within_a_ten_thousandth():
-    assert comparison(6_000, 0, largest_difference=1e-4).float_problem() == ""
-    assert "differs" in comparison(6_000, 0, largest_difference=1.01e-4).float_problem()
-    assert "differs" in comparison(6_000, 0, largest_difference=float("inf")).float_problem()
-    assert "1 of 6,000" in comparison(6_000, 0, same=5_999).float_problem()
-
-
-def test_answers_are_counted_against_those_of_keras():
-    expected = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]], np.float32)
-    answers = np.array([[0.9, 0.1], [0.55, 0.45], [0.35, 0.65], [0.3, 0.7]], np.float32)
-    compared = compare(expected, answers, np.array([0, 1, 1, 0], np.int32))
-    assert (compared.correct, compared.keras_correct, compared.regained, compared.same) == (2, 2, 1, 2)
-    assert compared.largest_difference == pytest.approx(0.35)
-    answers[0, 0] = np.nan
-    figures = compare(expected, answers, np.array([0, 1, 1, 0], np.int32))
-    assert figures.float_problem()
-    assert figures.figures()["largest_difference"] is None
-
-
-# the C array
-
-QUANTIZATION = {"input": {"scale": 1 / 255, "zero_point": -128}, "output": {"scale": 1.0, "zero_point": 5}}
-
-
-def write_array(folder: Path, data: bytes) -> Path:
-    (folder / "model.tflite").write_bytes(data)
-    source = folder / "array.c"
-    write_c_array(
-        folder / "model.tflite",
-        source,
-        name=NAME,
-        shape=(28, 14, 3),
-        classes=10,
-        preprocessing="none /* at */ all",
-        quantization=QUANTIZATION,
-    )
-    return source
-
-
-@pytest.mark.parametrize("command", [["cc", "-std=c11"], ["c++", "-std=c++17", "-x", "c++"], ["c++", "-x", "c++"]])
-def test_the_array_and_its_numbers_reach_c_and_cpp(tmp_path, command):
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"there is no {command[0]}")
-    source = write_array(tmp_path, bytes(range(256)) * 3 + b"\x00")
-    symbol = c_symbol(NAME)
-    macro = symbol.upper()
-    names = ("INPUT_HEIGHT", "INPUT_WIDTH", "INPUT_CHANNELS", "CLASSES", "INPUT_ZERO_POINT", "OUTPUT_ZERO_POINT")
-    whole = ", ".join(f"{macro}_{name}" for name in ("LENGTH", *names))
-    (tmp_path / "main.c").write_text(
-        f'#include <stdio.h>\n#include "array.h"\nint main(void) {{ printf("{"%d " * 7}%.9g %.9g %d %d", {whole}, '
-        f"(double){macro}_INPUT_SCALE, (double){macro}_OUTPUT_SCALE, {symbol}[255], (int)sizeof {symbol}); }}\n"
-    )
-    program = tmp_path / "program"
-    strict = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
-    subprocess.run([*command, *strict, tmp_path / "main.c", source, "-o", program], check=True)
-    numbers = [float(word) for word in subprocess.check_output([program], text=True).split()]
-    assert numbers[:7] == [769, 28, 14, 3, 10, -128, 5]
-    assert np.float32(numbers[7]) == np.float32(1 / 255)
-    assert numbers[8:] == [1.0, 255, 769]
-
-
-def test_the_array_is_compared_as_compiled(tmp_path, monkeypatch):
-    data = os.urandom(1_000)
-    source = write_array(tmp_path, data)
-    assert compiled_bytes(source, NAME) == data
-    source.write_text(source.read_text().replace("0x", "0y", 1))
-    with pytest.raises(KerastunaError, match="does not compile"):
-        compiled_bytes(source, NAME)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert compiled_bytes(source, NAME) is None
-
-
 def test_the_array_of_an_export_is_the_int8_file(exported):
     out, manifest, _ = exported
     assert compiled_bytes(out / "model_int8.c", NAME) == (out / "model_int8.tflite").read_bytes()
@@ -483,14 +336,3 @@ def test_the_array_of_an_export_is_the_int8_file(exported):
     header = (out / "model_int8.h").read_text()
     assert f"_INPUT_SCALE {np.float32(quantization['input']['scale'])!s}f" in header
     assert f"_OUTPUT_ZERO_POINT ({quantization['output']['zero_point']})" in header
-
-
-def test_without_a_compiler_the_array_is_not_checked(few, copied, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    manifest = dict(read_manifest(copied))
-    manifest["formats"] = {"c_array": manifest["formats"]["c_array"]}
-    (copied / "manifest.json").write_text(json.dumps(manifest))
-    (result,) = verify(copied, few).values()
-    assert result["passed"] is None
-    assert "there is no C compiler" in result["notes"][0]
-    assert summary(result).startswith("not checked")

@@ -1,0 +1,70 @@
+"""Training one network: the seed decides it, every epoch is reported, and a loss that is not finite ends it."""
+
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from kerastuna.search.datasets.data import Dataset, load_dataset
+from kerastuna.search.errors import SearchFailed
+from kerastuna.search.training.epochs import EpochMetrics
+from kerastuna.search.training.train import train
+
+
+class Linear(keras_tuner.HyperModel):
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(10, activation="softmax"))
+        rate = hp.Fixed("rate", 0.01)
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+
+@pytest.fixture(scope="module")
+def dataset(mnist_slice: Path) -> Dataset:
+    return load_dataset(str(mnist_slice), images=100)
+
+
+@pytest.fixture
+def space() -> keras_tuner.HyperParameters:
+    return keras_tuner.HyperParameters()
+
+
+def test_one_seed_gives_one_network(dataset, space):
+    models = [train(Linear(), space, 5, dataset.x_train, dataset.y_train, 1)[0] for _ in range(2)]
+    other, _ = train(Linear(), space, 6, dataset.x_train, dataset.y_train, 1)
+    for first, second in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(models[0].get_weights()[0], other.get_weights()[0])
+
+
+def test_every_epoch_is_reported_and_returned(dataset, space):
+    reported: list[tuple[int, EpochMetrics]] = []
+    model, history = train(
+        Linear(),
+        space,
+        5,
+        dataset.x_train,
+        dataset.y_train,
+        2,
+        validation=(dataset.x_validation, dataset.y_validation),
+        report=lambda epoch, metrics: reported.append((epoch, metrics)),
+    )
+    assert reported == [(1, history[0]), (2, history[1])]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(history[1])
+    loss, accuracy = model.evaluate(dataset.x_validation, dataset.y_validation, verbose=0)
+    assert history[1]["val_loss"] == pytest.approx(loss, rel=1e-5)  # the model is that of the last epoch
+    assert history[1]["val_accuracy"] == pytest.approx(accuracy)
+
+
+def test_without_validation_images_nothing_is_validated(dataset, space):
+    _, history = train(Linear(), space, 5, dataset.x_train, dataset.y_train, 1)
+    assert not any(name.startswith("val_") for name in history[0])
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(dataset, space):
+    space.Fixed("rate", 1e38)
+    with pytest.raises(SearchFailed, match=r"a confirmation could not be trained: loss is \S+ after epoch \d"):
+        train(Linear(), space, 5, dataset.x_train, dataset.y_train, 3)
