@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ GREY = np.arange(30, dtype=np.uint8).reshape(5, 6) * 8
 RED = np.zeros((5, 6, 3), np.uint8) + np.array([200, 30, 10], np.uint8)
 
 
-def write(path: Path, pixels: np.ndarray = GREY, **options: object) -> Path:
+def write(path: Path, pixels: np.ndarray = GREY, **options: Any) -> Path:
     """An image file; its folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
