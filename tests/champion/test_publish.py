@@ -28,6 +28,8 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     told: list[dict[str, Any]] = []
     for name, mean in (("first", 0.99), ("worse", 0.98)):
         record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras"), "test": None}
+        epoch = {"accuracy": 0.5, "val_accuracy": 0.6, "loss": 2.0, "val_loss": 1.0}
+        record["histories"] = [[epoch, epoch]]
         record["validation"] = {**RECORD["validation"], "mean": mean}
         (tmp_path / name).mkdir()
         told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, images=None))

@@ -1,7 +1,6 @@
 """Training one network: the seed decides it, every epoch is reported, and a loss that is not finite ends it."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import keras_tuner
@@ -55,8 +54,7 @@ def test_every_epoch_is_reported_and_returned(dataset, space):
     )
     assert reported == [(1, history[0]), (2, history[1])]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(history[1])
-    trained: Any = model
-    loss, accuracy = trained.evaluate(dataset.x_validation, dataset.y_validation, verbose=0)
+    loss, accuracy = model.evaluate(dataset.x_validation, dataset.y_validation, verbose=0)  # type: ignore[arg-type]
     assert history[1]["val_loss"] == pytest.approx(loss, rel=1e-5)  # the model is that of the last epoch
     assert history[1]["val_accuracy"] == pytest.approx(accuracy)
 
