@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO, final
 
 import optuna
@@ -122,7 +123,7 @@ def champion_lines(champion: Champion) -> list[str]:
             f"trained on {champion['train_images_final']:,} images, validation included; opening {test['opening']} of "
             f"the test set; the standard error of its {test['images']:,} images is {_points(test['standard_error'])}"
         )
-    lines.append(f"  model {champion['mlflow']['model']}, file {champion['model_path']}")
+    lines.append(f"  model {champion['mlflow']['model']}, file {_from_here(Path(champion['model_path']))}")
     return lines
 
 
@@ -172,6 +173,12 @@ def _next_steps(result: SearchResult, program: str, study: str) -> list[tuple[st
     if result.profile == "quick" and goal.compares_by_metric:
         more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
     return more
+
+
+def _from_here(path: Path) -> Path:
+    """`path` without the working folder, where it is inside it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _mean(figures: Mapping[str, Any]) -> str:

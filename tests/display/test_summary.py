@@ -1,6 +1,7 @@
 """The end of a search, as JSON and for people."""
 
 import io
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -170,3 +171,12 @@ def test_the_summary_goes_on_from_a_champion() -> None:
     assert "make export" in text
     assert "confirm" not in text
     assert "PROFILE=full" not in text
+
+
+def test_the_model_file_is_told_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "mlruns" / "champions" / "one" / "champion.keras"
+    [line] = [line for line in champion_lines(CHAMPION | {"model_path": str(model)}) if "file" in line]
+    assert line.endswith("file mlruns/champions/one/champion.keras")
+    [line] = [line for line in champion_lines(CHAMPION | {"model_path": "/elsewhere/champion.keras"}) if "file" in line]
+    assert line.endswith("file /elsewhere/champion.keras")
