@@ -5,6 +5,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from kerastuna.search.report.figures import png
+
 
 def all_text(figure: Figure) -> str:
     """All texts of `figure`, one on each line."""
@@ -13,7 +15,7 @@ def all_text(figure: Figure) -> str:
 
 def check_layout(figure: Figure) -> None:
     """Fail if a text is cut off by the edge of `figure`, or overlaps another text of the same axes or axis."""
-    figure.canvas.draw()
+    png(figure)  # lays it out, and draws it in its own style
     hidden = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _out_of_view(axis)}
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
     width, height = figure.canvas.get_width_height()

@@ -13,7 +13,7 @@ from ...spaces.architecture import Architecture
 from ..errors import CannotDraw
 from .architecture_figure import draw_architecture
 from .figures import Figures
-from .style import BLUE, COLOURS, ORANGE, heading, new_figure, plain, widen_towards_one
+from .style import BLUE, COLOURS, ORANGE, heading, in_own_style, new_figure, plain, widen_towards_one
 
 MOST_MISTAKES = 48
 MISTAKES_IN_A_ROW = 12
@@ -22,6 +22,7 @@ MOST_NUMBERED_CLASSES = 20
 MOST_CONFUSIONS = 10
 
 
+@in_own_style
 def champion_figures(
     record: Mapping[str, Any],
     *,

@@ -9,6 +9,8 @@ from typing import final
 
 from matplotlib.figure import Figure
 
+from .style import in_own_style
+
 
 @final
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Figures:
         return paths
 
 
+@in_own_style
 def png(figure: Figure) -> bytes:
     """`figure` as a PNG."""
     buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from .figures import Figures
 from .front_figures import draw_pareto_front
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates
 from .study_view import StudyView, view_of
+from .style import in_own_style
 from .target_figures import draw_cost_history, draw_smallest_over_time
 from .trial_figures import (
     draw_cost_vs_metric,
@@ -26,6 +27,7 @@ from .trial_figures import (
 )
 
 
+@in_own_style
 def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Figures:
     """The figures of a study.
 

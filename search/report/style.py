@@ -1,15 +1,23 @@
-"""The look of all figures: size, colours, axes, headings. Global state of matplotlib is neither used nor changed."""
+"""The look of all figures: size, colours, axes, headings. Global state of matplotlib is neither used nor changed.
 
+Functions that draw or write figures are wrapped by `in_own_style`.
+"""
+
+import functools
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
+import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 DPI = 120
 WIDTH = 9.0
@@ -34,6 +42,17 @@ TICKS = (
     *(0.88, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0),
 )
 """Possible ticks of an axis that `widen_towards_one` has scaled."""
+
+
+def in_own_style(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Run `function` with matplotlib's defaults. Optuna's own plots change the style of the whole process."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        with matplotlib.style.context("default"):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def new_figure(height: float = 4.8) -> Figure:

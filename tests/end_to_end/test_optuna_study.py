@@ -129,7 +129,8 @@ def test_importances_and_the_table(study: optuna.Study) -> None:
     ],
 )
 def test_optunas_figures(study: optuna.Study, plot: str) -> None:
-    axes = getattr(optuna.visualization.matplotlib, plot)(study)
+    with matplotlib.rc_context():  # Optuna changes the style for the whole process
+        axes = getattr(optuna.visualization.matplotlib, plot)(study)
     assert axes is not None
     plt.close("all")
 

@@ -1,6 +1,6 @@
 """Figures are saved as files."""
 
-import matplotlib
+import matplotlib.style
 from study_samples import BUDGET, NAMES
 
 from kerastuna.search.report.figures import Figures, png
@@ -30,3 +30,11 @@ def test_the_folder_is_created_and_figures_that_are_there_are_replaced(tmp_path)
     assert second.save(str(folder)) == [path] == [folder / "one.png"]
     assert path.read_bytes() != before
     assert first.left_out == {}
+
+
+def test_another_style_of_the_process_changes_nothing(study):
+    with matplotlib.style.context("default"):
+        plain = {name: png(figure) for name, figure in study_figures(study, BUDGET).drawn.items()}
+    with matplotlib.style.context("ggplot"):  # Optuna's own plots set it
+        styled = {name: png(figure) for name, figure in study_figures(study, BUDGET).drawn.items()}
+    assert styled == plain
