@@ -53,7 +53,6 @@ def champion_record(
         "epochs": retraining.epochs,
         "objective": retraining.objective,
         "goal": goal.description(),
-        "reached": None if goal.target is None else goal.is_met(winner.mean),
         "search_value": winner.search_value,
         "candidates": [
             {

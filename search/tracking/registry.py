@@ -91,15 +91,6 @@ def register_champion(
     )
 
 
-def load_champion(tracking_uri: str, name: str) -> keras.Model:
-    """The model that holds the alias; raises InputError when there is none."""
-    import mlflow
-
-    with refused(tracking_uri):
-        mlflow.set_tracking_uri(tracking_uri)
-        return mlflow.keras.load_model(f"models:/{name}@{ALIAS}")  # pyright: ignore
-
-
 def _log_and_register(
     tracking_uri: str, run_id: str, name: str, model: keras.Model, metrics: Mapping[str, float]
 ) -> int:

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from kerastuna.search.tracking.registry import load_champion, register_champion
+from kerastuna.search.tracking.registry import register_champion
 from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
 from kerastuna.spaces.errors import InputError
@@ -43,7 +44,9 @@ def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, r
 
 
 def _weight(tracker: Tracker, name: str) -> float:
-    return float(load_champion(tracker.tracking_uri, name).get_weights()[0][0, 0])
+    """The weight of the model that holds the alias, as a user loads it."""
+    mlflow.set_tracking_uri(tracker.tracking_uri)
+    return float(mlflow.keras.load_model(f"models:/{name}@champion").get_weights()[0][0, 0])  # pyright: ignore
 
 
 def test_the_alias_passes_by_validation_only(tracker: Tracker, tmp_path: Path):
@@ -72,7 +75,20 @@ def test_the_smallest_rank_holds_the_alias_whatever_the_mean(tracker: Tracker, t
     assert _register(tracker, tmp_path, 0.94, weight=3.0, rank=(0.0, 9_000.0)).is_champion
 
 
-def test_no_champion_is_one_line(tracker: Tracker):
-    with pytest.raises(InputError, match="the tracking URI") as refused:
-        load_champion(tracker.tracking_uri, "nobody")
+def test_a_store_that_cannot_be_used_is_one_line(tracker: Tracker, tmp_path: Path):
+    (tmp_path / "a file").touch()
+    with pytest.raises(InputError, match=r"the tracking URI .* cannot be used: .*(Not a directory|File exists)") as refused:
+        register_champion(
+            f"sqlite:///{tmp_path}/a file/mlflow.db",
+            tracker.experiment_id,
+            tracker.run_id,
+            name="digits",
+            model=keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]),
+            rank=(0.0,),
+            confirmed=0.9,
+            params={},
+            metrics={},
+            tags={},
+            artifacts=tmp_path,
+        )
     assert len(str(refused.value).splitlines()) == 1
