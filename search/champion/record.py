@@ -43,7 +43,7 @@ def champion_record(
             "name": dataset.name,
             **dataset.identity(),
             "input_shape": list(dataset.input_shape),
-            "classes": dataset.classes,
+            **dataset.task.record(),
         },
         "budget": study.user_attrs[IDENTITY]["budget"],
         "trial": winner.trial,

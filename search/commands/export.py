@@ -126,7 +126,7 @@ def export_trial(
     if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
         raise InputError(f"--trial {number}: study {study.study_name!r} has no complete trial of that number")
     dataset = _dataset(study, options)
-    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    space = load_space(options.space, dataset.input_shape, dataset.task)
     profile = options.resolved(on_gpu=False)  # the study's request names its profile
     tuner = open_tuner(options, profile, dataset, space)
     weights = tuner.weights_of(number)
@@ -150,7 +150,7 @@ def export_reference(
     from ..tuning.hyperparameters import declared_hyperparameters
 
     dataset = load_dataset(options.data, images=options.images, seed=options.seed)
-    space = ConvNet(dataset.input_shape, dataset.classes)
+    space = ConvNet(dataset.input_shape, **dataset.task.offered)
     say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
     model, history = train(
         space,
@@ -200,7 +200,7 @@ def _source(path: Path, name: str, dataset: "Dataset", extra: Mapping[str, Any],
         x_validation=dataset.x_validation,
         y_validation=dataset.y_validation,
         x_train=dataset.x_train,
-        classes=dataset.classes,
+        classes=dataset.task.offered["classes"],
         preprocessing=PREPROCESSING,
         extra=extra,
         x_test=test[0],
@@ -227,7 +227,7 @@ def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options:
     if not has_test(options.data):
         raise InputError(f"data set {options.data!r} has no test part: leave --test out")
     open_test_set(study, trial, "parity of the exported formats")
-    return load_test(options.data, classes=dataset.classes, input_shape=dataset.input_shape)
+    return load_test(options.data, task=dataset.task, input_shape=dataset.input_shape)
 
 
 def _openings(study: "optuna.Study") -> dict[str, Any]:

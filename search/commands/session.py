@@ -97,7 +97,7 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
 
     profile = options.resolved(device.kind == "gpu")
     dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
-    space = load_space(options.space, dataset.input_shape, dataset.classes)
+    space = load_space(options.space, dataset.input_shape, dataset.task)
     facts = _facts(device, dataset)
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
@@ -168,7 +168,7 @@ def open_tuner(
             tracking_uri="",  # the recorder among the observers does that
             observers=observers,
             identity={
-                "data": dataset.identity() | {"input_shape": dataset.input_shape, "classes": dataset.classes},
+                "data": dataset.identity() | {"input_shape": dataset.input_shape} | dataset.task.record(),
                 "epochs": profile.epochs,
                 "space": options.space,
             },

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from ..datasets.task import Task
 from ..errors import SpaceError
 from ..messages import cause, shown
 from ..user_code import find_module, import_attribute, is_reference
@@ -22,11 +23,11 @@ def space_slug(spec: str) -> str:
     return spec.rpartition(":")[2].rpartition(".")[2].lower()
 
 
-def load_space(spec: str, input_shape: tuple[int, int, int], classes: int) -> Any:
+def load_space(spec: str, input_shape: tuple[int, ...], task: Task) -> Any:
     """The `HyperModel` or build function that `spec` names.
 
-    A class is made with `input_shape` (height, width, channels) and `classes`, where its constructor takes them. Raises
-    SpaceError when it cannot be imported or made, or is neither.
+    A class is made with `input_shape`, that of one sample, and with `classes` or `outputs`, as the `task` tells,
+    where its constructor takes them. Raises SpaceError when it cannot be imported or made, or is neither.
     """
     check_space(spec)
     module, _, attribute = spec.partition(":")
@@ -39,14 +40,15 @@ def load_space(spec: str, input_shape: tuple[int, int, int], classes: int) -> An
             raise SpaceError(
                 f"{what} is the class {space.__name__}: give a keras_tuner.HyperModel, or a build function"
             )
-        offered = {"input_shape": input_shape, "classes": classes}
+        offered = {"input_shape": input_shape, **task.offered}
         parameters = inspect.signature(space).parameters
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         try:
             made = space(**{key: value for key, value in offered.items() if takes_any or key in parameters})
         except Exception as error:
             raise SpaceError(
-                f"{what} cannot be made for images {input_shape} of {classes} classes ({cause(error)})"
+                f"{what} cannot be made with {', '.join(f'{key}={value}' for key, value in offered.items())} "
+                f"({cause(error)})"
             ) from error
         return _with_build(made, what)
     if isinstance(space, keras_tuner.HyperModel) or callable(space):

@@ -28,6 +28,7 @@ from .checks import check_images, checked_labels, class_counts
 from .image_folder import open_image_folder
 from .npz import open_npz
 from .splitting import VALIDATION_FRACTION, split_indices
+from .task import Classification, Task
 
 KERAS_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
@@ -44,8 +45,8 @@ class Dataset:
     Attributes:
         name: short slug: "mnist", the stem of an .npz, the name of a folder or of an attribute.
         x_train, x_validation: images, float32 (n, height, width, channels).
-        y_train, y_validation: labels, int32 (n,), from 0 to `classes` - 1.
-        classes: their number, at least 2.
+        y_train, y_validation: labels, int32 (n,), from 0.
+        task: what a network is trained for on them.
         fingerprint: SHA-256 over dtype, shape and bytes of the training images and labels as given, before the split.
         seed: of the split.
     """
@@ -55,7 +56,7 @@ class Dataset:
     y_train: np.ndarray = field(repr=False)
     x_validation: np.ndarray = field(repr=False)
     y_validation: np.ndarray = field(repr=False)
-    classes: int
+    task: Task
     fingerprint: str
     seed: int
 
@@ -109,20 +110,20 @@ def load_dataset(spec: str, *, images: int | None = None, seed: int = 0) -> Data
         y_train=labels[training],
         x_validation=_network_input(x[validation]),
         y_validation=labels[validation],
-        classes=len(counts),
+        task=Classification(len(counts)),
         fingerprint=_fingerprint(x, y),
         seed=seed,
     )
 
 
 def load_test(
-    spec: str, *, classes: int | None = None, input_shape: tuple[int, int, int] | None = None
+    spec: str, *, task: Task | None = None, input_shape: tuple[int, ...] | None = None
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The test images, float32 (n, height, width, channels), and labels, int32 (n,); None if the set has no test part.
 
     Args:
         spec: as in `load_dataset`.
-        classes, input_shape: of the training data; the test part must agree with them. None: it is not checked.
+        task, input_shape: of the training data; the test part must agree with them. None: it is not checked.
 
     Raises DataError if the test part cannot be used or does not agree.
     """
@@ -132,6 +133,7 @@ def load_test(
     x, y = _read_part(readers, spec, "test")
     where = shown(spec)
     check_images(x, f"x_test of {where}")
+    classes = task.classes if isinstance(task, Classification) else None
     labels = checked_labels(y, len(x), f"y_test of {where}", classes)
     x = _network_input(x)
     if input_shape is not None and x.shape[1:] != input_shape:

@@ -10,6 +10,7 @@ import keras_tuner
 import pytest
 
 from kerastuna.search.commands.user_space import check_space, load_space, space_slug
+from kerastuna.search.datasets.task import Classification
 from kerastuna.search.errors import SpaceError
 from kerastuna.spaces.convnet import ConvNet
 
@@ -75,21 +76,23 @@ SPACES = """
 
 def test_a_class_is_told_what_it_asks_for(folder: Path) -> None:
     write(folder, "my_spaces", SPACES)
-    assert load_space("my_spaces:Told", SHAPE, 5).told == (SHAPE, 5)
-    assert load_space("my_spaces:Untold", SHAPE, 5).told == ()
-    assert load_space("my_spaces:Anything", SHAPE, 5).told == {"input_shape": SHAPE, "classes": 5}
+    assert load_space("my_spaces:Told", SHAPE, Classification(5)).told == (SHAPE, 5)
+    assert load_space("my_spaces:Untold", SHAPE, Classification(5)).told == ()
+    assert load_space("my_spaces:Anything", SHAPE, Classification(5)).told == {"input_shape": SHAPE, "classes": 5}
 
 
 def test_instances_and_functions_are_taken_as_they_are(folder: Path) -> None:
     write(folder, "my_spaces", SPACES)
     module: Any = sys.modules
-    function = load_space("my_spaces:build", SHAPE, 5)
+    function = load_space("my_spaces:build", SHAPE, Classification(5))
     assert function is module["my_spaces"].build
-    assert load_space("my_spaces:Namespace.instance", SHAPE, 5) is module["my_spaces"].Namespace.instance
+    assert (
+        load_space("my_spaces:Namespace.instance", SHAPE, Classification(5)) is module["my_spaces"].Namespace.instance
+    )
 
 
 def test_kerastunas_own_space() -> None:
-    space = load_space("kerastuna.spaces.convnet:ConvNet", SHAPE, 5)
+    space = load_space("kerastuna.spaces.convnet:ConvNet", SHAPE, Classification(5))
     assert isinstance(space, ConvNet)
     assert isinstance(space, keras_tuner.HyperModel)
     assert (space.input_shape, space.classes) == (SHAPE, 5)
@@ -108,7 +111,7 @@ def test_kerastunas_own_space() -> None:
         ("my_spaces:missing", "cannot be found"),
         ("my_spaces:number", "is of type int: give a keras_tuner.HyperModel, or a build function"),
         ("my_spaces:NoModel", "is the class NoModel: give a keras_tuner.HyperModel, or a build function"),
-        ("my_spaces:Demanding", "cannot be made for images (8, 8, 1) of 5 classes (TypeError: "),
+        ("my_spaces:Demanding", "cannot be made with input_shape=(8, 8, 1), classes=5 (TypeError: "),
         ("my_spaces:Picky", "(RuntimeError: not for 5)"),
         ("broken:build", "cannot be imported (ZeroDivisionError: division by zero)"),
         ("exits:build", "cannot be imported (SystemExit: 3)"),
@@ -120,7 +123,7 @@ def test_what_cannot_be_had_is_refused_in_one_line(spec: str, message: str, fold
     write(folder, "broken", "1 / 0")
     write(folder, "exits", "raise SystemExit(3)")
     with pytest.raises(SpaceError) as caught:
-        load_space(spec, SHAPE, 5)
+        load_space(spec, SHAPE, Classification(5))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert repr(spec) in str(caught.value)
@@ -128,7 +131,7 @@ def test_what_cannot_be_had_is_refused_in_one_line(spec: str, message: str, fold
 
 def test_what_a_space_prints_stays_off_standard_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "chatty", "print('hello')\ndef build(hp): ...\n")
-    load_space("chatty:build", SHAPE, 5)
+    load_space("chatty:build", SHAPE, Classification(5))
     assert capsys.readouterr() == ("", "hello\n")
 
 

@@ -8,6 +8,7 @@ from datasets_support import refusal, small_set, write_npz
 
 from kerastuna.search.datasets.checks import class_counts
 from kerastuna.search.datasets.data import load_dataset, load_test
+from kerastuna.search.datasets.task import Classification
 
 IMAGES = np.zeros((30, 4, 5), np.uint8)
 WITH_NAN = np.where(np.arange(30)[:, None, None] == 7, np.nan, np.zeros((30, 4, 5)))
@@ -77,7 +78,7 @@ def test_training_labels_that_are_refused(tmp_path: Path, y_train: np.ndarray, n
 @pytest.mark.parametrize(("y_test", "named"), [*BAD_LABELS, (np.arange(30) % 4, "allowed are 0 to 2")])
 def test_test_labels_that_are_refused(tmp_path: Path, y_test: np.ndarray, named: str):
     spec = write_npz(tmp_path / "set.npz", small_set(x_test=IMAGES, y_test=y_test))
-    message = refusal(load_test, spec, classes=3)
+    message = refusal(load_test, spec, task=Classification(3))
     assert named in message
     assert "y_test" in message
 

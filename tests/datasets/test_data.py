@@ -25,6 +25,7 @@ from kerastuna.search.datasets.data import (
     load_dataset,
     load_test,
 )
+from kerastuna.search.datasets.task import Classification
 from kerastuna.search.errors import DataError
 
 
@@ -54,7 +55,7 @@ def test_mnist_is_scaled_and_split_nine_to_one():
     data = load_dataset("mnist")
     with np.load(EMBEDDED_MNIST) as archive:
         x, y = archive["x_train"], archive["y_train"]
-    assert (data.name, data.classes, data.input_shape) == ("mnist", 10, (28, 28, 1))
+    assert (data.name, data.task, data.input_shape) == ("mnist", Classification(10), (28, 28, 1))
     assert data.x_train.shape == (54000, 28, 28, 1)
     assert data.x_validation.shape == (6000, 28, 28, 1)
     assert data.x_train.dtype == data.x_validation.dtype == np.float32
@@ -110,7 +111,7 @@ def test_channels_image_size_and_column_of_labels_are_free(tmp_path: Path):
     y_train = np.arange(30, dtype=np.int64)[:, None] % 15
     spec = write_npz(tmp_path / "colour.npz", small_set(x_train=np.zeros((30, 3, 7, 2), np.uint8), y_train=y_train))
     data = load_dataset(spec)
-    assert (data.name, data.input_shape, data.classes) == ("colour", (3, 7, 2), 15)
+    assert (data.name, data.input_shape, data.task) == ("colour", (3, 7, 2), Classification(15))
     assert data.y_train.shape == (27,)
 
 
@@ -118,7 +119,7 @@ def test_channels_image_size_and_column_of_labels_are_free(tmp_path: Path):
 def test_test_part_of_an_npz(tmp_path: Path, compressed: bool):
     arrays = small_set()
     spec = write_npz(tmp_path / "set.npz", arrays, compressed=compressed)
-    part = load_test(spec, classes=3, input_shape=load_dataset(spec).input_shape)
+    part = load_test(spec, task=Classification(3), input_shape=load_dataset(spec).input_shape)
     assert part is not None
     np.testing.assert_array_equal(part[0], arrays["x_test"][..., None].astype(np.float32) / 255)
     np.testing.assert_array_equal(part[1], arrays["y_test"])
@@ -214,7 +215,7 @@ def test_a_search_calls_nothing_of_the_test_part(write_module: Callable[[str], s
             def __len__(self):
                 return len(self.values)
     """)
-    assert load_dataset(f"{module}:Arrays").classes == 3
+    assert load_dataset(f"{module}:Arrays").task == Classification(3)
     assert sys.modules[module].asked == ["x_train", "y_train"]
     assert "RuntimeError: the test part was opened" in refusal(load_test, f"{module}:Arrays")
 
@@ -235,8 +236,8 @@ def test_a_callable_of_the_working_folder(write_module: Callable[[str], str], ca
     check_spec(spec)
     assert module not in sys.modules
     data = load_dataset(spec)
-    assert (data.name, data.input_shape, data.classes) == ("load", (2, 2, 1), 2)
-    part = load_test(spec, classes=2, input_shape=(2, 2, 1))
+    assert (data.name, data.input_shape, data.task) == ("load", (2, 2, 1), Classification(2))
+    part = load_test(spec, task=Classification(2), input_shape=(2, 2, 1))
     assert part is not None
     np.testing.assert_array_equal(part[0][..., 0], np.arange(16).reshape(4, 2, 2).astype(np.float32) / 255)
     assert capsys.readouterr().out == ""
@@ -389,7 +390,7 @@ def through_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]
                 return str(error)
 
         fashion = data.load_dataset("fashion_mnist", images=20)
-        x_test, y_test = data.load_test("fashion_mnist", classes=10, input_shape=(28, 28, 1))
+        x_test, y_test = data.load_test("fashion_mnist", task=fashion.task, input_shape=(28, 28, 1))
         result = {
             "name": fashion.name,
             "train": fashion.x_train.shape,

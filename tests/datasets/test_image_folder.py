@@ -12,6 +12,7 @@ from PIL import Image
 
 from kerastuna.search.datasets.data import check_spec, has_test, load_dataset, load_test
 from kerastuna.search.datasets.image_folder import open_image_folder
+from kerastuna.search.datasets.task import Classification
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6) * 8
 RED = np.zeros((5, 6, 3), np.uint8) + np.array([200, 30, 10], np.uint8)
@@ -52,7 +53,7 @@ def test_classes_and_images_are_in_alphabetical_order(tmp_path: Path):
 def test_a_folder_loads_as_a_data_set(tmp_path: Path):
     write_classes(tmp_path / "photos", "a b c", images=10)
     data = load_dataset(f"{tmp_path}/photos/")
-    assert (data.name, data.classes, data.input_shape) == ("photos", 3, (5, 6, 1))
+    assert (data.name, data.task, data.input_shape) == ("photos", Classification(3), (5, 6, 1))
     np.testing.assert_array_equal(data.x_train[0, ..., 0], GREY.astype(np.float32) / 255)
     assert (len(data.x_train), len(data.x_validation)) == (27, 3)
     assert not has_test(str(tmp_path / "photos"))
@@ -64,8 +65,8 @@ def test_parts(tmp_path: Path):
     write_classes(tmp_path / "test", "c a", images=1, pixels=GREY // 2)
     check_spec(str(tmp_path))
     data = load_dataset(str(tmp_path))
-    assert (data.classes, len(data.x_train) + len(data.x_validation)) == (3, 6)
-    part = load_test(str(tmp_path), classes=3, input_shape=data.input_shape)
+    assert (data.task, len(data.x_train) + len(data.x_validation)) == (Classification(3), 6)
+    part = load_test(str(tmp_path), task=Classification(3), input_shape=data.input_shape)
     assert part is not None
     np.testing.assert_array_equal(part[0][0, ..., 0], (GREY // 2).astype(np.float32) / 255)
     assert part[1].tolist() == [0, 2]  # as the training part counts them
@@ -73,7 +74,7 @@ def test_parts(tmp_path: Path):
 
 def test_train_alone_has_no_test_part(tmp_path: Path):
     write_classes(tmp_path / "train")
-    assert load_dataset(str(tmp_path)).classes == 2
+    assert load_dataset(str(tmp_path)).task == Classification(2)
     assert load_test(str(tmp_path)) is None
 
 
@@ -90,7 +91,7 @@ def test_training_never_opens_the_test_part(tmp_path: Path):
     (tmp_path / "test" / "dog" / "1.png").write_text("no image")
     check_spec(str(tmp_path))
     assert has_test(str(tmp_path))
-    assert load_dataset(str(tmp_path)).classes == 2
+    assert load_dataset(str(tmp_path)).task == Classification(2)
     assert "test/cat/1.png' is not a file" in refusal(load_test, tmp_path)
     (tmp_path / "test" / "cat" / "1.png").unlink()
     assert "test/dog/1.png' is not an image" in refusal(load_test, tmp_path)
@@ -204,7 +205,7 @@ def test_grey_test_images_follow_the_training_images(tmp_path: Path):
     write_classes(tmp_path / "train", "cat", images=3)
     write_classes(tmp_path / "train", "dog", pixels=RED)
     write_classes(tmp_path / "test")
-    part = load_test(str(tmp_path), classes=2, input_shape=load_dataset(str(tmp_path)).input_shape)
+    part = load_test(str(tmp_path), task=Classification(2), input_shape=load_dataset(str(tmp_path)).input_shape)
     assert part is not None
     assert part[0].shape == (4, 5, 6, 3)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kerastuna.search.datasets.data import EMBEDDED_MNIST, check_spec, load_dataset
 from kerastuna.search.datasets.npz import open_npz
+from kerastuna.search.datasets.task import Classification
 from kerastuna.search.errors import DataError
 
 
@@ -47,7 +48,7 @@ def test_damage_in_the_middle_of_a_member(tmp_path: Path, member: str, compresse
     with np.load(EMBEDDED_MNIST) as archive:
         arrays = {"x_train": archive["x_train"][:500], "y_train": archive["y_train"][:500]}
     spec = write_npz(tmp_path / "slice.npz", arrays, compressed=compressed)
-    assert load_dataset(spec).classes == 10
+    assert load_dataset(spec).task == Classification(10)
     damage(spec, f"{member}.npy")
     message = refusal(load_dataset, spec)
     assert f"{member} of " in message

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from support import ROOT, call_kerastuna, call_program, write_slice
 
 from kerastuna.search import load_dataset, load_test
+from kerastuna.search.datasets.task import Classification
 
 README = (ROOT / "README.md").read_text()
 PROGRAMS = {
@@ -62,10 +63,10 @@ def test_every_program_of_the_readme_is_run_here():
 def test_the_data_that_the_programs_write(folder: Path):
     npz, photos = (load_dataset(str(folder / name)) for name in ("my.npz", "photos"))
     assert (npz.name, photos.name) == ("my", "photos")
-    assert (npz.classes, npz.input_shape) == (photos.classes, photos.input_shape) == (10, (8, 8, 1))
+    assert (npz.task, npz.input_shape) == (photos.task, photos.input_shape) == (Classification(10), (8, 8, 1))
     assert len(npz.x_train) + len(npz.x_validation) == len(photos.x_train) + len(photos.x_validation) == 1500
     for name in ("my.npz", "photos"):
-        part = load_test(str(folder / name), classes=10, input_shape=(8, 8, 1))
+        part = load_test(str(folder / name), task=Classification(10), input_shape=(8, 8, 1))
         assert part is not None
         assert part[0].shape == (297, 8, 8, 1)
     assert np.bincount(photos.y_validation).tolist() == np.bincount(npz.y_validation).tolist()

@@ -22,6 +22,7 @@ from support import call_kerastuna
 
 from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.user_space import load_space
+from kerastuna.search.datasets.task import Classification
 from kerastuna.search.display.tables import console, leaderboard_table
 from kerastuna.search.errors import SpaceError
 from kerastuna.search.messages import cause, cause_in
@@ -337,7 +338,7 @@ def test_a_hypermodel_without_build_is_refused(tmp_path: Path, attribute: str) -
         "import keras_tuner\n\nclass Without(keras_tuner.HyperModel):\n    pass\n\nwithout = Without()\n"
     )
     with pytest.raises(SpaceError, match=r"has no build\(hp\): give Without one that returns a compiled model"):
-        load_space(f"space_of_{attribute}:{attribute}", (4, 4, 1), 2)
+        load_space(f"space_of_{attribute}:{attribute}", (4, 4, 1), Classification(2))
 
 
 # what people see of it

@@ -1,0 +1,64 @@
+"""How a Keras model's answers are to be read, found out from the model and checked against its own metric."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..datasets.answers import Answers
+from ..datasets.task import Task
+from ..errors import SpaceError
+
+CHECKED_SAMPLES = 256
+TOLERANCE = 1e-3
+"""Between Keras's figure and ours, relative for those above 1: both are computed in float32 or better."""
+
+
+def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, metric: str) -> Answers:
+    """How the answers of `model` are read.
+
+    Where the model reports `metric` itself and the task knows it too, both are computed for some samples and must
+    agree: else the model's loss and metric take its answers for different things, and every figure would be doubtful.
+
+    Args:
+        model: trained or not.
+        task: it is trained for.
+        x, y: samples and their targets; the first `CHECKED_SAMPLES` are used.
+        metric: Keras's name of it, without "val_".
+
+    Raises SpaceError when the answers cannot be read for the task, or the figures differ.
+    """
+    x, y = x[:CHECKED_SAMPLES], y[:CHECKED_SAMPLES]
+    raw: Any = model.predict(x, verbose=0)  # pyright: ignore[reportArgumentType]
+    if not isinstance(raw, np.ndarray):
+        raise SpaceError(
+            f"the model has {len(raw)} outputs ({type(raw).__name__}): a network for this command has one; search such "
+            "models with OptunaTuner in Python"
+        )
+    answers = task.answers(raw.shape[1:], takes_logits(model))
+    own = task.metric(metric, y, answers.read(raw))
+    reported = None if own is None else evaluated(model, x, y, metric)
+    if own is not None and reported is not None and abs(own - reported) > TOLERANCE * max(1.0, abs(own)):
+        raise SpaceError(
+            f"the model reports {metric} {reported:.4f} where its answers, read as {answers.meaning}, give {own:.4f}: "
+            "let its last layer, loss and metric agree, such as from_logits of the loss and threshold of the metric"
+        )
+    return answers
+
+
+def evaluated(model: keras.Model, x: np.ndarray, y: np.ndarray, metric: str, batch_size: int = 512) -> float | None:
+    """The metric as the model itself computes it; None when the model is not compiled or does not report it.
+
+    None too when it is no number.
+    """
+    if not getattr(model, "compiled", False):
+        return None
+    reported: Any = model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)  # pyright: ignore
+    value = reported.get(metric)
+    return float(value) if value is not None and np.ndim(value) == 0 else None
+
+
+def takes_logits(model: keras.Model) -> bool:
+    """Whether the model's loss takes its answers for logits; without one, they are taken for probabilities."""
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    return any(getattr(loss, "from_logits", False) for loss in losses)
