@@ -14,7 +14,8 @@ READY := .venv/.ready
 
 # $(call option,--trials,TRIALS) is --trials '5' when TRIALS=5 is given, nothing otherwise.
 option = $(if $($(2)),$(1) '$(subst ','\'',$($(2)))')
-SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call option,--images,IMAGES) \
+SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call option,--task,TASK) \
+	$(call option,--target,TARGET) $(call option,--objective,OBJECTIVE) $(call option,--images,IMAGES) \
 	$(call option,--budget,BUDGET) $(call option,--max-macs,MAX_MACS) $(call option,--max-ram,MAX_RAM) \
 	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
@@ -31,7 +32,7 @@ help:
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
 	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES='
-	@echo 'MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH=;'
+	@echo 'MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)

@@ -7,7 +7,6 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from .common import open_study_of, print_json, search_options
-from .options import OBJECTIVE
 
 if TYPE_CHECKING:
     from ..display.progress import Progress
@@ -28,7 +27,7 @@ def confirm(options: argparse.Namespace) -> int:
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
 
-    with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
+    with redirect_stdout(sys.stderr), make_progress() as progress:
         progress.message("loading Keras and the data")
         session = open_session(wanted, progress)
         champion = confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
@@ -54,11 +53,12 @@ def confirm_session(
     from .observers import ConfirmationProgress
 
     profile, oracle = session.profile, session.tuner.oracle
+    metric = oracle.goal.metric
     observer = ConfirmationProgress(progress, profile.name, profile.epochs)
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(
-            session.tuner.hypermodel, oracle.get_space(), session.dataset, OBJECTIVE, profile.epochs, observer
+            session.tuner.hypermodel, oracle.get_space(), session.dataset, metric.name, profile.epochs, observer
         ),
         data=session.options.data,
         folder=session.options.folder,

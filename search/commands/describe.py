@@ -45,6 +45,7 @@ def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
     Raises InputError when there is no such trial, or its space has no closed form.
     """
     from ...spaces.space import SearchSpace
+    from ..datasets.task import task_of
     from ..study.attributes import HYPERPARAMETERS, IDENTITY
     from .user_space import load_space
 
@@ -55,7 +56,7 @@ def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
     data = identity.get("data", {})
     if "space" not in identity or "input_shape" not in data:
         raise InputError(f"study {study.study_name!r} was not made by kerastuna search: its space is not known")
-    space = load_space(identity["space"], tuple(data["input_shape"]), data["classes"])
+    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data))
     if not isinstance(space, SearchSpace):
         raise InputError(f"space {identity['space']!r} has no closed form: only a SearchSpace can be described")
     values = trials[number].user_attrs.get(HYPERPARAMETERS)

@@ -120,7 +120,6 @@ def export_trial(
     from optuna.trial import TrialState
 
     from .session import open_tuner
-    from .user_space import load_space
 
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 from ..errors import InputError, StudyError
 from ..messages import redact
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
+from ..study.directions import Direction, direction_of
 from ..study.names import JOURNAL_NAME
 
-OBJECTIVE = "val_accuracy"
+TASKS = ("auto", "classification", "regression")
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
 
@@ -39,6 +40,21 @@ PROFILES = {
 }
 
 
+def objective_of(text: str) -> tuple[str, Direction]:
+    """A metric and its direction, from NAME:max, NAME:min or the name of one whose direction is known.
+
+    Raises InputError for any other text.
+    """
+    name, _, direction = text.partition(":")
+    known = direction if direction in get_args(Direction) else None if direction else direction_of(name)
+    if not name or known is None:
+        raise InputError(
+            f"objective {text!r}: give the name of a metric that the training reports, such as val_accuracy, with :max "
+            "or :min behind it where the name does not tell which is better"
+        )
+    return name, "max" if known == "max" else "min"
+
+
 @final
 @dataclass(frozen=True)
 class SearchOptions:
@@ -46,10 +62,13 @@ class SearchOptions:
 
     Args:
         space, data: see the README; `device`: "auto", "gpu" or "cpu".
+        task: "auto", "classification" or "regression"; `target`: the column of a table that is predicted, None for the
+            last.
+        objective: NAME or NAME:max or NAME:min; None for the usual one of the task.
         budget: the most parameters, at least 1; `max_macs`: the most multiply-accumulates for one image; `max_ram`: the
             most bytes of activations at the peak.
         pareto: what a Pareto front is made of; `minimize`, `reach`: what is to be small, and the target to be reached.
-            None: the best validation accuracy.
+            None: the best value of the objective.
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
@@ -62,6 +81,9 @@ class SearchOptions:
 
     space: str = DEFAULT_SPACE
     data: str = "mnist"
+    task: str = "auto"
+    target: str | None = None
+    objective: str | None = None
     budget: int = 15000
     max_macs: int | None = None
     max_ram: int | None = None
@@ -90,7 +112,12 @@ class SearchOptions:
                 raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
-        allowed_values = {"profile": ("auto", *PROFILES), "sampler": SAMPLER_NAMES, "pruner": (None, *PRUNER_NAMES)}
+        allowed_values = {
+            "task": TASKS,
+            "profile": ("auto", *PROFILES),
+            "sampler": SAMPLER_NAMES,
+            "pruner": (None, *PRUNER_NAMES),
+        }
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
@@ -99,21 +126,32 @@ class SearchOptions:
         self._check_goal()
 
     def _check_goal(self) -> None:
-        if self.pareto is not None and (self.minimize is not None or self.reach is not None):
-            raise InputError("--pareto and --minimize exclude each other: give one of them")
+        goals = {"--objective": self.objective, "--pareto": self.pareto, "--reach": self.reach}
+        given = [name for name, value in goals.items() if value is not None]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} exclude each other, as each names a metric: give one of them")
         if (self.minimize is None) != (self.reach is None):
-            raise InputError(f"--minimize and --reach belong together: --minimize params --reach {OBJECTIVE}=0.99")
+            raise InputError("--minimize and --reach belong together: --minimize params --reach val_accuracy=0.99")
         if self.minimize is not None and self.minimize not in COST_NAMES:
             raise InputError(f"--minimize {self.minimize}: choose one of {', '.join(COSTS)}")
-        if self.reach is not None and list(self.reach) != [OBJECTIVE]:
-            raise InputError(f"--reach {', '.join(self.reach)}: give {OBJECTIVE} and its target, such as 0.99")
         if self.pareto is not None:
-            known = [COST_NAMES.get(part, part) for part in self.pareto]
-            if OBJECTIVE not in known or len(known) < 2 or len(set(known) & {OBJECTIVE, *COSTS}) < len(known):
+            names = [COST_NAMES.get(part, part.partition(":")[0]) for part in self.pareto]
+            if len(names) < 2 or len(set(names)) < len(names) or set(names) <= set(COSTS):
                 raise InputError(
-                    f"--pareto {','.join(self.pareto)}: give {OBJECTIVE} and one or more of {', '.join(COSTS)}, each "
-                    "once"
+                    f"--pareto {','.join(self.pareto)}: give a metric, such as val_accuracy, and one or more of "
+                    f"{', '.join(COSTS)} or other metrics, each once"
                 )
+        for metric in self.metrics:
+            objective_of(metric)
+        if self.reach is not None and not all(map(direction_of, self.reach)):
+            raise InputError(f"--reach {', '.join(self.reach)}: give one metric whose name tells its direction")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are named, the main one first, as they were given; empty for the usual one of the task."""
+        if self.objective is not None:
+            return (self.objective,)
+        return tuple(part for part in self.pareto or self.reach or () if part not in COST_NAMES)
 
     @property
     def limits(self) -> Budget:
@@ -128,8 +166,8 @@ class SearchOptions:
 
     def request(self, profile: Profile) -> dict[str, Any]:
         """The options that make the same study again, with what `profile` decided; JSON-able."""
-        goal = ("max_macs", "max_ram", "pareto", "minimize", "reach")
-        names = ("space", "data", "budget", "seed", "sampler", "pruner", *goal)
+        goal = ("max_macs", "max_ram", "objective", "pareto", "minimize", "reach")
+        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -138,13 +176,14 @@ class SearchOptions:
         }
 
     def study_name(self, data: str, space: str, profile: str) -> str:
-        """The name given, or data-space-budget-profile, with the goal where it is not the accuracy alone."""
+        """The name given, or data-space-budget-profile, with the goal where it is not the usual metric of the task."""
         limits = [
             str(self.budget),
             *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
         ]
-        goal = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
-        return self.study or "-".join([data, space, *limits, profile, *goal])
+        parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
+        goal = [self.objective] if self.objective else parts
+        return self.study or "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
 
     @property
     def storage_location(self) -> str | Path:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ..errors import InputError
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
-from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, TASKS
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -83,7 +83,15 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="mnist",
-        help="mnist, another Keras image set, a path.npz, a folder of images, or module:attribute (%(default)s)",
+        help="mnist, another Keras image set, a .npz, .csv or .parquet file, a folder of images, of IDX files or of "
+        "tables, or module:attribute (%(default)s)",
+    )
+    add("--task", choices=TASKS, default="auto", help="auto: whole numbers and names are classes (%(default)s)")
+    add("--target", metavar="COLUMN", help="of a table: what is predicted (the last column)")
+    add(
+        "--objective",
+        metavar="NAME[:max|min]",
+        help="any metric that the training reports (val_accuracy; val_loss where numbers are predicted)",
     )
     add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
     add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
@@ -93,7 +101,7 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         help="most bytes of activations at the peak (float32, an image), such as 64K, which is 65,536",
     )
-    add("--pareto", type=_names, metavar="A,B", help="look for a front: val_accuracy and some of params, macs, ram")
+    add("--pareto", type=_names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram")
     add("--minimize", metavar="COST", help="look for the smallest network by params, macs or ram; with --reach")
     add("--reach", type=_target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
     add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in
 from .common import print_json, program, search_options
-from .options import OBJECTIVE
 
 if TYPE_CHECKING:
     from ..display.progress import Progress
@@ -26,11 +25,14 @@ def search(options: argparse.Namespace) -> int:
     from ..display.progress import make_progress
 
     # What the user's own code prints does not belong among the results.
-    with redirect_stdout(sys.stderr), make_progress(objective=OBJECTIVE, direction="max") as progress:
+    with redirect_stdout(sys.stderr), make_progress() as progress:
         progress.message("loading Keras and the data")
+        from .first_model import check_first_model
         from .session import log_report, open_session
 
         session = open_session(wanted, progress)
+        metric = session.tuner.oracle.goal.metric.name
+        check_first_model(session.tuner, session.dataset, wanted.space, metric, progress.message)
         run_search(session, progress)
         log_report(session.study, session.tracker)
         champion = _confirmed(session, progress, options) if options.confirm else None

@@ -21,7 +21,7 @@ from ..tracking.store import default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import Device, check_device, prepare_environment, software, use_device
 from .common import quiet_optuna_for_good
-from .options import OBJECTIVE, Profile, SearchOptions
+from .options import Profile, SearchOptions, objective_of
 from .user_space import check_space, load_space, space_slug
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     from .observers import ProgressObserver
 
     profile = options.resolved(device.kind == "gpu")
-    dataset = load_dataset(options.data, images=profile.images, seed=options.seed)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    dataset, space = load_data_and_space(options, profile.images)
     facts = _facts(device, dataset)
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
@@ -108,6 +107,22 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     why = f" ({device.note})" if device.note else ""
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
     return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began)
+
+
+def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dataset, Any]:
+    """The data set and the space that `options` name, at most `images` of its samples, fit for each other.
+
+    Raises InputError for what cannot be used.
+    """
+    from ...spaces.space import SearchSpace
+
+    dataset = load_dataset(
+        options.data, images=images, seed=options.seed, task=options.task, target=options.target
+    )
+    space = load_space(options.space, dataset.input_shape, dataset.task)
+    if isinstance(space, SearchSpace):  # its loss wants class numbers
+        dataset = dataset.with_class_numbers()
+    return dataset, space
 
 
 def request_of(study: "optuna.Study") -> dict[str, Any]:
@@ -147,6 +162,9 @@ def open_tuner(
 
     from ..tuning.tuner import OptunaTuner
 
+    objectives = [keras_tuner.Objective(*objective_of(metric)) for metric in options.metrics]
+    by_name = {part: objective for part, objective in zip(options.metrics, objectives, strict=True)}
+    usual = keras_tuner.Objective(*dataset.task.objective)
     name = options.study_name(dataset.name, space_slug(options.space), profile.name)
     with (
         space_errors(options.space, Exception, SystemExit),
@@ -154,8 +172,8 @@ def open_tuner(
     ):
         return OptunaTuner(
             space,
-            objective=None if options.pareto or options.reach else keras_tuner.Objective(OBJECTIVE, "max"),
-            pareto=options.pareto,
+            objective=None if options.pareto or options.reach else (*objectives, usual)[0],
+            pareto=options.pareto and [by_name.get(part, part) for part in options.pareto],
             minimize=options.minimize,
             reach=options.reach,
             max_trials=profile.trials,

@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from ..datasets.task import Task
+from ..datasets.task import Classification, Task
 from ..errors import SpaceError
 from ..messages import cause, shown
 from ..user_code import find_module, import_attribute, is_reference
@@ -35,6 +35,10 @@ def load_space(spec: str, input_shape: tuple[int, ...], task: Task) -> Any:
     space = import_attribute(module, attribute, what, SpaceError)
     import keras_tuner
 
+    from ...spaces.space import SearchSpace
+
+    if isinstance(space, SearchSpace) or (isinstance(space, type) and issubclass(space, SearchSpace)):
+        _check_images_and_classes(what, input_shape, task)
     if isinstance(space, type):
         if not issubclass(space, keras_tuner.HyperModel):
             raise SpaceError(
@@ -54,6 +58,20 @@ def load_space(spec: str, input_shape: tuple[int, ...], task: Task) -> Any:
     if isinstance(space, keras_tuner.HyperModel) or callable(space):
         return _with_build(space, what)
     raise SpaceError(f"{what} is of type {type(space).__name__}: give a keras_tuner.HyperModel, or a build function")
+
+
+def _check_images_and_classes(what: str, input_shape: tuple[int, ...], task: Task) -> None:
+    """Refuse data that a `SearchSpace` is not made for."""
+    if len(input_shape) != 3:
+        raise SpaceError(
+            f"{what} takes images (height, width, channels), but the samples of this data set are {input_shape}: give "
+            "a --space of your own"
+        )
+    if not isinstance(task, Classification):
+        raise SpaceError(
+            f"{what} tells classes apart, but the targets of this data set are numbers: give a --space of your own, or "
+            "--task classification where they are whole numbers that stand for classes"
+        )
 
 
 def _with_build(space: Any, what: str) -> Any:

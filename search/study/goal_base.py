@@ -10,8 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .attributes import SCORE
 from .budget import COSTS
-
-Direction = Literal["max", "min"]
+from .directions import Direction
 
 Rank = tuple[float, ...]
 """Smaller is better."""

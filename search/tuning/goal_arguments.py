@@ -9,6 +9,7 @@ import keras_tuner
 
 from ..errors import InputError
 from ..study.budget import COST_NAMES, COSTS
+from ..study.directions import direction_of
 from ..study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
 
 
@@ -17,16 +18,18 @@ def metric_for(
 ) -> Any:
     """The `objective` for KerasTuner: as it was given, else the metric of the front or of the target.
 
+    A name, also in a list, gets its direction here where we know it: KerasTuner minimises an F1 score.
+
     Raises InputError for a goal without a metric, and for a second one.
     """
     if pareto is None and reach is None:
-        return objective
+        return _directed(objective)
     if objective is not None or (pareto is not None and reach is not None):
         raise InputError("objective=, pareto= and reach= exclude each other: give one of them")
     if reach is not None:
         if not isinstance(reach, Mapping) or len(reach) != 1:
             raise InputError(f'reach={reach!r}: give one metric and its target, such as {{"val_accuracy": 0.994}}')
-        return next(iter(reach))
+        return _directed(next(iter(reach)))
     assert pareto is not None
     metrics = [part for part in pareto if _name(part) not in COSTS]
     if isinstance(pareto, str) or len(pareto) < 2 or not metrics or len(set(map(_name, pareto))) < len(pareto):
@@ -34,7 +37,7 @@ def metric_for(
             f"pareto={pareto!r}: give a list of at least two, among them a metric that the training reports; the "
             f"others may be metrics or {', '.join(COSTS)}"
         )
-    return metrics[0]
+    return _directed(metrics[0])
 
 
 def goal_for(
@@ -61,13 +64,20 @@ def goal_for(
     return BestMetric(metric)
 
 
+def _directed(objective: Any) -> Any:
+    if isinstance(objective, list):
+        return list(map(_directed, objective))
+    direction = direction_of(objective) if isinstance(objective, str) else None
+    return objective if direction is None else keras_tuner.Objective(objective, direction)
+
+
 def _metric(objective: keras_tuner.Objective) -> Quantity:
     return Quantity(objective.name, "max" if objective.direction == "max" else "min")
 
 
 def _objective(part: str | keras_tuner.Objective) -> keras_tuner.Objective:
     """A part of a front as an objective. KerasTuner knows the direction of many metrics, and its oracles tell it."""
-    return keras_tuner.oracles.RandomSearchOracle(objective=part, max_trials=1).objective
+    return keras_tuner.oracles.RandomSearchOracle(objective=_directed(part), max_trials=1).objective
 
 
 def _name(part: str | keras_tuner.Objective) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kerastuna.search.commands.options import PROFILES, SearchOptions
+from kerastuna.search.commands.options import PROFILES, SearchOptions, objective_of
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.budget import Budget
 from kerastuna.spaces.errors import InputError
@@ -29,27 +29,57 @@ def test_numbers_are_above_zero(name: str, value: Any) -> None:
         ({"profile": "fast"}, "--profile fast: choose one of auto, quick, full"),
         ({"sampler": "bayes"}, "--sampler bayes: choose one of tpe, random, gp, cmaes, nsga2, qmc"),
         ({"pruner": "axe"}, "--pruner axe: choose one of halving, hyperband, median, none"),
-        ({"pareto": ["val_accuracy"]}, "--pareto val_accuracy: give val_accuracy and one or more of params, macs, ram"),
-        (
-            {"pareto": ["params", "macs"]},
-            "--pareto params,macs: give val_accuracy and one or more of params, macs, ram",
-        ),
-        ({"pareto": ["val_accuracy", "f1"]}, "--pareto val_accuracy,f1: give val_accuracy and one or more of params, "),
-        ({"pareto": ["val_accuracy", "macs", "macs"]}, "--pareto val_accuracy,macs,macs: give val_accuracy and one "),
+        ({"task": "ranking"}, "--task ranking: choose one of auto, classification, regression"),
+        ({"objective": "score"}, "objective 'score': give the name of a metric that the training reports"),
+        ({"objective": "val_f1:up"}, "objective 'val_f1:up': give the name of a metric"),
+        ({"objective": ":max"}, "objective ':max': give the name of a metric"),
+        ({"pareto": ["val_accuracy"]}, "--pareto val_accuracy: give a metric, such as val_accuracy, and one or more of"),
+        ({"pareto": ["params", "macs"]}, "--pareto params,macs: give a metric, such as val_accuracy, and one or more"),
+        ({"pareto": ["val_accuracy", "wit"]}, "objective 'wit': give the name of a metric"),
+        ({"pareto": ["val_accuracy", "macs", "macs"]}, "--pareto val_accuracy,macs,macs: give a metric, such as"),
         ({"minimize": "params"}, "--minimize and --reach belong together"),
         ({"reach": TARGET}, "--minimize and --reach belong together"),
         ({"minimize": "bytes", "reach": TARGET}, "--minimize bytes: choose one of params, macs, ram"),
-        ({"minimize": "params", "reach": {"f1": 0.9}}, "--reach f1: give val_accuracy and its target"),
-        (
-            {"pareto": ["val_accuracy", "macs"], "minimize": "params", "reach": TARGET},
-            "--pareto and --minimize exclude each other",
-        ),
+        ({"minimize": "params", "reach": {"wit": 0.9}}, "objective 'wit': give the name of a metric"),
+        ({"minimize": "params", "reach": {"wit:max": 0.9}}, "--reach wit:max: give one metric whose name tells"),
+        ({"pareto": ["val_accuracy", "macs"], "minimize": "params", "reach": TARGET}, "--pareto and --reach exclude"),
+        ({"objective": "val_loss", "minimize": "params", "reach": TARGET}, "--objective and --reach exclude"),
     ],
 )
 def test_what_is_not_allowed_is_told_with_what_is(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         SearchOptions(**given)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "objective"),
+    [
+        ("val_accuracy", ("val_accuracy", "max")),
+        ("val_mae", ("val_mae", "min")),
+        ("val_f1_score:min", ("val_f1_score", "min")),
+        ("wit:max", ("wit", "max")),
+    ],
+)
+def test_an_objective_is_a_name_and_a_direction(text: str, objective: tuple[str, str]) -> None:
+    assert objective_of(text) == objective
+
+
+@pytest.mark.parametrize(
+    ("options", "metrics"),
+    [
+        (SearchOptions(), ()),
+        (SearchOptions(objective="val_mae"), ("val_mae",)),
+        (SearchOptions(pareto=("params", "val_mae", "wit:max")), ("val_mae", "wit:max")),
+        (SearchOptions(minimize="macs", reach={"val_mae": 2.0}), ("val_mae",)),
+    ],
+)
+def test_the_metrics_that_were_named(options: SearchOptions, metrics: tuple[str, ...]) -> None:
+    assert options.metrics == metrics
+
+
+def test_a_named_objective_is_in_the_name_of_the_study() -> None:
+    assert SearchOptions(objective="wit:max").study_name("t", "mine", "quick") == "t-mine-15000-quick-wit"
 
 
 @pytest.mark.parametrize("name", ["", "  "])

@@ -11,6 +11,7 @@ from kerastuna.search.tuning.goal_arguments import goal_for, metric_for
 from kerastuna.spaces.errors import InputError
 
 ACCURACY, LOSS = Quantity("val_accuracy", "max"), Quantity("val_loss", "min")
+F1, R2 = Quantity("val_f1_score", "max"), Quantity("val_r2_score", "max")
 FRONT = ParetoFront(ACCURACY, (ACCURACY, Quantity("params", "min")))
 SMALLEST = SmallestNetwork(ACCURACY, "params", 0.9)
 
@@ -25,6 +26,9 @@ def goal_from(objective: Any = None, pareto: Any = None, minimize: Any = None, r
     [
         ({"objective": "val_accuracy"}, BestMetric(ACCURACY)),
         ({"objective": keras_tuner.Objective("val_accuracy", "max")}, BestMetric(ACCURACY)),
+        ({"objective": "val_f1_score"}, BestMetric(Quantity("val_f1_score", "max"))),
+        ({"reach": {"val_r2_score": 0.5}, "minimize": "macs"}, SmallestNetwork(R2, "macs", 0.5)),
+        ({"pareto": ["val_f1_score", "params"]}, ParetoFront(F1, (F1, Quantity("params", "min")))),
         ({"objective": ["val_loss"]}, BestMetric(Quantity("multi_objective", "min"))),
         ({}, BestMetric(Quantity("default_objective", "min"))),
         ({"pareto": ["val_accuracy", "params"]}, FRONT),
