@@ -4,17 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import final
 
-from .architecture import (
-    Architecture,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Layer,
-    SameShape,
-    Shape,
-    Window,
-)
+from .architecture import Architecture, Shape
 
 BYTES_PER_ACTIVATION = 4  # float32
 
@@ -92,13 +82,16 @@ def cost(architecture: Architecture) -> Cost:
     whole = architecture.input_shape[:2]
     field, pixels_per_step = (1, 1), 1
     for name, layer, output in zip(architecture.names, architecture.layers, architecture.shapes, strict=True):
-        if isinstance(layer, Window):
-            height, width = ((side - 1) * pixels_per_step for side in layer.window)
-            field = min(whole[0], field[0] + height), min(whole[1], field[1] + width)
-            pixels_per_step *= layer.step[0]
-        elif not isinstance(layer, SameShape):
+        if (reach := layer.reach) is None:
             field = whole
-        trainable, non_trainable = _parameters(layer, shape)
+        else:
+            (height, width), stride = reach
+            field = (
+                min(whole[0], field[0] + (height - 1) * pixels_per_step),
+                min(whole[1], field[1] + (width - 1) * pixels_per_step),
+            )
+            pixels_per_step *= stride
+        trainable, non_trainable = layer.parameters(shape)
         layers.append(
             LayerCost(
                 name=name,
@@ -106,7 +99,7 @@ def cost(architecture: Architecture) -> Cost:
                 output_shape=output,
                 trainable=trainable,
                 non_trainable=non_trainable,
-                macs=_macs(layer, shape, output),
+                macs=layer.macs(shape, output),
                 activation_bytes=BYTES_PER_ACTIVATION * (prod(shape) + prod(output)),
                 receptive_field=max(field),
             )
@@ -118,32 +111,4 @@ def cost(architecture: Architecture) -> Cost:
 def count_params(architecture: Architecture) -> int:
     """All parameters of `architecture`, as Keras counts them; raises InfeasibleArchitecture as `cost` does."""
     inputs = (architecture.input_shape, *architecture.shapes)
-    return sum(sum(_parameters(layer, shape)) for layer, shape in zip(architecture.layers, inputs, strict=False))
-
-
-def _parameters(layer: Layer, shape: Shape) -> tuple[int, int]:
-    """Trainable and non-trainable parameters of `layer` for an input of `shape`."""
-    channels = shape[-1]
-    match layer:
-        case Conv2D(filters=filters, use_bias=use_bias):
-            return (prod(layer.window) * channels + use_bias) * filters, 0
-        case DepthwiseConv2D(depth_multiplier=multiplier, use_bias=use_bias):
-            return (prod(layer.window) + use_bias) * channels * multiplier, 0
-        case Dense(units=units, use_bias=use_bias):
-            return (channels + use_bias) * units, 0
-        case BatchNormalization():
-            return 2 * channels, 2 * channels
-        case _:
-            return 0, 0
-
-
-def _macs(layer: Layer, shape: Shape, output: Shape) -> int:
-    match layer:
-        case Conv2D():
-            return prod(output) * prod(layer.window) * shape[-1]
-        case DepthwiseConv2D():
-            return prod(output) * prod(layer.window)
-        case Dense(units=units):
-            return shape[-1] * units
-        case _:
-            return 0
+    return sum(sum(layer.parameters(shape)) for layer, shape in zip(architecture.layers, inputs, strict=False))

@@ -26,6 +26,19 @@ class Layer(ABC):
     def output_shape(self, shape: Shape) -> Shape:
         """The output shape for the input `shape`; raises InfeasibleArchitecture when the layer does not fit it."""
 
+    @property
+    def reach(self) -> tuple[tuple[int, int], int] | None:
+        """Height and width of what one output value sees of the input, and the stride; None for the whole input."""
+        return None
+
+    def parameters(self, shape: Shape) -> tuple[int, int]:
+        """Trainable and other parameters for the input `shape`, as Keras counts them."""
+        return 0, 0
+
+    def macs(self, shape: Shape, output: Shape) -> int:
+        """Multiply-accumulates of a kernel for one image, whose input `shape` becomes `output`."""
+        return 0
+
 
 class Window(Layer):
     """A layer that slides a window over a feature map: convolutions and poolings."""
@@ -45,6 +58,11 @@ class Window(Layer):
         """The number of output channels for `channels` input channels."""
 
     @final
+    @property
+    def reach(self) -> tuple[tuple[int, int], int]:
+        return self.window, self.step[0]
+
+    @final
     def output_shape(self, shape: Shape) -> Shape:
         height, width, channels = map_shape(self, shape)
         stride, padding = self.step
@@ -61,7 +79,12 @@ class Window(Layer):
 
 
 class SameShape(Layer):
-    """A layer that changes values but never the shape."""
+    """A layer that changes values, each by itself, but never the shape."""
+
+    @final
+    @property
+    def reach(self) -> tuple[tuple[int, int], int]:
+        return (1, 1), 1
 
     @final
     def output_shape(self, shape: Shape) -> Shape:
@@ -82,7 +105,8 @@ def map_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
 
 def is_whole(value: object) -> bool:
     """Whether `value` is a whole number of at least 1."""
-    return isinstance(value, Integral) and int(value) >= 1
+    whole = type(value) is int or isinstance(value, Integral)  # the second takes ten times as long
+    return whole and int(value) >= 1  # pyright: ignore[reportArgumentType]
 
 
 def check_whole(layer: Layer, **fields: int) -> None:

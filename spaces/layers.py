@@ -59,6 +59,12 @@ class Conv2D(Window):
     def output_channels(self, channels: int) -> int:
         return self.filters
 
+    def parameters(self, shape: Shape) -> tuple[int, int]:
+        return (prod(self.window) * shape[-1] + self.use_bias) * self.filters, 0
+
+    def macs(self, shape: Shape, output: Shape) -> int:
+        return prod(output) * prod(self.window) * shape[-1]
+
 
 @final
 @dataclass(frozen=True)
@@ -98,6 +104,12 @@ class DepthwiseConv2D(Window):
 
     def output_channels(self, channels: int) -> int:
         return channels * self.depth_multiplier
+
+    def parameters(self, shape: Shape) -> tuple[int, int]:
+        return (prod(self.window) + self.use_bias) * self.output_channels(shape[-1]), 0
+
+    def macs(self, shape: Shape, output: Shape) -> int:
+        return prod(output) * prod(self.window)
 
 
 @dataclass(frozen=True)
@@ -205,6 +217,12 @@ class Dense(Layer):
             )
         return (self.units,)
 
+    def parameters(self, shape: Shape) -> tuple[int, int]:
+        return (shape[-1] + self.use_bias) * self.units, 0
+
+    def macs(self, shape: Shape, output: Shape) -> int:
+        return shape[-1] * self.units
+
 
 @final
 @dataclass(frozen=True)
@@ -216,6 +234,9 @@ class BatchNormalization(SameShape):
     """
 
     momentum: float = 0.99
+
+    def parameters(self, shape: Shape) -> tuple[int, int]:
+        return 2 * shape[-1], 2 * shape[-1]
 
 
 @final

@@ -6,14 +6,13 @@ from typing import Any
 import keras_tuner
 import optuna
 
+from ..compat.keras_tuner import with_values
 from ..study.attributes import SPACE
 
 
 def hyperparameters_at(space: keras_tuner.HyperParameters, values: Mapping[str, Any]) -> keras_tuner.HyperParameters:
     """The hyperparameters of `space` with `values`, by name; `space` itself is left as it is."""
-    hyperparameters = type(space).from_config(space.get_config())
-    hyperparameters.values = dict(values)
-    return hyperparameters
+    return with_values(type(space), space, values)
 
 
 def declared_hyperparameters(hypermodel: Any, values: Mapping[str, Any]) -> keras_tuner.HyperParameters:

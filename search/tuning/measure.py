@@ -8,7 +8,9 @@ import keras
 import keras_tuner
 from keras_tuner.errors import FatalError
 
+from ...spaces.architecture import Architecture
 from ...spaces.cost import cost
+from ...spaces.point import Point
 from ...spaces.space import SearchSpace
 from ..errors import KerastunaError, SpaceError
 from ..study.budget import Size
@@ -53,7 +55,7 @@ class NetworkMeasure:
         InfeasibleArchitecture where the layers do not fit the input, and SpaceError when it cannot be counted.
         """
         if isinstance(self._hypermodel, SearchSpace):
-            architecture = self._hypermodel.architecture(hp)
+            architecture = _described(self._hypermodel, hp)
             counted = cost(architecture)
             return Size(counted.params, counted.macs, counted.peak_activation_bytes, architecture.summary)
         if not costs:
@@ -92,6 +94,14 @@ class NetworkMeasure:
                     "counted: begin it with keras.Input(...)"
                 ) from error
         return model_size(model, limits=costs)
+
+
+def _described(space: SearchSpace, hp: keras_tuner.HyperParameters) -> Architecture:
+    """The network at `hp`."""
+    try:
+        return space.architecture(Point(hp.values))  # pyright: ignore[reportArgumentType]
+    except (LookupError, AttributeError):  # a space that reads `hp` in another way than by values that are there
+        return space.architecture(hp)
 
 
 def _batch_of(x: Any) -> Batch | None:

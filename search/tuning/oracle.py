@@ -12,6 +12,7 @@ import optuna
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial, TrialState
 
+from ..compat.keras_tuner import with_values
 from ..errors import InfeasibleArchitecture
 from ..proposals.claims import Claim
 from ..proposals.distributions import ParameterSpace, Values, values_key
@@ -23,7 +24,7 @@ from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..training.epochs import failure_reason
 from .goal_arguments import metric_for
-from .hyperparameters import hyperparameters_at, share_hyperparameters
+from .hyperparameters import share_hyperparameters
 from .keras_tuner_fixes import DefaultingHyperParameters, exclusive
 from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
@@ -186,10 +187,10 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def get_space(self) -> keras_tuner.HyperParameters:
         """A copy of the hyperparameters known by now."""
-        return DefaultingHyperParameters.from_config(self.hyperparameters.get_config())
+        return self._at(self.hyperparameters.values)
 
     def _at(self, values: Values) -> keras_tuner.HyperParameters:
-        return hyperparameters_at(self.get_space(), values)
+        return with_values(DefaultingHyperParameters, self.hyperparameters, values)
 
     def _size_at(self, values: Values) -> Size | None:
         assert self._measure is not None
