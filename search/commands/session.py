@@ -116,9 +116,7 @@ def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dat
     """
     from ...spaces.space import SearchSpace
 
-    dataset = load_dataset(
-        options.data, images=images, seed=options.seed, task=options.task, target=options.target
-    )
+    dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
     space = load_space(options.space, dataset.input_shape, dataset.task)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
@@ -163,7 +161,7 @@ def open_tuner(
     from ..tuning.tuner import OptunaTuner
 
     objectives = [keras_tuner.Objective(*objective_of(metric)) for metric in options.metrics]
-    by_name = {part: objective for part, objective in zip(options.metrics, objectives, strict=True)}
+    by_name = dict(zip(options.metrics, objectives, strict=True))
     usual = keras_tuner.Objective(*dataset.task.objective)
     name = options.study_name(dataset.name, space_slug(options.space), profile.name)
     with (

@@ -33,7 +33,10 @@ def test_numbers_are_above_zero(name: str, value: Any) -> None:
         ({"objective": "score"}, "objective 'score': give the name of a metric that the training reports"),
         ({"objective": "val_f1:up"}, "objective 'val_f1:up': give the name of a metric"),
         ({"objective": ":max"}, "objective ':max': give the name of a metric"),
-        ({"pareto": ["val_accuracy"]}, "--pareto val_accuracy: give a metric, such as val_accuracy, and one or more of"),
+        (
+            {"pareto": ["val_accuracy"]},
+            "--pareto val_accuracy: give a metric, such as val_accuracy, and one or more of",
+        ),
         ({"pareto": ["params", "macs"]}, "--pareto params,macs: give a metric, such as val_accuracy, and one or more"),
         ({"pareto": ["val_accuracy", "wit"]}, "objective 'wit': give the name of a metric"),
         ({"pareto": ["val_accuracy", "macs", "macs"]}, "--pareto val_accuracy,macs,macs: give a metric, such as"),
