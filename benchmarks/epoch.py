@@ -1,0 +1,122 @@
+"""Seconds of an epoch with its validation: Keras's `fit` beside the compiled epoch, on the backend in KERAS_BACKEND.
+
+    KERAS_BACKEND=jax python benchmarks/epoch.py [--images 4000] [--epochs 4] [--batch 64] [--networks small eip_3]
+
+"small" is a network of two convolutions with 8 channels, without dropout. A fourth as many images are validated. Each
+way trains a network of its own from the same start. What comes before the second epoch of `fit` counts as compiling;
+the compiled epoch counts it apart (tracing is the first part of it), so that its first epoch is measured too. Times
+are medians over the epochs: of the clock, and of the processor, which other programs on the machine change less.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+from kerastuna.search.training.device import prepare_environment, software, use_device
+
+prepare_environment("auto")  # before Keras is imported
+
+import keras  # noqa: E402
+import keras_tuner  # noqa: E402
+
+from kerastuna.search.datasets.data import load_dataset  # noqa: E402
+from kerastuna.search.training.engine import engine_for  # noqa: E402
+from kerastuna.spaces.convnet import ConvNet  # noqa: E402
+from kerastuna.spaces.references import REFERENCES  # noqa: E402
+
+
+class Clock(keras.callbacks.Callback):
+    """Measures every epoch: the seconds of the clock and of the processor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wall: list[float] = []
+        self.processor: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.wall.append(time.perf_counter() - self._began[0])
+        self.processor.append(time.process_time() - self._began[1])
+
+
+def build(network: str) -> keras.Model:
+    """The network from its first weights."""
+    space = ConvNet()
+    hyperparameters = keras_tuner.HyperParameters()
+    space.declare_hyperparameters(hyperparameters)
+    if network == "small":
+        values = {"blocks": 2, "block1_conv1": 8, "block2_conv1": 8, "head": "gap", "dropout": 0.0}
+        hyperparameters.values = {hp.name: hp.default for hp in hyperparameters.space} | values
+    else:
+        hyperparameters.values = dict(REFERENCES[network].values)
+    keras.utils.set_random_seed(0)
+    return space.build(hyperparameters)
+
+
+def row(way: str, clock: Clock, first: int, compiling: str, history: keras.callbacks.History) -> None:
+    """Print one line; the epochs before `first` are left out."""
+    wall, processor = clock.wall[first:], clock.processor[first:]
+    print(
+        f"  {way:28}{statistics.median(wall):8.2f} s  ({min(wall):.2f} to {max(wall):.2f}, n {len(wall)})"
+        f"{statistics.median(processor):10.2f} s processor   compiling {compiling:18}"
+        f"loss {history.history['loss'][-1]:.3f}, val_accuracy {history.history['val_accuracy'][-1]:.3f}",
+        flush=True,
+    )
+
+
+def compare(network: str, data: dict[str, Any], batch: int, epochs: int) -> None:
+    """Print a line for each way to train `network`."""
+    print(f"{network}, {build(network).count_params():,} parameters")
+    medians: dict[str, float] = {}
+    for way, executions in (("fit", 1), ("fit, 10 steps an execution", 10)):
+        model, clock = build(network), Clock()
+        model.steps_per_execution = executions
+        history = model.fit(
+            **data,
+            batch_size=batch,
+            epochs=epochs,
+            validation_batch_size=512,
+            callbacks=[clock],
+            verbose=0,  # pyright: ignore[reportArgumentType]
+        )
+        medians[way] = statistics.median(clock.wall[1:])
+        row(way, clock, 1, f"{clock.wall[0] - medians[way]:.1f} s", history)
+    engine = engine_for(keras.backend.backend())
+    if engine is None:
+        print("  there is no engine for this backend")
+        return
+    clock = Clock()
+    history = engine.fit(build(network), **data, batch_size=batch, epochs=epochs, callbacks=[clock])
+    seconds = history.params["trace_seconds"], history.params["compile_seconds"]
+    row("compiled epoch", clock, 0, f"{seconds[0]:.1f} + {seconds[1]:.1f} s", history)
+    print(f"  the compiled epoch is {medians['fit'] / statistics.median(clock.wall):.2f} times as fast as fit")
+
+
+def main() -> None:
+    """Measure, and print the times."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--epochs", type=int, default=4, help="of each way, at least 2")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--networks", nargs="+", default=["small", "eip_3"], help="small, or reference networks")
+    options = parser.parse_args()
+    device = use_device("auto")
+    print(f"{device.backend} on {device.name}; load of the machine {os.getloadavg()[0]:.1f}")
+    print(software()["versions"])
+    dataset = load_dataset("mnist", images=options.images)
+    validated = options.images // 4
+    validation = dataset.x_validation[:validated], dataset.y_validation[:validated]
+    data = {"x": dataset.x_train, "y": dataset.y_train, "validation_data": validation}
+    print(f"{options.images:,} images, batches of {options.batch}, then {len(validation[0]):,} validated\n")
+    for network in options.networks:
+        compare(network, data, options.batch, options.epochs)
+
+
+if __name__ == "__main__":
+    main()

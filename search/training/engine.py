@@ -1,0 +1,102 @@
+"""Engines: they train a network of a `SearchSpace` with one compiled call an epoch, in place of Keras's `fit`.
+
+Keras's `fit` returns to Python after every batch, to run the callbacks that ask for it. A search needs none there.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+BATCH_METHODS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+"""Methods of a callback that `fit` calls within an epoch, and that an engine never calls."""
+ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose"})
+"""Arguments of `fit` that an engine takes."""
+
+
+class Engine(ABC):
+    """Trains compiled Keras models whose data are arrays; ask `obstacle` first whether it can train one."""
+
+    @abstractmethod
+    def fit(
+        self,
+        model: keras.Model,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        batch_size: int,
+        epochs: int = 1,
+        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+        shuffle: bool = True,
+        seed: int | None = None,
+        verbose: int | str = 0,
+    ) -> keras.callbacks.History:
+        """Train `model` in place, as `model.fit` does.
+
+        After every epoch the model has its weights, its moving statistics, its random seeds and the state of its
+        optimizer, and `on_epoch_end` is told the same metrics as by `fit`. The learning rate of an epoch is what the
+        optimizer has after `on_epoch_begin`. The parameters of callbacks also hold "trace_seconds" and
+        "compile_seconds", which were spent before the first epoch.
+
+        Args:
+            x: (n, ...); a trained network never changes it, and neither may anybody else while it exists, since it
+                stays on the device.
+            y: (n, ...).
+            batch_size: samples of a training step; the last step of an epoch has what is left.
+            validation_data: samples and targets that are evaluated after every epoch.
+            callbacks: called at the beginning and at the end of the training and of every epoch.
+            shuffle: whether every epoch has an order of its own.
+            seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
+                `keras.utils.set_random_seed` sets.
+            verbose: as for `fit`.
+        """
+
+
+def engine_for(backend: str) -> Engine | None:
+    """The engine for Keras's backend of this name, such as "jax"; None where Keras's `fit` has to do."""
+    if backend != "jax":
+        return None
+    from .jax_engine import JaxEngine  # imports JAX, an extra
+
+    return JaxEngine()
+
+
+def obstacle(model: keras.Model, arguments: Mapping[str, Any]) -> str | None:
+    """Why Keras's `fit` has to train `model`; None where an engine can.
+
+    Args:
+        arguments: of `fit`, by name, without the batch size.
+    """
+    if others := sorted(arguments.keys() - ARGUMENTS):
+        return f"{others[0]} is an argument of fit alone"
+    validation = arguments.get("validation_data")
+    data = (arguments.get("x"), arguments.get("y"), *(() if validation is None else validation))
+    if len(data) != (2 if validation is None else 4) or not all(isinstance(part, np.ndarray) for part in data):
+        return "the data are not pairs of NumPy arrays"
+    if arguments.get("shuffle", True) not in (True, False):
+        return "batches are to be shuffled as a whole"
+    for callback in keras.tree.flatten(arguments.get("callbacks") or []):
+        if method := next((name for name in BATCH_METHODS if _overrides(callback, name)), None):
+            return f"the callback {type(callback).__name__} has {method}"
+    if keras.distribution.distribution() is not None:
+        return "the model is distributed"
+    if model.run_eagerly:
+        return "the model runs eagerly"
+    return None
+
+
+def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:
+    """Whether the class of `callback`, or the callback itself as a `LambdaCallback` does, has this method anew."""
+    return getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)

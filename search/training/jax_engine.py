@@ -1,0 +1,233 @@
+"""The engine for JAX: an epoch and its validation are one compiled program, with loops on the device."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import jax  # pyright: ignore[reportMissingImports]  an extra
+import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
+import keras
+import numpy as np
+from jax import lax  # pyright: ignore[reportMissingImports]
+from jax.experimental.compilation_cache import compilation_cache  # pyright: ignore[reportMissingImports]
+
+from ...spaces.space import VALIDATION_BATCH_SIZE
+from .engine import Engine
+from .jax_convolutions import with_canonical_convolutions
+from .jax_data import DeviceData, OnDevice
+
+_data = DeviceData()  # for the process
+
+
+@final
+class JaxEngine(Engine):
+    """See `Engine`."""
+
+    def fit(
+        self,
+        model: keras.Model,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        batch_size: int,
+        epochs: int = 1,
+        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+        shuffle: bool = True,
+        seed: int | None = None,
+        verbose: int | str = 0,
+    ) -> keras.callbacks.History:
+        if seed is None:
+            seed = int(np.random.randint(2**31))
+        train = _put(x, y)
+        validation = None if validation_data is None else _put(*validation_data)
+        _build(model, x, y)
+        epoch_program = _EpochProgram(model, batch_size, shuffle)
+        state = _state_of(model)
+        began = time.perf_counter()
+        lowered = jax.jit(epoch_program, donate_argnums=0).lower(state, np.uint32(seed), np.int32(0), train, validation)
+        traced = time.perf_counter()
+        run = lowered.compile()
+        listeners = keras.callbacks.CallbackList(
+            list(callbacks),
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=model,
+            verbose=verbose,
+            epochs=epochs,
+            steps=-(-len(x) // batch_size),
+            trace_seconds=traced - began,
+            compile_seconds=time.perf_counter() - traced,
+        )
+        model.stop_training = False
+        logs: dict[str, float] = {}
+        listeners.on_train_begin()
+        for epoch in range(epochs):
+            listeners.on_epoch_begin(epoch)
+            # A callback may have changed the state, the learning rate above all.
+            state, metrics = run(_state_of(model), np.uint32(seed), np.int32(epoch), train, validation)
+            _assign(model, state)
+            logs = {name: float(value) for name, value in jax.device_get(metrics).items()}
+            listeners.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        if epochs > 0:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        listeners.on_train_end(logs)
+        return model.history
+
+
+def use_compilation_cache(folder: Path) -> None:
+    """Keep every compiled program of this process in `folder`, and take from there what is known.
+
+    JAX leaves out programs that compile within a second otherwise. The folder is made when it is needed.
+    """
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    compilation_cache.reset_cache()  # JAX decides at its first compilation whether it uses one
+
+
+State = dict[str, list[Any]]
+"""The values of a model's variables: "trainable", "non_trainable" (moving statistics and seeds) and "optimizer"."""
+Pair = tuple[OnDevice, OnDevice]
+"""Samples and targets."""
+
+
+def _put(x: np.ndarray, y: np.ndarray) -> Pair:
+    return _data.put(x), _data.put(y)
+
+
+def _build(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    """Make the variables of the optimizer and of the metrics, which Keras makes at the first batch."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+    def see(x: Any, y: Any) -> None:
+        answers = model(x, training=False)
+        model.compute_loss(x, y, answers, training=False)
+        model.compute_metrics(x, y, answers)
+
+    two = [jax.ShapeDtypeStruct((2, *array.shape[1:]), array.dtype) for array in (x, y)]
+    with keras.StatelessScope():  # variables that are made inside get their values at its end, outside of the trace
+        jax.eval_shape(see, *two)
+    model.reset_metrics()
+
+
+def _variables_of(model: keras.Model) -> dict[str, list[Any]]:
+    return {
+        "trainable": model.trainable_variables,
+        "non_trainable": model.non_trainable_variables,
+        "optimizer": model.optimizer.variables,
+    }
+
+
+def _state_of(model: keras.Model) -> State:
+    return {kind: [variable.value for variable in variables] for kind, variables in _variables_of(model).items()}
+
+
+def _assign(model: keras.Model, state: State) -> None:
+    for kind, variables in _variables_of(model).items():
+        for variable, value in zip(variables, state[kind], strict=True):
+            variable.assign(value)
+
+
+@final
+class _Tally:
+    """The metrics of a model in a program, as Keras reports them: means over samples."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._variables = model.metrics_variables
+        self.empty = (np.float32(0), [np.asarray(variable.value) for variable in self._variables])
+
+    def add(self, tally: Any, loss: Any, x: Any, y: Any, answers: Any) -> Any:
+        """With the samples of one batch; `loss` is their mean."""
+        total, metrics = tally
+        with keras.StatelessScope(list(zip(self._variables, metrics, strict=True))) as scope:
+            self._model.compute_metrics(x, y, answers)
+        return total + loss * len(x), [scope.get_current_value(variable) for variable in self._variables]
+
+    def results(self, tally: Any, samples: int, prefix: str = "") -> dict[str, Any]:
+        total, metrics = tally
+        with keras.StatelessScope(list(zip(self._variables, metrics, strict=True))):
+            results = self._model.get_metrics_result()
+        return {prefix + name: value for name, value in (results | {"loss": total / samples}).items()}
+
+
+@final
+@dataclass(frozen=True)
+class _EpochProgram:
+    """The function that is compiled: from the state of a model to its state after an epoch, and the metrics."""
+
+    model: keras.Model
+    batch_size: int
+    shuffle: bool
+
+    def __call__(self, state: State, seed: Any, epoch: Any, train: Pair, validation: Pair | None) -> Any:
+        tally = _Tally(self.model)
+        samples = len(train[0])
+        order = jnp.arange(samples)
+        if self.shuffle:
+            order = jax.random.permutation(jax.random.fold_in(jax.random.key(seed), epoch), order)
+        step = _training_step(self.model, tally)
+        if jax.default_backend() == "cpu":
+            step = with_canonical_convolutions(step)
+
+        def train_on(carry: Any, chosen: Any) -> Any:
+            return step(carry, *(part[chosen] for part in train))
+
+        state, trained = _in_batches(train_on, (state, tally.empty), order, self.batch_size)
+        metrics = tally.results(trained, samples)
+        if validation is not None:
+            metrics |= _validate(self.model, tally, state, validation)
+        return state, metrics
+
+
+def _training_step(model: keras.Model, tally: _Tally) -> Callable[..., Any]:
+    def step(carry: Any, x: Any, y: Any) -> Any:
+        state, sums = carry
+
+        def loss_of(trainable: Any, others: Any) -> Any:
+            answers, others, *_ = model.stateless_call(trainable, others, x, training=True)
+            loss, *_ = model.stateless_compute_loss(trainable, others, sums[1], x=x, y=y, y_pred=answers, training=True)
+            return loss, (others, answers)
+
+        gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, (others, answers)), gradients = gradient_of(state["trainable"], state["non_trainable"])
+        trainable, optimizer = model.optimizer.stateless_apply(state["optimizer"], gradients, state["trainable"])
+        state = {"trainable": trainable, "non_trainable": others, "optimizer": optimizer}
+        return state, tally.add(sums, loss, x, y, answers)
+
+    return step
+
+
+def _validate(model: keras.Model, tally: _Tally, state: State, data: Pair) -> dict[str, Any]:
+    def evaluate(sums: Any, chosen: Any) -> Any:
+        x, y = (part[chosen] for part in data)
+        answers, *_ = model.stateless_call(state["trainable"], state["non_trainable"], x, training=False)
+        loss, *_ = model.stateless_compute_loss(
+            state["trainable"], state["non_trainable"], sums[1], x=x, y=y, y_pred=answers, training=False
+        )
+        return tally.add(sums, loss, x, y, answers)
+
+    samples = len(data[0])
+    sums = _in_batches(evaluate, tally.empty, jnp.arange(samples), _validation_batch(samples))
+    return tally.results(sums, samples, "val_")
+
+
+def _validation_batch(samples: int) -> int:
+    """The batch size of validation, which no metric depends on: best no batch is left over, to be compiled apart."""
+    fitting = (size for size in range(VALIDATION_BATCH_SIZE, VALIDATION_BATCH_SIZE // 4, -1) if samples % size == 0)
+    return next(fitting, VALIDATION_BATCH_SIZE)
+
+
+def _in_batches(step: Callable[[Any, Any], Any], carry: Any, order: Any, size: int) -> Any:
+    """`carry` after a step for each batch of indices; the last one may be smaller."""
+    whole = len(order) // size
+    if whole:
+        batches = order[: whole * size].reshape(whole, size)
+        carry, _ = lax.scan(lambda carry, chosen: (step(carry, chosen), None), carry, batches)
+    return step(carry, order[whole * size :]) if len(order) % size else carry
