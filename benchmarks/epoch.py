@@ -93,7 +93,8 @@ def compare(network: str, data: dict[str, Any], batch: int, epochs: int) -> None
         return
     clock = Clock()
     history = engine.fit(build(network), **data, batch_size=batch, epochs=epochs, callbacks=[clock])
-    seconds = history.params["trace_seconds"], history.params["compile_seconds"]
+    params: Any = history.params
+    seconds = params["trace_seconds"], params["compile_seconds"]
     row("compiled epoch", clock, 0, f"{seconds[0]:.1f} + {seconds[1]:.1f} s", history)
     print(f"  the compiled epoch is {medians['fit'] / statistics.median(clock.wall):.2f} times as fast as fit")
 

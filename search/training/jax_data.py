@@ -9,6 +9,9 @@ import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 import keras
 import numpy as np
 
+_FIRST = np.float32(round(2**23 / 255) / 2**23)  # has 16 bits: its product with 8 bits is exact
+_PARTS = (_FIRST, np.float32(1 / 255 - float(_FIRST)))
+
 
 @final
 @dataclass(frozen=True)
@@ -17,22 +20,23 @@ class OnDevice:
 
     Attributes:
         stored: with the shape of the array.
-        divisor: of the values that are stored as uint8, else None. It is an argument of the program and no constant in
-            it: XLA would multiply by 1 / 255 and round otherwise.
+        parts: of 1/255, where the values are stored as uint8, else None. XLA replaces a division by a product and
+            rounds otherwise. The products with these two parts, the first of which is exact, give the same numbers as
+            a division.
     """
 
     stored: Any
-    divisor: np.float32 | None = None
+    parts: tuple[np.float32, np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.stored)
 
     def __getitem__(self, chosen: Any) -> Any:
         """The values at these indices, an array of JAX."""
-        return self.stored[chosen] if self.divisor is None else _divided(self.stored[chosen], self.divisor)
+        return self.stored[chosen] if self.parts is None else _scaled(self.stored[chosen], self.parts)
 
 
-jax.tree_util.register_dataclass(OnDevice, data_fields=["stored", "divisor"], meta_fields=[])
+jax.tree_util.register_dataclass(OnDevice, data_fields=["stored", "parts"], meta_fields=[])
 
 
 @final
@@ -69,19 +73,20 @@ def as_bytes(array: np.ndarray) -> np.ndarray | None:
 
 def _place(array: np.ndarray) -> OnDevice:
     found = as_bytes(array)
-    if found is not None and _divides_exactly():
-        return OnDevice(jax.device_put(found), np.float32(255))
+    if found is not None and _scales_exactly():
+        return OnDevice(jax.device_put(found), _PARTS)
     if array.dtype.kind == "f":
         array = array.astype(keras.config.floatx(), copy=False)
     return OnDevice(jax.device_put(array))
 
 
-def _divided(stored: Any, divisor: Any) -> Any:
-    return stored.astype(jnp.float32) / divisor
+def _scaled(stored: Any, parts: Any) -> Any:
+    numbers = stored.astype(jnp.float32)
+    return numbers * parts[0] + numbers * parts[1]
 
 
-def _divides_exactly() -> bool:
-    """Whether the device divides as NumPy does; some GPUs round otherwise."""
+def _scales_exactly() -> bool:
+    """Whether the device gives the numbers that NumPy gives."""
     every = np.arange(256, dtype=np.uint8)
-    divided = np.asarray(jax.jit(_divided)(every, np.float32(255)))
-    return np.array_equal(divided, np.divide(every, np.float32(255), dtype=np.float32))
+    scaled = np.asarray(jax.jit(_scaled)(every, _PARTS))
+    return np.array_equal(scaled, np.divide(every, np.float32(255), dtype=np.float32))

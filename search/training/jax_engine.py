@@ -44,10 +44,10 @@ class JaxEngine(Engine):
         train = _put(x, y)
         validation = None if validation_data is None else _put(*validation_data)
         _build(model, x, y)
-        epoch_program = _EpochProgram(model, batch_size, shuffle)
+        program = _EpochProgram(model, batch_size, shuffle)
         state = _state_of(model)
         began = time.perf_counter()
-        lowered = jax.jit(epoch_program, donate_argnums=0).lower(state, np.uint32(seed), np.int32(0), train, validation)
+        lowered = jax.jit(program.epoch, donate_argnums=0).lower(state, np.uint32(seed), np.int32(0), train, validation)
         traced = time.perf_counter()
         run = lowered.compile()
         listeners = keras.callbacks.CallbackList(
@@ -166,12 +166,12 @@ class _EpochProgram:
     batch_size: int
     shuffle: bool
 
-    def __call__(self, state: State, seed: Any, epoch: Any, train: Pair, validation: Pair | None) -> Any:
+    def epoch(self, state: State, seed: Any, number: Any, train: Pair, validation: Pair | None) -> Any:
         tally = _Tally(self.model)
         samples = len(train[0])
         order = jnp.arange(samples)
         if self.shuffle:
-            order = jax.random.permutation(jax.random.fold_in(jax.random.key(seed), epoch), order)
+            order = jax.random.permutation(jax.random.fold_in(jax.random.key(seed), number), order)
         step = _training_step(self.model, tally)
         if jax.default_backend() == "cpu":
             step = with_canonical_convolutions(step)

@@ -1,0 +1,81 @@
+"""Which trainings an engine can take over from Keras's `fit`."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kerastuna.search.training.engine import engine_for, obstacle
+
+X, Y = np.zeros((4, 3), np.float32), np.zeros(4, np.int32)
+
+
+class EveryEpoch(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        pass
+
+
+class EveryBatch(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+
+class EveryTest(keras.callbacks.Callback):
+    def on_test_begin(self, logs: Any = None) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"epochs": 3, "verbose": 0, "shuffle": False},
+        {"validation_data": (X, Y)},
+        {"validation_data": None, "callbacks": None},
+        {"callbacks": [EveryEpoch(), keras.callbacks.EarlyStopping(), keras.callbacks.LearningRateScheduler(float)]},
+        {"callbacks": [keras.callbacks.LambdaCallback(on_epoch_end=print)]},
+    ],
+)
+def test_arrays_and_callbacks_of_epochs_are_no_obstacle(model: keras.Model, given: dict[str, Any]):
+    assert obstacle(model, {"x": X, "y": Y, **given}) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"class_weight": {0: 2.0}}, "class_weight is an argument of fit alone"),
+        ({"y": None}, "the data are not pairs of NumPy arrays"),
+        ({"x": X.tolist()}, "the data are not pairs of NumPy arrays"),
+        ({"validation_data": (X,)}, "the data are not pairs of NumPy arrays"),
+        ({"validation_data": (X, Y, Y)}, "the data are not pairs of NumPy arrays"),
+        ({"validation_data": zip(X, Y, strict=True)}, "the data are not pairs of NumPy arrays"),
+        ({"shuffle": "batch"}, "batches are to be shuffled as a whole"),
+        ({"callbacks": [EveryBatch()]}, "the callback EveryBatch has on_train_batch_end"),
+        ({"callbacks": [[EveryTest()]]}, "the callback EveryTest has on_test_begin"),
+        (
+            {"callbacks": keras.callbacks.LambdaCallback(on_train_batch_begin=print)},
+            "the callback LambdaCallback has on_train_batch_begin",
+        ),
+    ],
+)
+def test_what_only_fit_can_do_is_named(model: keras.Model, given: dict[str, Any], reason: str):
+    assert obstacle(model, {"x": X, "y": Y, **given}) == reason
+
+
+def test_a_model_that_runs_eagerly_is_left_to_fit():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse", run_eagerly=True)
+    assert obstacle(model, {"x": X, "y": Y}) == "the model runs eagerly"
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_other_backends_have_no_engine(backend: str):
+    assert engine_for(backend) is None
