@@ -3,9 +3,8 @@
 Keras's `fit` returns to Python after every batch, to run the callbacks that ask for it. A search needs none there.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -25,10 +24,9 @@ ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuf
 """Arguments of `fit` that an engine takes."""
 
 
-class Engine(ABC):
+class Engine(Protocol):
     """Trains compiled Keras models whose data are arrays; ask `obstacle` first whether it can train one."""
 
-    @abstractmethod
     def fit(
         self,
         model: keras.Model,
@@ -62,6 +60,7 @@ class Engine(ABC):
                 `keras.utils.set_random_seed` sets.
             verbose: as for `fit`.
         """
+        ...
 
 
 def engine_for(backend: str) -> Engine | None:

@@ -14,7 +14,6 @@ from jax import lax  # pyright: ignore[reportMissingImports]
 from jax.experimental.compilation_cache import compilation_cache  # pyright: ignore[reportMissingImports]
 
 from ...spaces.space import VALIDATION_BATCH_SIZE
-from .engine import Engine
 from .jax_convolutions import with_canonical_convolutions
 from .jax_data import DeviceData, OnDevice
 
@@ -22,8 +21,8 @@ _data = DeviceData()  # for the process
 
 
 @final
-class JaxEngine(Engine):
-    """See `Engine`."""
+class JaxEngine:
+    """An `Engine`, which describes the arguments."""
 
     def fit(
         self,
