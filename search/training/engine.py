@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import keras
+import keras_tuner
 import numpy as np
+
+from ...spaces.space import SearchSpace
 
 BATCH_METHODS = (
     "on_batch_begin",
@@ -94,6 +97,33 @@ def obstacle(model: keras.Model, arguments: Mapping[str, Any]) -> str | None:
     if model.run_eagerly:
         return "the model runs eagerly"
     return None
+
+
+def fit(
+    hypermodel: keras_tuner.HyperModel,
+    hyperparameters: keras_tuner.HyperParameters,
+    model: keras.Model,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Train `model` as `hypermodel.fit` does: by an engine if it is of a `SearchSpace` and an engine can.
+
+    Args:
+        args, kwargs: as for `hypermodel.fit`.
+    """
+    engine = engine_for(keras.backend.backend())
+    arguments = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
+    if (
+        engine is None
+        or not isinstance(hypermodel, SearchSpace)
+        or len(args) > 2
+        or obstacle(model, arguments) is not None
+    ):
+        return hypermodel.fit(hyperparameters, model, *args, **kwargs)
+    recipe, epochs = hypermodel.recipe(hyperparameters), arguments.get("epochs", 1)
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
+    arguments["callbacks"] = [schedule, *keras.tree.flatten(arguments.get("callbacks") or [])]
+    return engine.fit(model, **arguments, batch_size=recipe.batch_size)
 
 
 def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 
-from kerastuna.search.training.engine import engine_for, obstacle
+from kerastuna.search.training.engine import engine_for, fit, obstacle
 
 X, Y = np.zeros((4, 3), np.float32), np.zeros(4, np.int32)
 
@@ -79,3 +80,12 @@ def test_a_model_that_runs_eagerly_is_left_to_fit():
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_other_backends_have_no_engine(backend: str):
     assert engine_for(backend) is None
+
+
+def test_a_hypermodel_of_the_users_own_fits_itself(model: keras.Model):
+    class Own(keras_tuner.HyperModel):
+        def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+            return hp, model, args, kwargs
+
+    hp = keras_tuner.HyperParameters()
+    assert fit(Own(), hp, model, X, Y, epochs=2) == (hp, model, (X, Y), {"epochs": 2})

@@ -110,6 +110,10 @@ def test_a_callback_sees_the_weights_of_its_epoch(seen):
     assert seen["callbacks"]["evaluated"] == pytest.approx(seen["callbacks"]["val_loss"], abs=1e-5)
 
 
+def test_a_space_is_trained_by_the_engine_unless_a_callback_asks_for_batches(seen):
+    assert seen["by_space"] == {"engine": True, "recipe": seen["callbacks"]["rates"], "batches": False}
+
+
 def test_compiling_is_measured(seen):
     assert all(0 < seconds < 600 for seconds in seen["callbacks"]["seconds"])
 
@@ -139,7 +143,7 @@ def observe(folder: Path) -> dict[str, Any]:
     import keras_tuner
     import numpy as np
 
-    from kerastuna.search.training.engine import engine_for
+    from kerastuna.search.training.engine import engine_for, fit
     from kerastuna.search.training.jax_engine import JaxEngine, use_compilation_cache
     from kerastuna.spaces.architecture import (
         Activation,
@@ -302,6 +306,15 @@ def observe(folder: Path) -> dict[str, Any]:
     history = train(space, model, x, y, Listener())
     found["callbacks"] |= {"events": events, "epoch": history.epoch, "rates": history.history["learning_rate"]}
     found["callbacks"]["val_loss"] = history.history["val_loss"][-1]
+
+    own, heard = build(space), keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+    by_engine: Any = fit(space, hp, own, x, y, epochs=2, verbose=0)
+    by_fit: Any = fit(space, hp, own, x, y, epochs=1, verbose=0, callbacks=[heard])
+    found["by_space"] = {
+        "engine": "compile_seconds" in by_engine.params,
+        "recipe": by_engine.history["learning_rate"],
+        "batches": "compile_seconds" in by_fit.params,
+    }
 
     model = build(plain)
     history = engine.fit(model, x, y, batch_size=64, validation_data=None)  # less than a batch
