@@ -142,6 +142,7 @@ def test_one_hot_rows_and_their_class_numbers(tmp_path: Path):
     assert (converted.task, converted.y_train.dtype) == (Classification(3), np.int32)
     assert (converted.name, converted.identity()) == (data.name, data.identity())
     for field in ("x_train", "x_validation", "y_train", "y_validation"):
+        assert getattr(converted, field).dtype == getattr(numbers, field).dtype
         np.testing.assert_array_equal(getattr(converted, field), getattr(numbers, field))
     np.testing.assert_array_equal(data.y_train, np.eye(3)[numbers.y_train])
     for like_it, expected in ((data, one_hot["y_test"]), (converted, arrays["y_test"])):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -355,6 +356,13 @@ def test_lines_that_are_refused(tmp_path: Path, rows: str, named: str):
     message = refusal(load_dataset, tmp_path / "a.csv")
     assert "a.csv'" in message
     assert named in message
+
+
+def test_long_lines_are_refused_whatever_is_done_about_warnings(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("a,b,y\n1,2,3,4\n5,6,7,8\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert "ParserWarning" in refusal(load_dataset, tmp_path / "a.csv")
 
 
 def test_no_rows_in_parquet(tmp_path: Path):

@@ -104,6 +104,18 @@ def test_classes(y: np.ndarray, expected: np.ndarray, task: Classification, want
 
 
 @pytest.mark.parametrize(
+    ("y", "allowed"), [([0, 0, 1], True), ([0, 0, 1, 1, 2], False), ([0, 0, 1, 1, 2, 2], True), ([0, 1, 2, 0], False)]
+)
+def test_half_as_many_classes_as_samples(y: list[int], allowed: bool):
+    for values in (np.array(y), np.array(y).astype(str)):
+        if allowed:
+            assert training_targets(values, len(y), "y", "rows", "auto")[0].tolist() == y
+        else:
+            with pytest.raises(DataError, match="too many for classes"):
+                training_targets(values, len(y), "y", "rows", "auto")
+
+
+@pytest.mark.parametrize(
     ("y", "names"),
     [
         (N % 3 + 1, ("1", "2", "3")),
