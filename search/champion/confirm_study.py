@@ -80,7 +80,7 @@ def _test(
     """Open the test set for the champion, and add to its record what the models score there."""
     study, dataset = confirmation.study, confirmation.retraining.dataset
     opening = open_test_set(study, record["trial"], "the confirmed winner's accuracy")
-    loaded = load_test(confirmation.data, task=dataset.task, input_shape=dataset.input_shape)
+    loaded = load_test(confirmation.data, dataset)
     assert loaded is not None  # `has_test` said so
     images, labels = loaded
     result = evaluate(models, images, labels)

@@ -149,7 +149,10 @@ def export_reference(
     from ..tuning.hyperparameters import declared_hyperparameters
 
     dataset = load_dataset(options.data, images=options.images, seed=options.seed)
-    space = ConvNet(dataset.input_shape, **dataset.task.offered)
+    if dataset.unit != "images":
+        raise InputError(f"data set {options.data!r} has rows, but {name} is a network for images: give images")
+    height, width, channels = dataset.input_shape
+    space = ConvNet((height, width, channels), **dataset.task.offered)
     say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
     model, history = train(
         space,
@@ -226,7 +229,7 @@ def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options:
     if not has_test(options.data):
         raise InputError(f"data set {options.data!r} has no test part: leave --test out")
     open_test_set(study, trial, "parity of the exported formats")
-    return load_test(options.data, task=dataset.task, input_shape=dataset.input_shape)
+    return load_test(options.data, dataset)
 
 
 def _openings(study: "optuna.Study") -> dict[str, Any]:

@@ -10,8 +10,7 @@ import pytest
 
 from kerastuna.search.champion.evaluation import evaluate, spread
 from kerastuna.search.champion.ledger import open_test_set
-from kerastuna.search.datasets.data import load_test
-from kerastuna.search.datasets.task import Classification
+from kerastuna.search.datasets.data import load_dataset, load_test
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def models() -> list[Any]:
 
 
 def test_it_counts_what_keras_counts(models: list[Any], mnist_slice: Path) -> None:
-    loaded = load_test(str(mnist_slice), task=Classification(10), input_shape=(28, 28, 1))
+    loaded = load_test(str(mnist_slice), load_dataset(str(mnist_slice)))
     assert loaded is not None
     x, y = loaded
     result = evaluate(models, x, y)

@@ -65,8 +65,8 @@ def test_the_data_that_the_programs_write(folder: Path):
     assert (npz.name, photos.name) == ("my", "photos")
     assert (npz.task, npz.input_shape) == (photos.task, photos.input_shape) == (Classification(10), (8, 8, 1))
     assert len(npz.x_train) + len(npz.x_validation) == len(photos.x_train) + len(photos.x_validation) == 1500
-    for name in ("my.npz", "photos"):
-        part = load_test(str(folder / name), task=Classification(10), input_shape=(8, 8, 1))
+    for name, data in (("my.npz", npz), ("photos", photos)):
+        part = load_test(str(folder / name), data)
         assert part is not None
         assert part[0].shape == (297, 8, 8, 1)
     assert np.bincount(photos.y_validation).tolist() == np.bincount(npz.y_validation).tolist()
