@@ -147,7 +147,9 @@ def main() -> None:
         trials = measured(options.trials, options.images, options.epochs, options.mlflow, Path(folder))
     for seconds in trials:
         seconds["whole trial"] = sum(seconds.values())
-    print(f"{software()['backend']}, Keras {keras.__version__}; {len(trials)} trials of {options.epochs} epochs, ", end="")
+    print(
+        f"{software()['backend']}, Keras {keras.__version__}; {len(trials)} trials of {options.epochs} epochs, ", end=""
+    )
     print(f"{options.images:,} training and 7,000 validation images; MLflow {'on' if options.mlflow else 'off'}")
     whole = statistics.median(seconds["whole trial"] for seconds in trials)
     print(f"{'part':24}{'seconds':>9}   middle 80 %      share")

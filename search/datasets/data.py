@@ -22,11 +22,12 @@ from ..errors import DataError
 from ..messages import shown
 from ..user_code import is_reference
 from .checks import check_samples, network_input
+from .names import TASKS
 from .resolve import resolve
 from .source import Source
 from .splitting import VALIDATION_FRACTION, split_indices
 from .table import is_table_file
-from .targets import TASKS, class_counts, matching_targets, training_targets
+from .targets import class_counts, matching_targets, training_targets
 from .task import Classification, Regression, Task, unit_of
 
 
@@ -66,6 +67,13 @@ class Dataset:
     def unit(self) -> str:
         """What samples are called, in the plural: "images" or "rows"."""
         return unit_of(self.input_shape)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; raises DataError where numbers are predicted."""
+        if isinstance(self.task, Classification):
+            return self.task.classes
+        raise DataError(f"the data set {self.name!r} has no classes: its targets are numbers")
 
     def identity(self) -> dict[str, Any]:
         """Which data a search uses, as values for JSON; two searches with the same identity use the same data."""

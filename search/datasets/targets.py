@@ -8,7 +8,6 @@ from ..errors import DataError
 from .checks import check_finite
 from .task import Classification, Regression, Task
 
-TASKS = ("auto", "classification", "regression")
 _OTHERWISE = (
     "renumber them, or give --task classification to take each different number as a class, or --task regression to "
     "predict numbers"
