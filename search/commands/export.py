@@ -6,10 +6,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
-from ..errors import InputError
+from ..errors import InputError, SpaceError
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     import optuna
 
     from ..datasets.data import Dataset
-    from ..export.formats import ExportSource
 
-PREPROCESSING = "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay"
+PREPROCESSING = {
+    "images": "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay",
+    "rows": "float32, as they are given",
+}
 Say = Callable[[str], None]
 
 
@@ -87,7 +90,8 @@ def export_champion(
     Raises InputError when there is no champion, or its model is not found.
     """
     from ..champion.record import champion_of, model_path_of
-    from ..export.exporter import export as export_model
+    from ..training.saved_model import load_saved
+    from .user_space import load_space
 
     champion = champion_of(study)
     if champion is None:
@@ -97,6 +101,7 @@ def export_champion(
         )
     path = model_path_of(champion, options.folder)
     dataset = _dataset(study, options)
+    load_space(options.space, dataset.input_shape, dataset.task)  # imports what the model is made of
 
     def add_card(folder: Path, manifest: Mapping[str, Any]) -> None:
         card = path.with_name("MODEL_CARD.md")
@@ -106,8 +111,10 @@ def export_champion(
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
     images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
     lineage["note"] = "the model was trained on the validation images too: their accuracy only compares the formats"
-    source = _source(path, study.study_name, dataset, lineage | _openings(study), images)
-    return export_model(source, out, formats, progress=say, finish=add_card)
+    origin = _Origin(
+        study.study_name, dataset, lineage | _openings(study), champion["objective"], options.space, images
+    )
+    return _export_file(path, load_saved(path), origin, out, formats, say, add_card)
 
 
 def export_trial(
@@ -119,6 +126,7 @@ def export_trial(
     """
     from optuna.trial import TrialState
 
+    from ..study.goal import goal_of
     from .session import open_tuner
     from .user_space import load_space
 
@@ -136,7 +144,9 @@ def export_trial(
     lineage = {"study": study.study_name, "trial": number, "params": model.count_params()}
     images = _test_images(study, number, dataset, options) if test else (None, None)
     name = f"{study.study_name}-trial-{number:04d}"
-    return _export_model(model, name, dataset, lineage | _openings(study), images, out, formats, say)
+    objective = goal_of(study).metric.name
+    origin = _Origin(name, dataset, lineage | _openings(study), objective, options.space, images)
+    return _export_model(model, origin, out, formats, say)
 
 
 def export_reference(
@@ -169,43 +179,80 @@ def export_reference(
         "images": len(dataset.x_train),
         "val_accuracy": history[-1]["val_accuracy"],
     }
-    return _export_model(model, name, dataset, lineage, (None, None), out, formats, say)
+    origin = _Origin(name, dataset, lineage, "val_accuracy", options.space, (None, None))
+    return _export_model(model, origin, out, formats, say)
 
 
-def _export_model(
-    model: Any,
-    name: str,
-    dataset: "Dataset",
-    lineage: Mapping[str, Any],
-    test: Any,
-    out: Path,
-    formats: Any,
-    say: Say,
-) -> Mapping[str, Any]:
-    """Export a model that is in memory."""
-    from ..export.exporter import export as export_model
+@final
+@dataclass(frozen=True)
+class _Origin:
+    """Where a model comes from.
 
+    Attributes:
+        name: of its export.
+        dataset: that it was trained on.
+        lineage: for the manifest.
+        objective: the name of the metric that it was chosen by.
+        space: that it is from, as the user named it.
+        test: samples and targets of the test set; (None, None) where it is not opened.
+    """
+
+    name: str
+    dataset: "Dataset"
+    lineage: Mapping[str, Any]
+    objective: str
+    space: str
+    test: Any
+
+
+def _export_model(model: Any, origin: _Origin, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
+    """Export a model that is in memory; raises SpaceError if another process could not load it."""
+    from ..training.saved_model import saving_problem
+
+    if problem := saving_problem(model):
+        raise SpaceError(f"{origin.name} cannot be exported: {problem}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.keras")
+        if model.optimizer is not None and not model.optimizer.built:  # Keras would warn when it loads the file
+            model.optimizer.build(model.trainable_variables)
         model.save(path)
-        return export_model(_source(path, name, dataset, lineage, test), out, formats, progress=say)
+        return _export_file(path, model, origin, out, formats, say)
 
 
-def _source(path: Path, name: str, dataset: "Dataset", extra: Mapping[str, Any], test: Any) -> "ExportSource":
+def _export_file(
+    path: Path, model: Any, origin: _Origin, out: Path, formats: Any, say: Say, finish: Any = None
+) -> Mapping[str, Any]:
+    """Export `model`, which is in the file `path`."""
+    from ..datasets.task import unit_of
+    from ..export.exporter import export as export_model
     from ..export.formats import ExportSource
+    from ..training.answers import answers_of
+    from ..training.saved_model import modules_of
 
-    return ExportSource(
+    dataset, (x_test, y_test) = origin.dataset, origin.test
+    task, x, y = dataset.task, dataset.x_validation, dataset.y_validation
+    metric = origin.objective.removeprefix("val_")
+    source = ExportSource(
         model_path=path,
-        name=name,
-        x_validation=dataset.x_validation,
-        y_validation=dataset.y_validation,
+        name=origin.name,
+        x_validation=x,
+        y_validation=y,
         x_train=dataset.x_train,
-        classes=dataset.task.offered["classes"],
-        preprocessing=PREPROCESSING,
-        extra=extra,
-        x_test=test[0],
-        y_test=test[1],
+        task=task,
+        answers=answers_of(model, task, x, y, task.main_metric if metric == "loss" else metric),
+        preprocessing=PREPROCESSING[unit_of(dataset.input_shape)],
+        extra=origin.lineage,
+        x_test=x_test,
+        y_test=y_test,
+        modules=_modules(origin.space) + modules_of(path),
     )
+    return export_model(source, out, formats, progress=say, finish=finish)
+
+
+def _modules(space: str) -> tuple[str, ...]:
+    """The module of a user's space: it may register with Keras what a file names in other ways."""
+    module = space.partition(":")[0]
+    return () if module.partition(".")[0] == "kerastuna" else (module,)
 
 
 def _dataset(study: "optuna.Study", options: SearchOptions) -> "Dataset":
