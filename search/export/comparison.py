@@ -23,6 +23,7 @@ FOLLOWS = 0.1  # root mean square of the differences, as a share of the spread o
 _LIMIT = f"{LARGEST_LOSS_PERMILLE / 10:g} points"
 _RISE = f"{LARGEST_RISE_PERCENT} % of the spread of the targets"
 _NOTHING = "agreement says nothing"
+_ANOTHER = "it may be another network"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,10 @@ class ClassComparison(Comparison):
         return f"loses {points:.2f} points of accuracy on {self.samples:,} {self.unit}, above {_LIMIT}"
 
     def _int8_doubt(self) -> str:
+        gained = self.correct - self.keras_correct
+        chance = STANDARD_ERRORS * math.sqrt(max(0, 2 * self.regained - gained))
+        if gained > LARGEST_LOSS_PERMILLE * self.samples / 1000 + chance:
+            return f"right more often than Keras by {100 * gained / self.samples:.2f} points: {_ANOTHER}"
         if self.keras_classes == 1:
             return f"Keras gives one class for all {self.samples:,} {self.unit}: {_NOTHING}"
         if self.keras_correct - self.best_constant[0] > self._allowed(*self.best_constant):
@@ -211,6 +216,8 @@ class NumberComparison(Comparison):
         return f"its MAE rises by {100 * self.rise:.1f} % of the spread of the targets, above {LARGEST_RISE_PERCENT} %"
 
     def _int8_doubt(self) -> str:
+        if self.rise is not None and -self.rise > LARGEST_RISE_PERCENT / 100 + STANDARD_ERRORS * self.rise_error:
+            return f"closer to the targets than Keras by {-100 * self.rise:.1f} % of their spread: {_ANOTHER}"
         if self.rise is None:
             return f"the targets of all {self.samples:,} {self.unit} are equal: {_NOTHING}"
         if not self._can_tell:

@@ -107,6 +107,8 @@ def _fill(
     for name in names:
         progress(f"{name}: {summary(results[name], source.unit)}")
     manifest["formats"] = {name: {"files": {}} | entries.get(name, {}) | results[name] for name in names}
+    for result in results.values():
+        manifest["output"]["shape"] = result.get("output_shape", manifest["output"]["shape"])  # (n,) or (n, width)
     refused = any(result["passed"] is False for result in results.values())
     manifest["passed"] = not refused and not (skipped and formats is not None)
     write_manifest(folder, manifest)

@@ -48,9 +48,9 @@ def verify(
     file is run by its own runtime and compared with the model of `source` in Keras, all in new processes.
 
     Returns for each format {"passed": True, False, or None for not checked; "problems", "notes": lines; "bytes"}. If it
-    could be run: "runtime", "milliseconds_per_image", and "validation" and "test" from `Comparison.figures`. For LiteRT
-    files and the C array: "arena_bytes", if it could be measured. Raises InputError without a readable manifest,
-    KerastunaError if the model of `source` cannot be run.
+    could be run: "runtime", "milliseconds_per_image", "output_shape", and "validation" and "test" from
+    `Comparison.figures`. For LiteRT files and the C array: "arena_bytes", if it could be measured. Raises InputError
+    without a readable manifest, KerastunaError if the model of `source` cannot be run.
     """
     manifest = read_manifest(folder)
     found = {name: _Findings() for name in FORMATS if name in manifest["formats"]}
@@ -78,6 +78,10 @@ def verify(
             if _note(findings, results, name):
                 rows = some if name == "c_array" else every
                 _judge(findings, name, source, _answers(scratch, name), expected, targets, rows)
+    array, int8 = found.get("c_array"), found.get("litert_int8")
+    if array is not None and int8 is not None and not int8.proven:
+        array.proven = False
+        array.notes.append("not proven: it is the int8 file, which is not")
     return {name: findings.result() for name, findings in found.items()}
 
 
@@ -213,6 +217,7 @@ def _judge(
     if answers.shape != shape:
         findings.problems.append(f"its answers are of shape {answers.shape}, those of Keras {shape}")
         return
+    findings.figures["output_shape"] = ["n", *expected.shape[1:]]
     start, exact = 0, FORMATS[name].exact
     for part, chosen in rows.items():
         given = answers[start : start + len(chosen)]

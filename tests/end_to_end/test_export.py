@@ -5,6 +5,7 @@ The images that the network calls class 1 are also counted by hand. An argmax ov
 
 import json
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     random = np.random.default_rng(0)
     y = (np.arange(800) % 4 > 0).astype(np.int64)
-    x = (0.5 * random.random((800, 4, 4)) + 0.2 * y[:, np.newaxis, np.newaxis]).astype(np.float32)
+    x = (0.5 * random.random((800, 4, 4)) + 0.1 * y[:, np.newaxis, np.newaxis]).astype(np.float32)
     np.savez(folder / "two.npz", x_train=x, y_train=y)
     (folder / "my_networks.py").write_text(textwrap.dedent(SPACE))
     return folder
@@ -96,20 +97,22 @@ def test_the_accuracy_is_that_of_keras(folder: Path, exported: dict[str, Any]) -
     assert exported["labels"] == ["0", "1"]
 
 
-def test_answers_of_another_network_are_caught(folder: Path, exported: dict[str, Any], tmp_path: Path) -> None:
-    """The model that the files are compared with gives the other class for each image."""
+def test_files_of_another_network_are_caught(folder: Path, exported: dict[str, Any], tmp_path: Path) -> None:
+    """They give the other class for each image, and the manifest has their sums."""
     import keras
 
     from kerastuna.search.datasets.data import load_dataset
+    from kerastuna.search.export.files import write_files
     from kerastuna.search.export.formats import ExportSource
+    from kerastuna.search.export.manifest import write_manifest
 
-    out = folder / "export" / "one_output-trial-0000"
-    model: Any = keras.saving.load_model(out / "model.keras")
+    path, other = folder / "export" / "one_output-trial-0000" / "model.keras", tmp_path / "other.keras"
+    model: Any = keras.saving.load_model(path)
     model.layers[-1].set_weights([-weight for weight in model.layers[-1].get_weights()])
-    model.save(tmp_path / "other.keras")
+    model.save(other)
     data = load_dataset(str(folder / "two.npz"))
     source = ExportSource(
-        model_path=tmp_path / "other.keras",
+        model_path=path,
         name=exported["name"],
         x_validation=data.x_validation,
         y_validation=data.y_validation,
@@ -122,10 +125,14 @@ def test_answers_of_another_network_are_caught(folder: Path, exported: dict[str,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # where the module is
-        results = verify(out, source)
+        written, problems = write_files(tmp_path, replace(source, model_path=other), list(exported["formats"]))
+        write_manifest(tmp_path, {**exported, "formats": written})
+        results = verify(tmp_path, source)
+    assert problems == {}
     assert {name: result["passed"] for name, result in results.items()} == dict.fromkeys(exported["formats"], False)
     for name in ("keras", "litert"):
         assert "another class than Keras on 80 of 80 images" in results[name]["problems"][0]
+    assert "points of accuracy on 80 images" in results["litert_int8"]["problems"][0]
 
 
 def test_a_subclassed_model_that_is_built_by_its_first_data_is_exported(folder: Path) -> None:

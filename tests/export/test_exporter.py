@@ -173,6 +173,7 @@ def test_the_manifest_describes_what_lies_beside_it(exported, source):
         assert sums == {"bytes": len(data), "sha256": sha256(data).hexdigest()}
     assert manifest["lineage"] == source.extra
     assert manifest["labels"] == list("0123456789")
+    assert manifest["output"]["shape"] == ["n", 10]
     assert manifest["preprocessing"] == source.preprocessing
     assert list(out.parent.iterdir()) == [out]  # nothing is left of the work
 
@@ -232,12 +233,13 @@ def test_a_network_that_predicts_numbers_from_rows_is_exported(exported_rows, ro
         assert figures["keras_mae"] == pytest.approx(mae, rel=1e-5)
         assert figures["mae_lost_of_spread"] < 0.02
         assert manifest["formats"][name]["arena_bytes"] > 0
+    assert manifest["output"]["shape"] == ["n"]
     assert manifest["formats"]["litert"]["validation"]["largest_difference"] <= 1e-4
     assert 1e-4 < manifest["formats"]["litert_int8"]["validation"]["largest_difference"] < 0.1
     assert "MODEL_ROWS_INPUT_SIZE 6\n" in (out / "model_int8.h").read_text()
 
 
-def test_predicted_numbers_of_another_model_are_caught(exported_rows, rows, tmp_path):
+def test_files_that_are_better_than_the_model_are_not_proven_by_that(exported_rows, rows, tmp_path):
     import keras
 
     other: Any = keras.saving.load_model(rows.model_path, compile=False)
@@ -245,8 +247,10 @@ def test_predicted_numbers_of_another_model_are_caught(exported_rows, rows, tmp_
     other.save(tmp_path / "other.keras")
     changed = ExportSource(**{**vars(rows), "model_path": tmp_path / "other.keras"})
     results = verify(exported_rows[0], changed)
-    assert {name: result["passed"] for name, result in results.items()} == dict.fromkeys(ROWS, False)
     assert "an answer differs from Keras's" in results["litert"]["problems"][0]
+    assert "closer to the targets than Keras by" in results["litert_int8"]["notes"][0]
+    assert results["c_array"]["notes"] == ["not proven: it is the int8 file, which is not"]
+    assert [results[name]["passed"] for name in ROWS] == [False, None, None]
 
 
 # damage
