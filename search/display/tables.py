@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...spaces.cost import Cost
+from ..datasets.task import Classification, task_of, unit_of
 from ..messages import shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
@@ -134,7 +135,12 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")
-    for column in ("format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"):
+    task = task_of(manifest["task"])
+    quality = [("agrees", "agreement", ".2%")] if isinstance(task, Classification) else []
+    quality.append(("largest difference", "largest_difference", ".1e"))
+    quality.append((task.main_metric, task.main_metric, ".4f" if isinstance(task, Classification) else ".4g"))
+    one = unit_of(manifest["input"]["shape"][1:]).removesuffix("s")
+    for column in ("format", "bytes", "passed", *(title for title, _, _ in quality), f"ms per {one}", "arena"):
         table.add_column(column, justify="left" if column in ("format", "passed") else "right")
     for name, result in manifest["formats"].items():
         figures = result.get("test") or result.get("validation") or {}
@@ -142,14 +148,12 @@ def export_table(manifest: Mapping[str, Any], out: str) -> Table:
             name,
             _number(result["bytes"], ","),
             {True: "yes", False: "NO", None: "not checked"}[result["passed"]],
-            _number(figures.get("agreement"), ".2%"),
-            _number(figures.get("largest_difference"), ".1e"),
-            _number(figures.get("accuracy"), ".4f"),
+            *(_number(figures.get(name), form) for _, name, form in quality),
             _number(result.get("milliseconds_per_image"), ".3f"),
             _number(result.get("arena_bytes"), ","),
         )
     for name, why in manifest["skipped"].items():
-        table.add_row(name, "", f"left out: {why}", "", "", "", "", "")
+        table.add_row(name, "", f"left out: {why}")
     return table
 
 
