@@ -93,7 +93,6 @@ def export_champion(
     """
     from ..champion.record import champion_of, model_path_of
     from ..training.saved_model import load_saved
-    from .user_space import load_space
 
     champion = champion_of(study)
     if champion is None:
@@ -102,8 +101,7 @@ def export_champion(
             "first, or export a trial with --trial N"
         )
     path = model_path_of(champion, options.folder)
-    dataset = _dataset(study, options)
-    load_space(options.space, dataset.input_shape, dataset.task)  # imports what the model is made of
+    dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
     answers = _answers(model, dataset, champion["objective"])
 
@@ -136,8 +134,7 @@ def export_trial(
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
         raise InputError(f"--trial {number}: study {study.study_name!r} has no complete trial of that number")
-    dataset = _dataset(study, options)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    dataset, space = _data_and_space(study, options)
     profile = options.resolved(on_gpu=False)  # the study's request names its profile
     tuner = open_tuner(options, profile, dataset, space)
     weights = tuner.weights_of(number)
@@ -157,17 +154,12 @@ def export_reference(
     name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say
 ) -> Mapping[str, Any]:
     """Train a reference network by its own recipe for `epochs` epochs, and export it; returns the manifest."""
-    from ...spaces.convnet import ConvNet
     from ...spaces.references import REFERENCES
-    from ..datasets.data import load_dataset
     from ..training.train import train
     from ..tuning.hyperparameters import declared_hyperparameters
+    from .session import load_data_and_space
 
-    dataset = load_dataset(options.data, images=options.images, seed=options.seed)
-    if dataset.unit != "images":
-        raise InputError(f"data set {options.data!r} has rows, but {name} is a network for images: give images")
-    height, width, channels = dataset.input_shape
-    space = ConvNet((height, width, channels), **dataset.task.offered)
+    dataset, space = load_data_and_space(options, options.images)
     say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
     model, history = train(
         space,
@@ -227,7 +219,6 @@ def _export_file(
     path: Path, origin: _Origin, out: Path, formats: Any, say: Say, finish: Any = None
 ) -> Mapping[str, Any]:
     """Export the model in the file `path`."""
-    from ..datasets.task import unit_of
     from ..export.exporter import export as export_model
     from ..export.formats import ExportSource
     from ..training.saved_model import modules_of
@@ -241,7 +232,7 @@ def _export_file(
         x_train=dataset.x_train,
         task=dataset.task,
         answers=origin.answers,
-        preprocessing=PREPROCESSING[unit_of(dataset.input_shape)],
+        preprocessing=PREPROCESSING[dataset.unit],
         extra=origin.lineage,
         x_test=x_test,
         y_test=y_test,
@@ -269,15 +260,16 @@ def _modules(space: str) -> tuple[str, ...]:
     return () if module.partition(".")[0] == "kerastuna" else (module,)
 
 
-def _dataset(study: "optuna.Study", options: SearchOptions) -> "Dataset":
-    from ..datasets.data import load_dataset
+def _data_and_space(study: "optuna.Study", options: SearchOptions) -> tuple["Dataset", Any]:
+    """The data set and the space of `study`; raises InputError where the data are other ones by now."""
     from ..study.attributes import IDENTITY
+    from .session import load_data_and_space
 
-    dataset = load_dataset(options.data, images=options.images, seed=options.seed)
+    dataset, space = load_data_and_space(options, options.images)
     known = study.user_attrs.get(IDENTITY, {}).get("data", {}).get("fingerprint")
     if known not in (None, dataset.fingerprint):
         raise InputError(f"data set {options.data!r} is another one than study {study.study_name!r} was made with")
-    return dataset
+    return dataset, space
 
 
 def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
