@@ -1,6 +1,7 @@
 """The size of the network at some hyperparameters: in closed form where the space has one, else by building it."""
 
 import logging
+import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, final
 
@@ -105,9 +106,19 @@ def _described(space: SearchSpace, hp: keras_tuner.HyperParameters) -> Architect
 
 
 def _batch_of(x: Any) -> Batch | None:
-    """Shape and dtype of a batch of `x`, an array or a `tf.data.Dataset`; None where it is not one array."""
+    """Shape and dtype of a batch of `x`, an array or a `tf.data.Dataset`; None for anything else.
+
+    That is several inputs, a generator, a data set of unknown rank, and arrays of what Keras has no dtype for. Strings
+    have one.
+    """
     if (element := getattr(x, "element_spec", None)) is not None:
         x = element[0] if isinstance(element, tuple) else element
-    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if dtype is None:
         return None
-    return (None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype)
+    try:
+        sides = tuple(None if side is None else operator.index(side) for side in shape)  # type: ignore[union-attr]
+        named = "string" if getattr(dtype, "kind", "") in ("U", "S") else keras.backend.standardize_dtype(dtype)
+    except (TypeError, ValueError):  # the shape is not known, not even its rank, or Keras does not know the dtype
+        return None
+    return ((None, *sides[1:]), named) if sides else None

@@ -1,8 +1,9 @@
 """Models whose layers get their shapes only when they see data: built without data, and loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,6 +13,22 @@ from ..compat.keras import all_layers
 def waits_for_data(model: keras.Model) -> bool:
     """Whether some layers of `model` have no parameters yet. Such a model can neither be counted nor loaded."""
     return not model.built or any(not layer.built for layer in all_layers(model))
+
+
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Every optimizer that `model` or a layer in it keeps: none before it is compiled, several in a GAN."""
+    kept = (value for layer in all_layers(model) for value in vars(layer).values())
+    return [optimizer for value in kept for optimizer in _optimizers_in(value)]
+
+
+def _optimizers_in(value: Any) -> Iterator[keras.optimizers.Optimizer]:
+    if isinstance(value, keras.optimizers.Optimizer):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _optimizers_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _optimizers_in(part)
 
 
 def build_for(model: keras.Model, shape: Sequence[int | None], dtype: str = "float32") -> None:

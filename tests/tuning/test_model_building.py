@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastuna.search.tuning.model_building import build_for, build_from_config, waits_for_data
+from kerastuna.search.tuning.model_building import build_for, build_from_config, optimizers_of, waits_for_data
 
 
 class Late(keras.Model):
@@ -43,3 +43,14 @@ def test_it_is_built_as_it_was_at_training(tmp_path: Path) -> None:
     model.set_weights(trained.get_weights())
     images = np.ones((2, 4), "float32")
     np.testing.assert_allclose(model(images), trained(images))
+
+
+def test_every_optimizer_of_a_model_and_its_parts_is_found() -> None:
+    adam, sgd, rmsprop, inner = (getattr(keras.optimizers, name)() for name in ("Adam", "SGD", "RMSprop", "Nadam"))
+    part = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    assert optimizers_of(part) == []
+    part.compile(inner)
+    model: Any = keras.Sequential([part])
+    model.compile(adam)
+    model.d_optimizer, model.others = sgd, {"g": [rmsprop]}
+    assert {id(optimizer) for optimizer in optimizers_of(model)} == {id(made) for made in (adam, sgd, rmsprop, inner)}
