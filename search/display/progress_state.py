@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from ..messages import figure
+from ..study.directions import Direction
 from ..study.reasons import REJECTIONS
 
 NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
@@ -101,7 +102,7 @@ class State:
         deadline: when the search stops at the latest.
     """
 
-    objective: str
+    objective: str = ""
     study: str = ""
     profile: str = ""
     trials_done: int = 0
@@ -121,6 +122,7 @@ class State:
     paced: float = 0.0
     started: float = 0.0
     deadline: float = math.inf
+    direction: Direction = "max"
     ended: float | None = None
 
     @property

@@ -15,7 +15,7 @@ from ...spaces.point import Point
 from ...spaces.space import SearchSpace
 from ..errors import KerastunaError, SpaceError
 from ..study.budget import Size
-from .model_building import build_for, waits_for_data
+from .model_building import build_for, build_for_own_inputs, waits_for_data
 from .model_size import model_size
 
 Batch = tuple[Sequence[int | None], str]
@@ -85,14 +85,16 @@ class NetworkMeasure:
         Raises SpaceError when it cannot be built for the data, or not be counted for `costs`.
         """
         if waits_for_data(model):
-            if self._batch is None:
-                return None
             try:
-                build_for(model, *self._batch)
+                if not build_for_own_inputs(model):
+                    if self._batch is None:
+                        return None
+                    build_for(model, *self._batch)
             except Exception as error:
+                shape = "its own inputs" if self._batch is None else f"inputs of shape {self._batch[0]}"
                 raise SpaceError(
-                    f"{model.name} cannot be built for inputs of shape {self._batch[0]}, so its parameters cannot be "
-                    "counted: begin it with keras.Input(...)"
+                    f"{model.name} cannot be built for {shape}, so its parameters cannot be counted: begin it with "
+                    "keras.Input(...)"
                 ) from error
         return model_size(model, limits=costs)
 

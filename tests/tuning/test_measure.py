@@ -108,6 +108,27 @@ def test_strings_have_a_dtype() -> None:
     assert size.params == 12
 
 
+def test_layers_without_parameters_of_a_network_with_several_inputs_are_counted() -> None:
+    class InTraining(keras.Layer):
+        def __init__(self, units: Any) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def build(self, input_shape: Any) -> None:
+            self.built = True
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            return inputs * keras.ops.sum(self.dense(inputs)) if training else inputs
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        left, right = keras.Input((4,)), keras.Input((4,))
+        return keras.Model([left, right], InTraining(hp.Int("units", 1, 9))(left + right))
+
+    size = NetworkMeasure(build, build)(hp(units=3), {"params"})
+    assert size is not None
+    assert size.params == 15
+
+
 def test_what_cannot_be_built_is_left_to_the_trial_and_wrong_input_is_not() -> None:
     def broken(hp: Any) -> Any:
         raise ValueError("no such layer")
