@@ -9,8 +9,8 @@ from ..messages import redact
 from ..study.budget import UNITS, as_budget
 from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
-from .model_card_accuracy import accuracy_sections
 from .model_card_code import loading
+from .model_card_metrics import metric_sections
 from .model_card_values import Record, basis, count, goal_in, seeds, share
 
 
@@ -27,7 +27,7 @@ def model_card(record: Record) -> str:
         _recipe(record),
         _intended_use(record),
         _data(record),
-        *accuracy_sections(record),
+        *metric_sections(record),
         _search(record),
         _limits(record),
         loading(record, redact(record["mlflow"]["tracking_uri"])),

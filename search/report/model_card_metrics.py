@@ -5,7 +5,7 @@ from .markdown import facts, section, table, text
 from .model_card_values import Record, basis, count, deviation, goal_in, seeds, share
 
 
-def accuracy_sections(record: Record) -> tuple[str, ...]:
+def metric_sections(record: Record) -> tuple[str, ...]:
     """The sections in their order; an empty string for a section that does not apply."""
     return _metrics(record), _validation(record), _test(record), _openings(record)
 
