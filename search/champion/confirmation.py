@@ -121,6 +121,11 @@ class Retraining:
     epochs: int
     observer: ConfirmationObserver
 
+    @property
+    def metric(self) -> str:
+        """The objective as Keras calls it where there is no validation."""
+        return self.objective.removeprefix("val_")
+
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
         return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))

@@ -177,7 +177,7 @@ class Progress(ABC):
         else:
             pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
             after = replace(after, trials_done=after.trials_done + 1, pace=pace)
-            told = f"{after.objective} {score(value)}"
+            told = f"{after.objective} {score(value, after.objective)}"
             outcome = note if note and value is None else ", ".join(filter(None, (told, note)))
             if state == "PRUNED":
                 after = replace(after, stopped_early=after.stopped_early + 1)
@@ -295,7 +295,7 @@ def _display(state: State, now: float) -> RenderableType:
     for trial in state.running.values():
         rows.add_row(f"trial {trial.number}", Text(trial.summary))
         first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
-        metrics = "  ".join(f"{name} {score(value)}" for name, value in {**first, **trial.metrics}.items())
+        metrics = "  ".join(f"{name} {score(value, name)}" for name, value in {**first, **trial.metrics}.items())
         rows.add_row("epoch", _bar(trial.epoch, trial.epochs, f"{trial.epoch}/{trial.epochs}  {metrics}"))
     rows.add_row("best", Text("none yet" if state.best is None else f"{state.objective} {best_so_far(state)}"))
     rows.add_row("skipped", Text(rejection_counts(state.rejections)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from ..messages import figure
 from ..study.reasons import REJECTIONS
 
 NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
@@ -201,7 +202,8 @@ def best_so_far(state: State) -> str:
     """The best value, and in brackets whose it is."""
     trial = "" if state.best_trial is None else f"trial {state.best_trial}"
     told = ", ".join(filter(None, (trial, state.best_note)))
-    return f"{score(state.best)} ({told})" if told else score(state.best)
+    best = score(state.best, state.objective)
+    return f"{best} ({told})" if told else best
 
 
 def rejection_counts(rejections: Mapping[str, int]) -> str:
@@ -209,9 +211,9 @@ def rejection_counts(rejections: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {words(reason)}" for reason, number in rejections.items())
 
 
-def score(value: float | None) -> str:
-    """A metric with four decimals."""
-    return "unknown" if value is None else f"{value:.4f}"
+def score(value: float | None, metric: str) -> str:
+    """The value of a metric."""
+    return "unknown" if value is None else figure(value, metric)
 
 
 def count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...spaces.cost import Cost
-from ..messages import shortened
+from ..messages import figure, number, shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import STOPPED_EARLY
@@ -47,7 +47,7 @@ def leaderboard_table(
         )
         table.add_row(
             str(record["number"]),
-            _number(record["value"], ".4f"),
+            _score(record["value"], goal),
             *("yes" if record["number"] in results else "no" for _ in marks),
             *(_number(record[name], ",") for name in costs),
             *(_number(record[name], ",.0f") for name in lengths),
@@ -87,7 +87,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str],
             str(record["number"]),
             str(record["state"]),
             _reason(record),
-            _number(record["value"], ".4f"),
+            _score(record["value"], goal),
             *(_number(record[name], ",") for name in costs),
             str(record["epochs"]),
             _number(record["seconds"], ".0f"),
@@ -125,7 +125,7 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
             str(row["trained"]),
             str(row["refused"]),
             str(row["failed"]),
-            _number(row["best"], "," if isinstance(row["best"], int) else ".4f"),
+            number(row["best"]) if isinstance(row["best"], float) else _number(row["best"], ","),
             str(row["last_trial"] or ""),
         )
     return table
@@ -159,6 +159,10 @@ def _table(title: str) -> Table:
 
 def _number(value: object, form: str) -> str:
     return "" if value is None else format(value, form)
+
+
+def _score(value: float | None, goal: Goal) -> str:
+    return "" if value is None else figure(value, goal.metric.name)
 
 
 def _reason(record: Mapping[str, Any]) -> str:

@@ -47,6 +47,8 @@ def other(value: Any) -> Any:
             return "exponential"
         case "full":
             return "quick"
+        case "max":
+            return "min"
         case _:
             return f"{value}/another"
 
