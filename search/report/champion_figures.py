@@ -24,8 +24,8 @@ MISTAKES_IN_A_ROW = 12
 MOST_NUMBERED_CLASSES = 20
 """With more classes, the cells of a confusion matrix are too small for numbers."""
 MOST_CONFUSIONS = 10
-MOST_LETTERS = 12
-"""The most characters of the name of a class."""
+MOST_LETTERS, LETTERS_OF_A_MISTAKE = 12, 8
+"""The most characters of the name of a class: in a confusion matrix, and below a mistake."""
 LONG_NAME = 4
 """From so many characters on, the names of classes below a confusion matrix are written upwards."""
 
@@ -127,7 +127,7 @@ def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str
         labels: int (n,); predictions: float (n, classes); names: of the classes, their numbers where it is empty.
     """
     classes = predictions.shape[1]
-    called = _called(names, classes)
+    called = _called(names, classes, MOST_LETTERS)
     said = predictions.argmax(axis=1)
     matrix = np.zeros((classes, classes), dtype=int)
     np.add.at(matrix, (labels, said), 1)
@@ -176,7 +176,7 @@ def draw_mistakes(
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         shape = ", ".join(map(str, images.shape[1:]))
         raise CannotDraw(f"samples of shape ({shape}) are not images of 1 or 3 channels")
-    called = _called(names, predictions.shape[1])
+    called = _called(names, predictions.shape[1], LETTERS_OF_A_MISTAKE)
     said, sure = predictions.argmax(axis=1), predictions.max(axis=1)
     wrong = np.flatnonzero(said != labels)
     if not wrong.size:
@@ -213,9 +213,9 @@ def _draw_band(axes: Axes, curves: np.ndarray, colour: str, label: str) -> None:
         axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0)
 
 
-def _called(names: Sequence[str], classes: int) -> list[str]:
+def _called(names: Sequence[str], classes: int, letters: int) -> list[str]:
     """What the classes are called: their names, shortened, and the numbers of those without."""
-    return [shortened(names[place], MOST_LETTERS) if place < len(names) else str(place) for place in range(classes)]
+    return [shortened(names[place], letters) if place < len(names) else str(place) for place in range(classes)]
 
 
 def _unit(record: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from .model_card_values import (
     deviation,
     goal_in,
     metric_in,
-    seeds,
     metric_on_test,
+    seeds,
     unit_in,
     values,
 )

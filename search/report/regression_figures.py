@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..datasets.task import Regression
 from ..messages import number, shortened
@@ -48,7 +49,10 @@ def draw_residuals(targets: np.ndarray, predictions: np.ndarray, names: Sequence
     """
     figure, panels = _panels("Errors: prediction minus target", targets, predictions, names, note)
     for axes, name, true, said, errors in panels:
-        axes.hist(said - true, bins=BINS, color=BLUE)
+        differences = said - true
+        low, high = float(differences.min()), float(differences.max())
+        margin = max(0.0, 1e-6 * max(1.0, abs(low)) - (high - low))  # equal errors need a bin of some width too
+        axes.hist(differences, bins=BINS, range=(low - margin, high + margin), color=BLUE)
         axes.axvline(0, color=BLACK, linewidth=1, linestyle="--", gid="no_error")
         axes.set_xlabel("error")
         axes.set_ylabel("samples")
@@ -72,6 +76,8 @@ def _panels(
             zip(told[:shown], targets.reshape(len(targets), -1).T, predictions.T, strict=False)
         )
     ]
+    for axes, *_ in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     more = f", the first {shown} of {numbers} numbers" if shown < numbers else ""
     heading(figure, f"{title}{more}", note)
     return figure, panels

@@ -91,10 +91,10 @@ def test_plain_resumes_with_a_time_limit() -> None:
     progress.trial_started(number=10, summary="")
     progress.trial_ended(number=10, state="COMPLETE", value=0.04, seconds=30.0)
     assert file.getvalue().splitlines() == [
-        "study s (full): 100 trials of 20 epochs, 7 done, best val_loss 0.0500, stops after 10 min",
+        "study s (full): 100 trials of 20 epochs, 7 done, best val_loss 0.05000, stops after 10 min",
         "one epoch takes about 30 s; 93 more trials of 20 epochs: about 15.5 h, but the time limit leaves 10 min",
-        "trial 9 (8/100): val_loss 0.0600 after 1 epoch in 30 s; best 0.0500; about 10 min left",
-        "trial 10 (9/100): val_loss 0.0400 after 0 epochs in 30 s; best 0.0400 (trial 10); about 10 min left",
+        "trial 9 (8/100): val_loss 0.06000 after 1 epoch in 30 s; best 0.05000; about 10 min left",
+        "trial 10 (9/100): val_loss 0.04000 after 0 epochs in 30 s; best 0.04000 (trial 10); about 10 min left",
     ]
 
 

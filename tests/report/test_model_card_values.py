@@ -12,10 +12,10 @@ from kerastuna.search.report.model_card_values import (
     hardest_number,
     meaning_of_answers,
     metric_in,
+    metric_on_test,
     sample_in,
     seeds,
     task_in,
-    metric_on_test,
     unit_in,
     values,
 )
