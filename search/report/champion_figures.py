@@ -26,8 +26,10 @@ MOST_NUMBERED_CLASSES = 20
 MOST_CONFUSIONS = 10
 MOST_LETTERS, LETTERS_OF_A_MISTAKE = 12, 8
 """The most characters of the name of a class: in a confusion matrix, and below a mistake."""
+MOST_LETTERS_BELOW = 40
+"""The most characters below a confusion matrix; where names have more, they are written upwards."""
 LONG_NAME = 4
-"""From so many characters on, the names of classes below a confusion matrix are written upwards."""
+"""From so many characters on, two names have a line each below a mistake."""
 
 
 @in_own_style
@@ -140,7 +142,7 @@ def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str
     picture = axes.imshow(np.ma.masked_equal(shares, 0), cmap=COLOURS, vmin=0, vmax=max(shares.max(), 1e-9))
     figure.colorbar(picture, ax=axes, label="share of the true class", format=PercentFormatter(1), shrink=0.8)
     if classes <= MOST_NUMBERED_CLASSES:
-        upwards = max(map(len, called)) >= LONG_NAME
+        upwards = classes * max(map(len, called)) > MOST_LETTERS_BELOW
         axes.set_xticks(range(classes), called, rotation=90 if upwards else 0, parse_math=False)
         axes.set_yticks(range(classes), called, parse_math=False)
         for true, guess in np.argwhere(matrix):
@@ -183,23 +185,24 @@ def draw_mistakes(
         raise CannotDraw(f"none of the {len(labels):,} images is taken for another class")
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
     rows = -(-len(shown) // MISTAKES_IN_A_ROW)
-    figure = new_figure(0.9 + 1.05 * rows)
+    long = max(map(len, called)) >= LONG_NAME
+    step = 1.62 if long else 1.45
+    figure = new_figure(0.9 + 0.725 * step * rows)
     axes = figure.add_subplot()
     axes.set_axis_off()
     low, high = float(images[shown].min()), float(images[shown].max())
     for place, index in enumerate(shown):
         row, column = divmod(place, MISTAKES_IN_A_ROW)
-        top = -1.45 * row
+        top = -step * row
         image = (images[index] - low) / ((high - low) or 1)
         image = image if image.shape[-1] == 3 else image[..., 0]
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(column, column + 0.92, top - 0.92, top))
         classes = [called[labels[index]], called[said[index]]]
-        between = "\nas " if max(map(len, classes)) >= LONG_NAME else " as "
-        text = f"{between.join(classes)}\n{sure[index]:.1%}"
+        text = ("\nas " if long else " as ").join(classes) + f"\n{sure[index]:.1%}"
         style: dict[str, Any] = {"ha": "center", "va": "top", "linespacing": 1.1, "parse_math": False}
         axes.text(column + 0.46, top - 0.96, text, fontsize=8, **style)
     axes.set_xlim(0, MISTAKES_IN_A_ROW)
-    axes.set_ylim(-1.45 * rows, 0.05)
+    axes.set_ylim(-step * rows, 0.05)
     which = f"all {len(shown)}" if len(shown) == len(wrong) else f"the {len(shown)} surest of {len(wrong):,}"
     heading(figure, f"Mistakes: {which}, with the true class, what it was taken for, and how sure", note)
     return figure
