@@ -32,7 +32,7 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
         record["histories"] = [[epoch, epoch]]
         record["validation"] = {**RECORD["validation"], "mean": mean}
         (tmp_path / name).mkdir()
-        told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, images=None))
+        told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, samples=None))
         assert told[-1]["model"] in (tmp_path / name / "MODEL_CARD.md").read_text()
     registered = RECORD["study"]
     assert [each["model"] for each in told] == [f"models:/{registered}@champion", f"models:/{registered}/2"]
