@@ -242,7 +242,8 @@ class SmallestNetwork(Goal):
     def note(self, score: float, costs: Mapping[str, Any]) -> str:
         if self.is_met(score):
             return f"reaches {self.target:g} with {self._amount(costs)}"
-        return f"{figure(self.distance(score), self.metric.name)} short of {self.target:g}"
+        beyond = "short of" if self.metric.direction == "max" else "above"
+        return f"{figure(self.distance(score), self.metric.name)} {beyond} {self.target:g}"
 
     def unmet(self) -> str:
         return f"none reached {self._demand}"
