@@ -74,7 +74,8 @@ def confirmation(
     build: Callable[[Any], Any], task: Task, y: np.ndarray, objective: str, direction: str, folder: Path
 ) -> Confirmation:
     """Of a study with three trials, of which number 1 has the largest value and number 2 the smallest."""
-    study = optuna.create_study(direction=f"{direction}imize", study_name="rows")
+    whole: Any = f"{direction}imize"
+    study = optuna.create_study(direction=whole, study_name="rows")
     study.set_user_attr("identity", {"objective": [objective, direction], "budget": 1000})
     for units, value in ((5, 0.5), (6, 0.9), (7, 0.1)):
         attributes = {"hyperparameters": {"units": units}, "params": units, "summary": ""}
@@ -93,7 +94,7 @@ def confirmation(
 
 
 @pytest.fixture
-def given_test_part(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], None]:
+def give_test_part(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], None]:
     """Gives the data set a test part with these targets."""
 
     def give(y: np.ndarray) -> None:
@@ -103,9 +104,9 @@ def given_test_part(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], N
     return give
 
 
-def test_one_sigmoid_gets_the_figures_that_keras_gives_it(given_test_part: Any, tmp_path: Path) -> None:
+def test_one_sigmoid_gets_the_figures_that_keras_gives_it(give_test_part: Any, tmp_path: Path) -> None:
     build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
-    given_test_part(TWO)
+    give_test_part(TWO)
     given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
     record: Any = confirm_study(given, top=2, seeds=[1, 2], again=False)
     assert record == champion_of(given.study)
@@ -133,10 +134,8 @@ def test_one_sigmoid_gets_the_figures_that_keras_gives_it(given_test_part: Any, 
 
 
 @pytest.mark.parametrize(("objective", "measured"), [("val_mae", "mae"), ("val_loss", "loss")])
-def test_of_numbers_the_smallest_error_wins(
-    given_test_part: Any, tmp_path: Path, objective: str, measured: str
-) -> None:
-    given_test_part(NUMBERS)
+def test_of_numbers_the_smallest_error_wins(give_test_part: Any, tmp_path: Path, objective: str, measured: str) -> None:
+    give_test_part(NUMBERS)
     build = network(2, None, "mse", "mae")
     given: Any = confirmation(build, Regression(2, ("sum", "first")), NUMBERS, objective, "min", tmp_path)
     record: Any = confirm_study(given, top=2, seeds=[1, 2], again=False)
@@ -155,9 +154,9 @@ def test_of_numbers_the_smallest_error_wins(
 
 
 def test_answers_that_cannot_be_read_are_refused_before_the_test_set_is_opened(
-    given_test_part: Any, tmp_path: Path
+    give_test_part: Any, tmp_path: Path
 ) -> None:
-    given_test_part(TWO)
+    give_test_part(TWO)
     build = network(1, None, keras.losses.BinaryCrossentropy(from_logits=True), "accuracy")
     given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
     with pytest.raises(SpaceError, match="read as the logit of class 1") as caught:

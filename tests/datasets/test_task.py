@@ -97,7 +97,7 @@ def test_accuracies_are_those_of_keras(classes: int, count: int, seed: int, one_
     kind = keras.metrics.CategoricalAccuracy if one_hot else keras.metrics.SparseCategoricalAccuracy
     metric = kind()
     metric.update_state(y, read)
-    share = float(metric.result())
+    share = float(np.asarray(metric.result()))
     assert task.metric("accuracy", y, read) == task.metric("acc", y, read) == pytest.approx(share)
     assert task.metric(metric.name, y, read) == pytest.approx(share)
     assert task.standard_error("accuracy", y, read) == pytest.approx(math.sqrt(share * (1 - share) / count), abs=1e-6)

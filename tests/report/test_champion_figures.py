@@ -232,7 +232,7 @@ def test_learning_curves_show_the_metric_that_was_optimised():
 
     of_mae, of_loss = curves("val_mae"), curves("val_loss")
     assert [axes.get_ylabel() for axes in of_mae.axes] == ["mae", "loss"]
-    assert [line.get_ydata().tolist() for line in of_mae.axes[0].lines] == [[0.4, 0.2], [0.6, 0.3]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in of_mae.axes[0].lines] == [[0.4, 0.2], [0.6, 0.3]]
     assert of_mae.axes[0].get_yscale() == "linear"  # an error between 0 and 1 is no share
     assert [axes.get_ylabel() for axes in of_loss.axes] == ["loss"]
     for figure in (of_mae, of_loss):

@@ -30,12 +30,13 @@ def test_a_point_is_a_target_and_its_prediction() -> None:
     figure = draw_scatter(targets, predictions, ["price $x_1$", "age"], "")
     for place, axes in enumerate(figure.axes):
         points, line = axes.lines
+        x, y = np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()
         assert (points.get_gid(), line.get_gid()) == ("predictions", "no_error")
         np.testing.assert_array_equal(points.get_xdata(), targets[:, place])
         np.testing.assert_array_equal(points.get_ydata(), predictions[:, place])
         ends = [min(targets[:, place].min(), predictions[:, place].min())]
         ends.append(max(targets[:, place].max(), predictions[:, place].max()))
-        assert list(line.get_xdata()) == list(line.get_ydata()) == pytest.approx(ends)
+        assert x == y == pytest.approx(ends)
     mae = np.abs(predictions[:, 0] - targets[:, 0]).mean()
     assert figure.axes[0].get_title().startswith(f"price $x_1$: mae {mae:#.4g}, r2 ")
 
@@ -51,7 +52,7 @@ def test_one_number_needs_no_name_and_its_targets_may_have_one_dimension() -> No
 
 def test_every_error_is_counted() -> None:
     targets, predictions = numbers(1)
-    axes = draw_residuals(targets, predictions, (), "").axes[0]
+    axes: Any = draw_residuals(targets, predictions, (), "").axes[0]
     assert sum(bar.get_height() for bar in axes.patches) == 400
     middle = sum(bar.get_height() * (bar.get_x() + bar.get_width() / 2) for bar in axes.patches) / 400
     assert middle == pytest.approx(1, abs=0.3)

@@ -110,7 +110,8 @@ def test_logits_in_place_of_probabilities_are_refused_even_where_samples_are_sor
 
 def test_a_metric_of_its_own_under_a_known_name_is_refused() -> None:
     def mae(y: Any, z: Any) -> Any:
-        return 1000 * keras.ops.mean(keras.ops.abs(y - z), axis=-1)
+        error: Any = keras.ops.mean(keras.ops.abs(y - z), axis=-1)
+        return 1000 * error
 
     with pytest.raises(SpaceError, match=r"reports mae .* read as the 3 predicted numbers, give"):
         answers_of(model(3, None, "mse", mae), Regression(3), X, NUMBERS, "mae")
@@ -141,7 +142,8 @@ def test_a_model_that_is_not_compiled_is_read_by_its_shape_and_values() -> None:
 
 
 def test_a_metric_that_is_no_number_is_not_told() -> None:
-    network = model(3, None, "mse", keras.metrics.R2Score(class_aggregation=None))
+    each: Any = None
+    network = model(3, None, "mse", keras.metrics.R2Score(class_aggregation=each))
     assert evaluated(network, X, NUMBERS, "r2_score") is None
     assert answers_of(network, Regression(3), X, NUMBERS, "r2_score") == NumberAnswers(3)
 
