@@ -112,6 +112,18 @@ def test_the_leaderboard_of_a_target_tells_what_reaches_it():
     ]
 
 
+def test_a_loss_has_four_significant_digits_and_the_smallest_is_first():
+    goal = BestMetric(Quantity("val_loss", "min"))
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    for loss in (1234.56, 0.00001234, 0.5):
+        told = {"params": 1, "macs": 1, "ram": 1, "score": loss, "summary": NETWORK, "seconds": 1.0}
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=loss, user_attrs=told))
+    _, _, *rows = shown(leaderboard_table(study.trials, goal))
+    assert [words(row)[:2] for row in rows] == [["1", "1.234e-05"], ["2", "0.5000"], ["0", "1,235"]]
+    _, _, *rows = shown(trials_table(trial_records(study.trials), [""] * 3, goal))
+    assert [word for row in rows for word in words(row) if "." in word] == ["1.234e-05", "0.5000"]
+
+
 @pytest.mark.parametrize("goal", [BEST, FRONT, SMALLEST], ids=["best", "front", "smallest"])
 def test_no_number_is_cut_in_80_columns(goal: Goal):
     trials = trials_of(goal)
