@@ -109,7 +109,7 @@ def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
         shown: list[np.ndarray] = []
         for key, colour, label in ((metric, BLUE, "training"), (f"val_{metric}", ORANGE, "validation")):
             if key in histories[0][0]:
-                curves = np.array([[epoch[key] for epoch in history] for history in histories], dtype=float)
+                curves = _padded([[epoch.get(key) for epoch in history] for history in histories])
                 _draw_band(axes, curves, colour, label)
                 shown.append(curves)
         axes.set_xlabel("epoch")
@@ -206,6 +206,12 @@ def draw_mistakes(
     which = f"all {len(shown)}" if len(shown) == len(wrong) else f"the {len(shown)} surest of {len(wrong):,}"
     heading(figure, f"Mistakes: {which}, with the true class, what it was taken for, and how sure", note)
     return figure
+
+
+def _padded(curves: Sequence[Sequence[float | None]]) -> np.ndarray:
+    """Curves as float (seeds, epochs), NaN where a training had ended: the mean is drawn as far as all seeds go."""
+    longest = max(map(len, curves))
+    return np.array([[*curve, *[None] * (longest - len(curve))] for curve in curves], dtype=float)
 
 
 def _draw_band(axes: Axes, curves: np.ndarray, colour: str, label: str) -> None:

@@ -12,6 +12,7 @@ import keras_tuner
 
 from ..compat.keras_tuner import mean_metrics, metrics_of
 from ..study.reasons import ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT
+from .kept_weights import ValidatedWeights
 from .metric_values import number_of, numbers_in
 
 EpochMetrics = Mapping[str, float]
@@ -79,6 +80,15 @@ class EpochReporter(keras.callbacks.Callback):
         self.failure: NotFinite | OutOfTime | None = None
         self.stopped = False
         self.history: list[EpochMetrics] = []
+        self._weights = ValidatedWeights()
+
+    @property
+    def epochs_since_kept(self) -> int | None:
+        """How many epochs before the last one the weights were validated that the model has now; None if never."""
+        return self._weights.epochs_since(self.model)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._weights.test_begins(self.model)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         self._is_over = self._must_end
@@ -102,6 +112,7 @@ class EpochReporter(keras.callbacks.Callback):
         now = time.monotonic()
         metrics["seconds"], self._began = now - self._began, now
         self.history.append(metrics)
+        self._weights.epoch_ends(self.model)
         self._last = max(epoch, self._last) + 1
         epochs = self._length(epoch)
         is_last = self._last == epochs or bool(getattr(self.model, "stop_training", False))

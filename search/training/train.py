@@ -10,6 +10,8 @@ import numpy as np
 from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
 from .epochs import EpochMetrics, EpochReporter, final_metrics
+from .hypermodels import has_own_fit
+from .kept_weights import validated_again
 
 
 def train(
@@ -36,7 +38,8 @@ def train(
             what `fit` returns counts at the last epoch; where no epochs were reported, it is the only one.
         report: called after every epoch, counted from 1.
 
-    Returns the model at its last epoch and the metrics of every epoch. Raises SearchFailed if the loss is not finite.
+    Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
+    hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
     """
 
     def keep_going(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
@@ -52,8 +55,13 @@ def train(
     results = trained.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
     if reporter.failure is not None:
         raise SearchFailed(f"a confirmation could not be trained: {reporter.failure}")
-    history = list(reporter.history)
+    ago = reporter.epochs_since_kept
+    history = list(reporter.history)[: len(reporter.history) - (ago or 0)]
+    if ago is None and not has_own_fit(hypermodel):
+        history[-1] = {**history[-1], **validated_again(model, given)}
     if objective is not None:
+        if ago != 0 and isinstance(results, keras.callbacks.History):
+            return model, history
         returned, _ = final_metrics(results, keras_tuner.Objective(objective, "max"))  # the direction plays no part
         history[-1:] = [{**(history[-1] if history else {}), **returned}]
     return model, history

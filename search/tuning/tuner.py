@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Unpack
@@ -29,6 +30,7 @@ from ..tracking.tracker import Tracker
 from ..training.device import software
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
 from ..training.hypermodels import has_own_fit
+from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..training.metric_values import objective_problem
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
@@ -137,7 +139,8 @@ class OptunaTuner(keras_tuner.Tuner):
         budget = self._settings.budget
         if budget is None:
             return model
-        size = self._measure.count(model, self._settings.counted)
+        with distribution(self.distribution_strategy):  # counting may make the variables
+            size = self._measure.count(model, self._settings.counted)
         if size is not None and not budget.allows(size):
             raise OverBudget(
                 f"the model that was built has {budget.complaint(size)}: let build(hp) depend on nothing but hp"
@@ -226,11 +229,14 @@ class OptunaTuner(keras_tuner.Tuner):
                 self._note(trial, reporter, execution, reason=failure_reason(error))
                 raise
             self._note(trial, reporter, execution)
+            model, own_fit = reporter.model, has_own_fit(self.hypermodel)
+            again = partial(validated_again, None if own_fit else model, kwargs)
+            results[-1] = result_of_kept_weights(results[-1], reporter.epochs_since_kept, again)
             objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
-            if reporter.model is not None and (best is None or score is None or objective.better_than(score, best)):
+            if model is not None and (best is None or score is None or objective.better_than(score, best)):
                 best = score
-                reporter.model.save_weights(self._get_checkpoint_fname(trial.trial_id))
+                model.save_weights(self._get_checkpoint_fname(trial.trial_id))
             if reporter.stopped:
                 break
         return results
@@ -322,9 +328,9 @@ class OptunaTuner(keras_tuner.Tuner):
                 "that it was trained with, or train its hyperparameters again"
             )
         model: Any = self._try_build(trial.hyperparameters)
-        if waits_for_data(model):
-            build_from_config(model, Path(self._get_build_config_fname(trial.trial_id)))
         with distribution(self.distribution_strategy):
+            if waits_for_data(model):
+                build_from_config(model, Path(self._get_build_config_fname(trial.trial_id)))
             model.load_weights(path, objects_to_skip=optimizers_of(model))  # new ones have no place for their states
         return model
 

@@ -57,7 +57,8 @@ def sigmoid() -> Any:
 
 def little_above_zero() -> Any:
     """Logits between 0 and 0.5: the second class by a loss of logits, the first by a metric of probabilities."""
-    return keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(0.2))
+    bias: Any = keras.initializers.Constant(0.2)
+    return keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=bias)
 
 
 def test_a_model_that_can_be_read_and_saved_is_not_spoken_of(tmp_path: Path, two_classes: Dataset) -> None:

@@ -101,6 +101,13 @@ def test_learning_curves_without_validation_images():
     assert [[line.get_gid() for line in axes.lines] for axes in figure.axes] == [["training"], ["training"]]
 
 
+def test_learning_curves_of_trainings_that_ended_at_different_epochs():
+    figure = draw(histories=[history(0), history(1)[:4]])["learning_curves"]
+    figure.canvas.draw()
+    accuracy = figure.axes[0].lines[0].get_ydata()
+    assert np.isnan(accuracy).tolist() == [False, False, False, False, True, True]
+
+
 def test_learning_curves_with_a_loss_that_was_not_finite():
     broken: list[dict[str, Any]] = [dict(epoch) for epoch in history(0)]
     broken[2] |= {"loss": None, "accuracy": None}
