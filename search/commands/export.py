@@ -112,7 +112,7 @@ def export_champion(
 
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
     images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
-    lineage["note"] = "the model was trained on the validation images too: their accuracy only compares the formats"
+    lineage["note"] = "the model was trained on the validation samples too: its figures there only compare the formats"
     origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, images)
     return _export_file(path, origin, out, formats, say, add_card)
 

@@ -30,7 +30,7 @@ def test_the_champion_is_exported_with_its_card(searched: Any, tmp_path: Path) -
     champion = json.loads(confirmed.out)
     status, out, err = searched.run("export", "--study", "tiny", "--out", str(tmp_path / "out"), *KERAS)
     assert status == 0, err
-    assert "the model was trained on the validation images too" in out
+    assert "the model was trained on the validation samples too" in out
     assert (tmp_path / "out" / "MODEL_CARD.md").is_file()
     lineage = json.loads((tmp_path / "out" / "manifest.json").read_text())["lineage"]
     assert (lineage["study"], lineage["trial"]) == ("tiny", champion["trial"])

@@ -210,10 +210,17 @@ def test_the_score_of_several_executions_is_their_mean_and_the_weights_are_those
     assert seen[0] != pytest.approx(seen[1], rel=1e-2)
 
 
-def test_distribution_strategies(tmp_path: Path) -> None:
+def without_input(hp: HP) -> keras.Model:
+    model = keras.Sequential([keras.layers.Dense(units(hp)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("build", [perceptron, without_input])
+def test_distribution_strategies(tmp_path: Path, build: Any) -> None:
     strategies = (tf.distribute.OneDeviceStrategy("/cpu:0"), tf.distribute.MirroredStrategy(["/cpu:0"]))
     for number, strategy in enumerate(strategies):
-        tuner = tuner_of(perceptron, tmp_path / str(number), budget=25, distribution_strategy=strategy)
+        tuner = tuner_of(build, tmp_path / str(number), budget=25, distribution_strategy=strategy)
         tuner.enqueue({"units": 4})
         tuner.search(**FIT, epochs=2, verbose=0)
         (trial,) = tuner.oracle.study.trials
