@@ -28,6 +28,8 @@ def check_first_model(
 
     Raises SpaceError, in one line.
     """
+    import keras
+
     from ...spaces.space import SearchSpace
     from ..training.answers import answers_of
     from ..training.saved_model import saving_problem
@@ -39,6 +41,8 @@ def check_first_model(
         model = hypermodel.build(tuner.oracle.get_space())
     except Exception as error:
         say(f"the model at the default hyperparameters cannot be built ({cause(error)})")
+        return
+    if not isinstance(model, keras.Model):  # KerasTuner says so
         return
     metric = objective.removeprefix("val_")
     try:
