@@ -1,5 +1,6 @@
-"""Text for people: short, in one line, and without passwords."""
+"""Text for people: short, in one line, and without passwords. Numbers as people read them."""
 
+import math
 import re
 
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.\-]*:/+|//)([^\s:/@]*)(:\S*)?@", re.IGNORECASE)
@@ -58,3 +59,36 @@ def cause_in(trace: str) -> str:
 
 def _line(text: str) -> str:
     return shortened(redact(text), 300)
+
+
+def is_accuracy(metric: str) -> bool:
+    """Whether the metric that Keras calls so, with or without "val_", is an accuracy: a share, told in percent too."""
+    return "accuracy" in metric or metric.removeprefix("val_") == "acc"
+
+
+def figure(value: float, metric: str) -> str:
+    """The value of a metric: an accuracy with four decimals, any other as `number`."""
+    return f"{value:.4f}" if is_accuracy(metric) else number(value)
+
+
+def signed(value: float, metric: str) -> str:
+    """A difference between two values of a metric, with its sign."""
+    return ("" if value < 0 or math.isnan(value) else "+") + figure(value, metric)
+
+
+def percent(value: float, metric: str) -> str:
+    """The value of a metric: an accuracy in percent, any other as `number`."""
+    return f"{100 * value:.2f} %" if is_accuracy(metric) else number(value)
+
+
+def points(value: float, metric: str) -> str:
+    """A difference between two values of a metric: between accuracies in percentage points, else as `number`."""
+    return f"{100 * value:.2f}" if is_accuracy(metric) else number(value)
+
+
+def number(value: float) -> str:
+    """Four significant digits: "0.1234", "12.30", "0.00001234" as "1.234e-05"; whole numbers from 1,000 on."""
+    size = abs(value)
+    if value == 0 or not math.isfinite(value) or not 999.95 <= size < 1e9:
+        return "0" if value == 0 else f"{value:#.4g}"
+    return f"{value:,.0f}"

@@ -18,6 +18,7 @@ RECORD: dict[str, Any] = {
         "input_shape": [29, 31, 3],
         "classes": 11,
     },
+    "answers": {"width": 12, "meaning": "the logit of each class"},
     "budget": 15_000,
     "trial": 76,
     "summary": "16-32-p16 | 16-32 | p10 | conv",
@@ -48,6 +49,7 @@ RECORD: dict[str, Any] = {
     "recipe": {"learning_rate": 0.003125, "batch_size": 63, "decay": "inverse_time", "decay_rate": 0.319},
     "epochs": 21,
     "objective": "val_accuracy",
+    "direction": "max",
     "search_value": 0.99412,
     "candidates": [
         {
@@ -75,6 +77,7 @@ RECORD: dict[str, Any] = {
     "validation": {"mean": 0.992665, "std": 0.00078, "n": 2, "values": [0.99211, 0.99322]},
     "winners_curse": 0.001455,
     "test": {
+        "metric": "accuracy",
         "values": [0.99341, 0.99452],
         "mean": 0.993965,
         "std": 0.00071,
@@ -129,6 +132,27 @@ def with_goal(goal: dict[str, Any]) -> dict[str, Any]:
     """The record of a study with another goal and several limits."""
     candidates = [one | costs for one, costs in zip(RECORD["candidates"], COSTS, strict=True)]
     return changed(goal=goal, budget=LIMITS, candidates=candidates)
+
+
+def of_numbers(**changes) -> dict[str, Any]:
+    """The record of a network that predicts two numbers for rows, from a space without a closed form."""
+    numbers = [
+        {"name": "price", "mae": 1234.5, "rmse": 2345.6, "r2": 0.8123, "bias": -12.34, "spread": 5432.1},
+        {"name": "age", "mae": 0.4567, "rmse": 0.5678, "r2": 0.7654, "bias": 0.0123, "spread": 0.6789},
+    ]
+    test = {key: value for key, value in RECORD["test"].items() if key != "per_class"}
+    data = {key: value for key, value in RECORD["data"].items() if key != "classes"}
+    record = changed(
+        data=data | {"name": "houses", "input_shape": [13], "numbers": 2, "names": ["price", "age"]},
+        answers={"width": 2, "meaning": "the 2 predicted numbers"},
+        objective="val_mae",
+        direction="min",
+        test=test | {"metric": "mae", "per_number": numbers},
+        recipe=None,
+        summary="",
+    )
+    del record["layers"]
+    return record | changes
 
 
 def row(card: str, name: str) -> list[str]:

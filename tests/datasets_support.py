@@ -1,6 +1,11 @@
 """Shared by the tests of data sets: small arrays, .npz files, damage to them, and what a refusal says."""
 
+import json
+import os
 import struct
+import subprocess
+import sys
+import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerastuna.search.datasets.data import Dataset
+from kerastuna.search.datasets.task import Classification, Task
 from kerastuna.search.errors import DataError
 
 Arrays = dict[str, np.ndarray]
@@ -23,6 +30,12 @@ def small_set(**replaced: np.ndarray | None) -> Arrays:
         "y_test": np.arange(6, dtype=np.uint8) % 3,
     }
     return {key: array for key, array in {**arrays, **replaced}.items() if array is not None}
+
+
+def like(task: Task | None = None, shape: tuple[int, ...] = (4, 5, 1), columns: tuple[str, ...] = ()) -> Dataset:
+    """A training part without samples, for a test part to be compared with; by default that of `small_set`."""
+    x, y = np.zeros((0, *shape), np.float32), np.zeros(0, np.int32)
+    return Dataset("any", x, y, x, y, task or Classification(3), "", 0, columns)
 
 
 def write_npz(path: Path, arrays: Arrays, *, compressed: bool = False) -> str:
@@ -55,3 +68,16 @@ def refusal(function: Callable[..., object], spec: str | Path, **options: object
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     return message
+
+
+def run_python(program: str, **environment: str) -> dict[str, object]:
+    """What a program that runs in a process of its own prints as JSON."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)

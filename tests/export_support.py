@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerastuna.search.datasets.answers import ClassAnswers
+from kerastuna.search.datasets.task import Classification
 from kerastuna.search.export.files import file_sum
 from kerastuna.search.export.formats import ExportSource
 from kerastuna.search.export.manifest import write_manifest
@@ -24,7 +26,8 @@ def small_source(model: Path, **changes: Any) -> ExportSource:
         "x_validation": rng.random((10, *SHAPE), np.float32),
         "y_validation": np.arange(10, dtype=np.int32) % CLASSES,
         "x_train": rng.random((10, *SHAPE), np.float32),
-        "classes": CLASSES,
+        "task": Classification(CLASSES),
+        "answers": ClassAnswers(CLASSES, logits=False),
         "preprocessing": "none",
         "extra": {"study": "small", "trial": 7},
     }

@@ -1,12 +1,13 @@
-"""No password is shown."""
+"""No password is shown, and numbers are as people read them."""
 
+import math
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerastuna.search.messages import redact, redact_url
+from kerastuna.search.messages import figure, is_accuracy, number, percent, points, redact, redact_url, signed
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,45 @@ def test_no_password_survives(password: str) -> None:
     for url in (f"http://user:<{password}>@host:5000/x", f"postgresql+psycopg://:<{password}>@host/db"):
         assert f"<{password}>" not in redact_url(url)
         assert redact_url(url).endswith(url.rpartition("@")[2])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.00001234, "1.234e-05"),
+        (0.00012345, "0.0001234"),
+        (-0.5, "-0.5000"),
+        (0, "0"),
+        (1.0, "1.000"),
+        (12.3456, "12.35"),
+        (999.94, "999.9"),
+        (999.96, "1,000"),
+        (-12_345.6, "-12,346"),
+        (1e12, "1.000e+12"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
+)
+def test_a_number_has_four_significant_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+@given(st.floats(1e-30, 1e30))
+def test_a_number_is_told_to_a_thousandth(value: float) -> None:
+    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
+
+
+def test_only_accuracies_are_told_in_percent() -> None:
+    accuracies = ("accuracy", "val_accuracy", "acc", "val_acc", "val_binary_accuracy", "top_k_categorical_accuracy")
+    for metric in accuracies:
+        assert is_accuracy(metric)
+        assert (figure(0.98767, metric), percent(0.98767, metric)) == ("0.9877", "98.77 %")
+        assert (points(0.0123, metric), signed(0.0123, metric), signed(-0.0123, metric)) == (
+            "1.23",
+            "+0.0123",
+            "-0.0123",
+        )
+    for metric in ("loss", "val_mae", "r2_score", "auc", "accel", "val_accident"):
+        assert not is_accuracy(metric)
+        assert figure(0.98767, metric) == percent(0.98767, metric) == points(0.98767, metric) == "0.9877"
+        assert (signed(12.3, metric), signed(-12.3, metric), signed(0, metric)) == ("+12.30", "-12.30", "+0")

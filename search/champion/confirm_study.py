@@ -11,8 +11,10 @@ import optuna
 
 from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
+from ..datasets.answers import Answers
 from ..datasets.data import has_test, load_test
 from ..study.goal import goal_of
+from ..training.answers import answers_of
 from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import open_test_set, openings, refuse_second_opening
@@ -48,8 +50,9 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     When the same winner, on the same seeds, is the champion already, its record is returned as it is. The test set is
     opened for it again only with `again`.
 
-    Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete, and
-    InputError when the test set would be opened for the winner a second time without `again`.
+    Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete,
+    InputError when the test set would be opened for the winner a second time without `again`, and SpaceError, before it
+    is opened, when the winner's answers cannot be read.
     """
     study, retraining = confirmation.study, confirmation.retraining
     trials = chosen(study, top)
@@ -64,29 +67,33 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     tested = has_test(confirmation.data)
     if tested:
         refuse_second_opening(study, winner.number, again)
-    models = [retraining.on_all_images(winner, seed) for seed in seeds]
+    ships = retraining.on_all_images(winner, seeds[0])
+    dataset = retraining.dataset
+    answers = answers_of(ships, dataset.task, dataset.x_validation, dataset.y_validation, retraining.metric)
+    models = [ships, *(retraining.on_all_images(winner, seed) for seed in seeds[1:])]
     retraining.observer.confirmation_ended()
-    path = save_model(models[0], model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
+    path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
-    record["model_path"] = str(path)
-    result, images = _test(confirmation, record, models) if tested else (None, None)
+    record |= {"answers": answers.record(), "model_path": str(path)}
+    result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
-    return _publish(confirmation, record, models[0], result, images)
+    return _publish(confirmation, record, ships, result, samples)
 
 
 def _test(
-    confirmation: Confirmation, record: dict[str, Any], models: Sequence[keras.Model]
+    confirmation: Confirmation, record: dict[str, Any], models: Sequence[keras.Model], answers: Answers
 ) -> tuple[TestResult, np.ndarray]:
     """Open the test set for the champion, and add to its record what the models score there."""
-    study, dataset = confirmation.study, confirmation.retraining.dataset
-    opening = open_test_set(study, record["trial"], "the confirmed winner's accuracy")
-    loaded = load_test(confirmation.data, task=dataset.task, input_shape=dataset.input_shape)
+    study, retraining = confirmation.study, confirmation.retraining
+    dataset = retraining.dataset
+    opening = open_test_set(study, record["trial"], f"the confirmed winner's {retraining.metric}")
+    loaded = load_test(confirmation.data, dataset)
     assert loaded is not None  # `has_test` said so
-    images, labels = loaded
-    result = evaluate(models, images, labels)
+    samples, targets = loaded
+    result = evaluate(models, samples, targets, dataset.task, answers, retraining.metric)
     record["test"] = result.record(opening)
     record["openings"] = [vars(entry) for entry in openings(study)]
-    return result, images
+    return result, samples
 
 
 def _publish(
@@ -94,11 +101,11 @@ def _publish(
     record: dict[str, Any],
     model: keras.Model,
     result: TestResult | None,
-    images: np.ndarray | None,
+    samples: np.ndarray | None,
 ) -> dict[str, Any]:
     rank = goal_of(confirmation.study).rank(record["validation"]["mean"], record)
     record["mlflow"] = confirmation.publisher.publish(
-        record, model, rank, architecture=_architecture(confirmation, record), result=result, images=images
+        record, model, rank, architecture=_architecture(confirmation, record), result=result, samples=samples
     )
     confirmation.study.set_user_attr(CHAMPION, record)
     return record

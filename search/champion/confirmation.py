@@ -13,13 +13,16 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
-from ..errors import SearchFailed
+from ..errors import KerastunaError, SearchFailed
+from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
 from ..study.budget import COSTS
 from ..study.goal import Goal, Rank, goal_of, score_of
 from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
+from ..training.hypermodels import has_own_fit
+from ..training.metric_values import objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
 from .evaluation import spread
@@ -121,6 +124,11 @@ class Retraining:
     epochs: int
     observer: ConfirmationObserver
 
+    @property
+    def metric(self) -> str:
+        """The objective as Keras calls it where there is no validation."""
+        return self.objective.removeprefix("val_")
+
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
         return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))
@@ -128,12 +136,15 @@ class Retraining:
     def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
         """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
 
-        Raises SearchFailed when the objective is not finite at the end.
+        Raises SearchFailed when it cannot be trained, and when the objective is missing or not finite at the end.
         """
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
         _, history = self._train(trial, seed, "confirm", dataset.x_train, dataset.y_train, validation)
-        value = history[-1][self.objective]
+        last = history[-1]
+        if (told := objective_problem([self.objective], last)) is not None:
+            raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
+        value = last[self.objective]
         if not math.isfinite(value):
             raise SearchFailed(
                 f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
@@ -141,11 +152,18 @@ class Retraining:
         return history
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> keras.Model:
-        """Train the network of `trial` on training and validation images together, from `seed`."""
+        """Train the network of `trial` on training and validation images together, from `seed`.
+
+        A `fit` of the hypermodel's own may need validation images. It is given those of the search, although they are
+        among its training images too: what it measures on them says nothing about the network.
+
+        Raises SearchFailed when it cannot be trained.
+        """
         dataset = self.dataset
         x = np.concatenate([dataset.x_train, dataset.x_validation])
         y = np.concatenate([dataset.y_train, dataset.y_validation])
-        model, _ = self._train(trial, seed, "final", x, y, None)
+        seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
+        model, _ = self._train(trial, seed, "final", x, y, seen)
         self.observer.training_ended(trial.number, None)
         return model
 
@@ -153,16 +171,26 @@ class Retraining:
         self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any
     ) -> tuple[keras.Model, list[EpochMetrics]]:
         self.observer.training_started(trial.number, seed, _summary(trial), purpose)
-        return train(
-            self.hypermodel,
-            self.hyperparameters(trial),
-            seed,
-            x,
-            y,
-            self.epochs,
-            validation=validation,
-            report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, epoch, metrics),
-        )
+        try:
+            return train(
+                self.hypermodel,
+                self.hyperparameters(trial),
+                seed,
+                x,
+                y,
+                self.epochs,
+                validation=validation,
+                objective=self.objective,
+                report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, epoch, metrics),
+            )
+        except SearchFailed as error:
+            raise SearchFailed(f"trial {trial.number} with seed {seed}: {error}") from error
+        except KerastunaError:
+            raise
+        except Exception as error:  # of the user's code
+            raise SearchFailed(
+                f"trial {trial.number} cannot be trained again with seed {seed}: {cause(error)}"
+            ) from error
 
 
 def confirm_candidates(study: optuna.Study, retraining: Retraining, top: int, seeds: Sequence[int]) -> list[Candidate]:

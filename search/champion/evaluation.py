@@ -1,14 +1,16 @@
-"""Accuracy of trained models on labelled images."""
+"""Trained models on the test set: the metric that was optimised, and what else their answers tell."""
 
-import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import keras
 import numpy as np
 
+from ..datasets.answers import Answers
+from ..datasets.task import Task
+from ..training.answers import evaluated
 from .ledger import Opening
 
 
@@ -18,38 +20,37 @@ class TestResult:
     """What one opening showed.
 
     Attributes:
-        values: accuracy of every seed's model.
-        predictions: of the model that ships, float32 (n, classes); `labels`: int32 (n,).
+        metric: Keras's name of it, without "val_".
+        values: of the metric, one for the model of every seed.
+        standard_error: of a value, from the number of samples, the mean over the models; None where it is unknown.
+        targets: as the data set has them, (n, ...).
+        answers: of the model that ships, as `Answers.read` gives them, float64 (n, outputs).
+        figures: what else is told of these answers.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
+    metric: str
     values: tuple[float, ...]
-    predictions: np.ndarray
-    labels: np.ndarray
+    standard_error: float | None
+    targets: np.ndarray
+    answers: np.ndarray
+    figures: Mapping[str, Any]
 
     def record(self, opening: Opening) -> dict[str, Any]:
-        """The figures as plain values; `standard_error` is that of the mean accuracy on so many test images."""
-        mean = statistics.fmean(self.values)
-        said = self.predictions.argmax(axis=1)
+        """The figures as plain values."""
         return {
+            "metric": self.metric,
             "values": list(self.values),
-            "mean": mean,
+            "mean": statistics.fmean(self.values),
             "std": spread(self.values),
             "min": min(self.values),
             "max": max(self.values),
             "n": len(self.values),
-            "standard_error": math.sqrt(mean * (1 - mean) / len(self.labels)),
-            "images": len(self.labels),
+            "standard_error": self.standard_error,
+            "images": len(self.targets),
             "opening": opening.opening,
-            "per_class": [
-                {
-                    "label": int(label),
-                    "images": int((self.labels == label).sum()),
-                    "accuracy": float((said[self.labels == label] == label).mean()),
-                }
-                for label in np.unique(self.labels)
-            ],
+            **self.figures,
         }
 
 
@@ -58,11 +59,44 @@ def spread(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def evaluate(models: Sequence[keras.Model], x: np.ndarray, y: np.ndarray, batch_size: int = 512) -> TestResult:
-    """Accuracy of every model on images x, float32 (n, height, width, channels), with labels y, int32 (n,)."""
-    predictions = [
-        np.asarray(model.predict(x, batch_size=batch_size, verbose=0))  # pyright: ignore[reportArgumentType]
+def evaluate(
+    models: Sequence[keras.Model],
+    x: np.ndarray,
+    y: np.ndarray,
+    task: Task,
+    answers: Answers,
+    metric: str,
+    batch_size: int = 512,
+) -> TestResult:
+    """What every model scores on the samples `x` with targets `y`.
+
+    The value is that of `metric`: computed from the answers where the task knows it, else as the models report it. It
+    is that of the task's own `main_metric` where neither is possible.
+
+    Args:
+        models: of one architecture, the one that ships first.
+        x: float32 (n, ...); y: as the task's targets are.
+        task: that the models are trained for.
+        answers: how their answers are read.
+        metric: Keras's name of it, without "val_".
+        batch_size: of the predictions.
+    """
+    read = [
+        answers.read(np.asarray(model.predict(x, batch_size=batch_size, verbose=0)))  # pyright: ignore[reportArgumentType]
         for model in models
     ]
-    values = tuple(float((prediction.argmax(axis=1) == y).mean()) for prediction in predictions)
-    return TestResult(values, predictions[0], y)
+    values = [task.metric(metric, y, one) for one in read]
+    if None in values:
+        values = [evaluated(model, x, y, metric, batch_size) for model in models]
+    if None in values:
+        metric = task.main_metric
+        values = [task.metric(metric, y, one) for one in read]
+    errors = [error for one in read if (error := task.standard_error(metric, y, one)) is not None]
+    return TestResult(
+        metric,
+        values=tuple(value for value in values if value is not None),
+        standard_error=statistics.fmean(errors) if errors else None,
+        targets=y,
+        answers=read[0],
+        figures=task.figures(y, read[0]),
+    )

@@ -44,7 +44,7 @@ class Publisher:
         *,
         architecture: Architecture | None,
         result: TestResult | None,
-        images: np.ndarray | None,
+        samples: np.ndarray | None,
     ) -> dict[str, Any]:
         """Draw the champion, write its card beside its model file, and register the model.
 
@@ -52,7 +52,7 @@ class Publisher:
             record: of the champion.
             rank: where it stands by its confirmed figures, the smaller the better.
             architecture: None where the space has no closed form.
-            result, images: of the test set; None where it was not opened.
+            result, samples: of the test set; None where it was not opened.
 
         Returns the record's part on MLflow. Raises InputError when the store cannot be used.
         """
@@ -68,9 +68,9 @@ class Publisher:
             drawn = champion_figures(
                 record,
                 architecture=architecture,
-                images=images,
-                labels=None if result is None else result.labels,
-                predictions=None if result is None else result.predictions,
+                samples=samples,
+                targets=None if result is None else result.targets,
+                answers=None if result is None else result.answers,
             )
             drawn.save(figures)
             card.write_text(model_card({**record, "mlflow": told}))
@@ -101,4 +101,4 @@ def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
     metrics |= {"search_value": record["search_value"], "winners_curse": record["winners_curse"]}
     test = record["test"] or {}
     keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")
-    return metrics | {f"test_{key}": float(test[key]) for key in keys if key in test}
+    return metrics | {f"test_{key}": float(test[key]) for key in keys if test.get(key) is not None}

@@ -52,6 +52,7 @@ def champion_record(
         "hyperparameters": dict(hyperparameters.values),
         "epochs": retraining.epochs,
         "objective": retraining.objective,
+        "direction": goal.metric.direction,
         "goal": goal.description(),
         "search_value": winner.search_value,
         "candidates": [

@@ -54,7 +54,7 @@ def confirm_session(
 
     profile, oracle = session.profile, session.tuner.oracle
     metric = oracle.goal.metric
-    observer = ConfirmationProgress(progress, profile.name, profile.epochs)
+    observer = ConfirmationProgress(progress, metric, profile.name, profile.epochs)
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(

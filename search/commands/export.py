@@ -6,20 +6,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
-from ..errors import InputError
+from ..errors import InputError, SpaceError
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
 if TYPE_CHECKING:
     import optuna
 
+    from ..datasets.answers import Answers
     from ..datasets.data import Dataset
-    from ..export.formats import ExportSource
 
-PREPROCESSING = "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay"
+PREPROCESSING = {
+    "images": "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay",
+    "rows": "float32, as they are given",
+}
 Say = Callable[[str], None]
 
 
@@ -84,10 +88,11 @@ def export_champion(
 ) -> Mapping[str, Any]:
     """Export the confirmed winner of `study`; returns the manifest.
 
-    Raises InputError when there is no champion, or its model is not found.
+    Raises InputError when there is no champion, or its model is not found or cannot be loaded. The test set is opened
+    after that.
     """
     from ..champion.record import champion_of, model_path_of
-    from ..export.exporter import export as export_model
+    from ..training.saved_model import load_saved
 
     champion = champion_of(study)
     if champion is None:
@@ -96,7 +101,9 @@ def export_champion(
             "first, or export a trial with --trial N"
         )
     path = model_path_of(champion, options.folder)
-    dataset = _dataset(study, options)
+    dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
+    model = load_saved(path)
+    answers = _answers(model, dataset, champion["objective"])
 
     def add_card(folder: Path, manifest: Mapping[str, Any]) -> None:
         card = path.with_name("MODEL_CARD.md")
@@ -105,9 +112,9 @@ def export_champion(
 
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
     images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
-    lineage["note"] = "the model was trained on the validation images too: their accuracy only compares the formats"
-    source = _source(path, study.study_name, dataset, lineage | _openings(study), images)
-    return export_model(source, out, formats, progress=say, finish=add_card)
+    lineage["note"] = "the model was trained on the validation samples too: its figures there only compare the formats"
+    origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, images)
+    return _export_file(path, origin, out, formats, say, add_card)
 
 
 def export_trial(
@@ -115,41 +122,44 @@ def export_trial(
 ) -> Mapping[str, Any]:
     """Export a complete trial of `study` with the weights of its last epoch; returns the manifest.
 
-    Raises InputError when there is no such trial, or its weights are not in this folder.
+    Raises InputError when there is no such trial, its weights are not in this folder, or another process could not load
+    the model. The test set is opened after that.
     """
     from optuna.trial import TrialState
 
+    from ..study.goal import goal_of
+    from ..training.saved_model import saving_problem
     from .session import open_tuner
 
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
         raise InputError(f"--trial {number}: study {study.study_name!r} has no complete trial of that number")
-    dataset = _dataset(study, options)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    dataset, space = _data_and_space(study, options)
     profile = options.resolved(on_gpu=False)  # the study's request names its profile
     tuner = open_tuner(options, profile, dataset, space)
     weights = tuner.weights_of(number)
     if not weights.exists():
         raise InputError(f"--trial {number}: its weights are not in {weights.parent}; it was trained elsewhere")
-    model = tuner.load_trial(number)
+    model, name = tuner.load_trial(number), f"{study.study_name}-trial-{number:04d}"
+    if problem := saving_problem(model):
+        raise SpaceError(f"{name} cannot be exported: {problem}")
+    answers = _answers(model, dataset, goal_of(study).metric.name)
     lineage = {"study": study.study_name, "trial": number, "params": model.count_params()}
     images = _test_images(study, number, dataset, options) if test else (None, None)
-    name = f"{study.study_name}-trial-{number:04d}"
-    return _export_model(model, name, dataset, lineage | _openings(study), images, out, formats, say)
+    origin = _Origin(name, dataset, lineage | _openings(study), answers, options.space, images)
+    return _export_model(model, origin, out, formats, say)
 
 
 def export_reference(
     name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say
 ) -> Mapping[str, Any]:
     """Train a reference network by its own recipe for `epochs` epochs, and export it; returns the manifest."""
-    from ...spaces.convnet import ConvNet
     from ...spaces.references import REFERENCES
-    from ..datasets.data import load_dataset
     from ..training.train import train
     from ..tuning.hyperparameters import declared_hyperparameters
+    from .session import load_data_and_space
 
-    dataset = load_dataset(options.data, images=options.images, seed=options.seed)
-    space = ConvNet(dataset.input_shape, **dataset.task.offered)
+    dataset, space = load_data_and_space(options, options.images)
     say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
     model, history = train(
         space,
@@ -168,54 +178,98 @@ def export_reference(
         "images": len(dataset.x_train),
         "val_accuracy": history[-1]["val_accuracy"],
     }
-    return _export_model(model, name, dataset, lineage, (None, None), out, formats, say)
+    answers = _answers(model, dataset, "val_accuracy")
+    origin = _Origin(name, dataset, lineage, answers, options.space, (None, None))
+    return _export_model(model, origin, out, formats, say)
 
 
-def _export_model(
-    model: Any,
-    name: str,
-    dataset: "Dataset",
-    lineage: Mapping[str, Any],
-    test: Any,
-    out: Path,
-    formats: Any,
-    say: Say,
-) -> Mapping[str, Any]:
+@final
+@dataclass(frozen=True)
+class _Origin:
+    """Where a model comes from.
+
+    Attributes:
+        name: of its export.
+        dataset: that it was trained on.
+        lineage: for the manifest.
+        answers: how those of the model are read.
+        space: that it is from, as the user named it.
+        test: samples and targets of the test set; (None, None) where it is not opened.
+    """
+
+    name: str
+    dataset: "Dataset"
+    lineage: Mapping[str, Any]
+    answers: "Answers"
+    space: str
+    test: Any
+
+
+def _export_model(model: Any, origin: _Origin, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
     """Export a model that is in memory."""
-    from ..export.exporter import export as export_model
-
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.keras")
+        if model.optimizer is not None and not model.optimizer.built:  # Keras would warn when it loads the file
+            model.optimizer.build(model.trainable_variables)
         model.save(path)
-        return export_model(_source(path, name, dataset, lineage, test), out, formats, progress=say)
+        return _export_file(path, origin, out, formats, say)
 
 
-def _source(path: Path, name: str, dataset: "Dataset", extra: Mapping[str, Any], test: Any) -> "ExportSource":
+def _export_file(
+    path: Path, origin: _Origin, out: Path, formats: Any, say: Say, finish: Any = None
+) -> Mapping[str, Any]:
+    """Export the model in the file `path`."""
+    from ..export.exporter import export as export_model
     from ..export.formats import ExportSource
+    from ..training.saved_model import modules_of
 
-    return ExportSource(
+    dataset, (x_test, y_test) = origin.dataset, origin.test
+    source = ExportSource(
         model_path=path,
-        name=name,
+        name=origin.name,
         x_validation=dataset.x_validation,
         y_validation=dataset.y_validation,
         x_train=dataset.x_train,
-        classes=dataset.task.offered["classes"],
-        preprocessing=PREPROCESSING,
-        extra=extra,
-        x_test=test[0],
-        y_test=test[1],
+        task=dataset.task,
+        answers=origin.answers,
+        preprocessing=PREPROCESSING[dataset.unit],
+        extra=origin.lineage,
+        x_test=x_test,
+        y_test=y_test,
+        modules=_modules(origin.space) + modules_of(path),
     )
+    return export_model(source, out, formats, progress=say, finish=finish)
 
 
-def _dataset(study: "optuna.Study", options: SearchOptions) -> "Dataset":
-    from ..datasets.data import load_dataset
+def _answers(model: Any, dataset: "Dataset", objective: str) -> "Answers":
+    """How the answers of a model are read; raises SpaceError if that is not what its own metric says.
+
+    Args:
+        objective: the name of the metric that it was chosen by.
+    """
+    from ..training.answers import answers_of
+
+    task, metric = dataset.task, objective.removeprefix("val_")
+    known = task.main_metric if metric == "loss" else metric  # a loss is not computed from answers here
+    return answers_of(model, task, dataset.x_validation, dataset.y_validation, known)
+
+
+def _modules(space: str) -> tuple[str, ...]:
+    """The module of a user's space: it may register with Keras what a file names in other ways."""
+    module = space.partition(":")[0]
+    return () if module.partition(".")[0] == "kerastuna" else (module,)
+
+
+def _data_and_space(study: "optuna.Study", options: SearchOptions) -> tuple["Dataset", Any]:
+    """The data set and the space of `study`; raises InputError where the data are other ones by now."""
     from ..study.attributes import IDENTITY
+    from .session import load_data_and_space
 
-    dataset = load_dataset(options.data, images=options.images, seed=options.seed)
+    dataset, space = load_data_and_space(options, options.images)
     known = study.user_attrs.get(IDENTITY, {}).get("data", {}).get("fingerprint")
     if known not in (None, dataset.fingerprint):
         raise InputError(f"data set {options.data!r} is another one than study {study.study_name!r} was made with")
-    return dataset
+    return dataset, space
 
 
 def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
@@ -226,7 +280,7 @@ def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options:
     if not has_test(options.data):
         raise InputError(f"data set {options.data!r} has no test part: leave --test out")
     open_test_set(study, trial, "parity of the exported formats")
-    return load_test(options.data, task=dataset.task, input_shape=dataset.input_shape)
+    return load_test(options.data, dataset)
 
 
 def _openings(study: "optuna.Study") -> dict[str, Any]:

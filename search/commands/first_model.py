@@ -32,13 +32,17 @@ def check_first_model(
 
     from ...spaces.space import SearchSpace
     from ..training.answers import answers_of
+    from ..training.saved_model import saving_problem
 
-    if isinstance(tuner.hypermodel, SearchSpace):
+    hypermodel: Any = tuner.hypermodel
+    if isinstance(hypermodel, SearchSpace):
         return
     try:
-        model: Any = tuner.hypermodel.build(tuner.oracle.get_space())
+        model = hypermodel.build(tuner.oracle.get_space())
     except Exception as error:
         say(f"the model at the default hyperparameters cannot be built ({cause(error)})")
+        return
+    if not isinstance(model, keras.Model):  # KerasTuner says so
         return
     metric = objective.removeprefix("val_")
     try:
@@ -51,5 +55,5 @@ def check_first_model(
             f"{dataset.x_validation.dtype} (n, {', '.join(map(str, dataset.input_shape))}) ({cause(error)}): let the "
             "model itself change them"
         ) from error
-    finally:
-        keras.utils.clear_session(free_memory=False)
+    if problem := saving_problem(model):
+        say(f"space {shown(space)}: {problem}")

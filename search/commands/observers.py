@@ -9,7 +9,7 @@ import optuna
 from ..display.progress import Progress
 from ..study.attributes import is_trained
 from ..study.events import SearchObserver, SearchStatus
-from ..study.goal import Goal, goal_of, score_of
+from ..study.goal import Goal, Quantity, goal_of, score_of
 from ..training.epochs import EpochMetrics
 
 
@@ -36,6 +36,8 @@ class ProgressObserver(SearchObserver):
         results = goal.results(trials)
         self._progress.search_started(
             study=study.study_name,
+            objective=goal.metric.name,
+            direction=goal.metric.direction,
             profile=self._profile,
             trials_done=sum(map(is_trained, trials)),
             trials_total=settings["max_trials"],
@@ -90,18 +92,21 @@ class ConfirmationProgress:
 
     Args:
         progress: the display.
+        metric: that the study is after.
         profile: the name of the profile.
         epochs: of every training.
     """
 
-    def __init__(self, progress: Progress, profile: str, epochs: int) -> None:
-        self._progress, self._profile, self._epochs = progress, profile, epochs
+    def __init__(self, progress: Progress, metric: Quantity, profile: str, epochs: int) -> None:
+        self._progress, self._metric, self._profile, self._epochs = progress, metric, profile, epochs
         self._began: dict[int, float] = {}  # by the number of the trial
 
     def confirmation_started(self, study: str, done: int, total: int) -> None:
         """Show how many trainings are done."""
         self._progress.search_started(
             study=f"confirmation of {study}",
+            objective=self._metric.name,
+            direction=self._metric.direction,
             profile=self._profile,
             trials_done=done,
             trials_total=total,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final, get_args
 
+from ..datasets.names import TASKS
 from ..errors import InputError, StudyError
 from ..messages import redact
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
@@ -12,7 +13,6 @@ from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
 from ..study.names import JOURNAL_NAME
 
-TASKS = ("auto", "classification", "regression")
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
 

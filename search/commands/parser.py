@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..datasets.names import TASKS
 from ..errors import InputError
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
-from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, TASKS
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
 
 Command = Callable[[argparse.Namespace], int]
 

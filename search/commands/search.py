@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
-from ..messages import cause_in
+from ..messages import cause_in, figure
 from .common import print_json, program, search_options
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _confirmed(session: "Session", progress: "Progress", options: argparse.Names
 
 
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
+    from ..datasets.task import unit_of
     from ..display.summary import SearchResult, print_summary, search_json
 
     options, profile = session.options, session.profile
@@ -62,6 +63,7 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
         profile=profile.name,
         epochs=profile.epochs,
         images=len(session.dataset.x_train),
+        unit=unit_of(session.dataset.input_shape),
         champion=champion,
         limits=options.limits,
         tracking_uri=session.tracker.tracking_uri,
@@ -81,9 +83,11 @@ def _no_result(session: "Session") -> int:
     goal, trials = session.tuner.oracle.goal, session.study.get_trials(deepcopy=False)
     board = goal.leaderboard(trials)
     if board:
+        reached = figure(score_of(board[0]), goal.metric.name)
+        easier = "lower" if goal.metric.direction == "max" else "higher"
         told = (
-            f"{goal.unmet()}; the closest, trial {board[0].number}, came to {score_of(board[0]):.4f}; give more "
-            "--trials or --epochs, a larger --budget, or a lower target"
+            f"{goal.unmet()}; the closest, trial {board[0].number}, came to {reached}; give more --trials or "
+            f"--epochs, a larger --budget, or a {easier} target"
         )
     else:
         told = failures(trials) or "no trial is complete yet; give more --trials or a longer --timeout"

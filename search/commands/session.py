@@ -76,7 +76,7 @@ class Session:
 
 def check_options(options: SearchOptions) -> None:
     """Check data, space and device, quickly and without importing Keras; raises InputError."""
-    check_spec(options.data)
+    check_spec(options.data, options.target)
     check_space(options.space)
     check_device(options.device)
 

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import keras_tuner
-from keras_tuner.engine.tuner import maybe_distribute
+from keras_tuner.engine.tuner import Tuner, maybe_distribute
 from keras_tuner.src import config
 from keras_tuner.src.engine import tuner_utils
+from keras_tuner.src.engine.hypermodel import get_hypermodel
 
 Space = TypeVar("Space", bound=keras_tuner.HyperParameters)
 
@@ -23,6 +24,7 @@ TUNER_MEMBERS: Mapping[str, str] = {
     "_get_build_config_fname": "called: where a trial's build configuration is",
     "_get_checkpoint_fname": "called: where a trial's weights are",
     "_get_tensorboard_dir": "called: where a trial's logs are",
+    "_is_worker": "called: whether the process works for a chief, which alone may delete the project's folder",
     "_populate_initial_space": "overridden: a SearchSpace declares its hyperparameters without building a network",
     "_run_and_update_trial": "overridden: it scores a History at its best epoch",
     "_try_build": "overridden: what was built is held to the budget once more",
@@ -54,6 +56,11 @@ def with_values(kind: type[Space], space: keras_tuner.HyperParameters, values: M
     return made
 
 
+def hypermodel_of(hypermodel: Any) -> Any:
+    """A `HyperModel` for what users give a tuner: one, or a function that builds models."""
+    return get_hypermodel(hypermodel)
+
+
 def metrics_of(results: Any, objective: Any) -> Mapping[str, Any]:
     """What a training may return, such as a number or a dictionary, as metrics by name."""
     return tuner_utils.convert_to_metrics_dict(results, objective) or {}
@@ -67,6 +74,11 @@ def mean_metrics(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def check_results(results: Any, objective: Any) -> None:
     """Raise KerasTuner's own error when `Tuner.run_trial` returned what KerasTuner does not understand."""
     tuner_utils.validate_trial_results(results, objective, "Tuner.run_trial()")
+
+
+def fits_once(tuner: Any) -> bool:
+    """Whether an execution of a trial is one call of the hypermodel's `fit`, and a subclass has not changed that."""
+    return type(tuner)._build_and_fit_model is Tuner._build_and_fit_model
 
 
 def tuner_callback(tuner: Any, trial: Any) -> Any:

@@ -1,20 +1,17 @@
-"""Labelled images for a search: loads them from any source, and splits them into training and validation.
+"""Labelled samples for a search: loads them from any source, and splits them into training and validation.
 
-A search gets a `Dataset`, which has no test images. Only `load_test` reads those: an `.npz` file is read array by
-array, of a folder of images only the training part is opened, and a user's function for the test part is not called.
-(Keras's loaders return both parts at once. Then the test part is dropped.)
+A search gets a `Dataset`, which has no test samples. Only `load_test` reads those: an `.npz` file is read array by
+array, of a folder only the training part is opened, and a user's function for the test part is not called. (Keras's
+loaders return both parts at once. Then the test part is dropped.)
 
 Images become float32 (n, height, width, channels): floating point numbers are kept, integers (0 to 255, uint8 or wider)
-are divided by 255. Labels become int32 (n,), classes counted from 0.
+are divided by 255. Rows, (n, features) or of five axes and more, become float32 as they are. What targets become says
+`training_targets`.
 """
 
 import os
 import re
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
@@ -22,33 +19,33 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import DataError
-from ..messages import cause, shown
-from ..user_code import find_module, guarded, import_attribute, is_reference
-from .checks import check_images, checked_labels, class_counts
-from .image_folder import open_image_folder
-from .npz import open_npz
+from ..messages import shown
+from ..user_code import is_reference
+from .checks import check_samples, network_input
+from .names import TASKS
+from .resolve import resolve
+from .source import Source
 from .splitting import VALIDATION_FRACTION, split_indices
-from .task import Classification, Task
-
-KERAS_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-
-# In a checkout it is beside search/. A wheel does not contain it: then Keras downloads MNIST.
-EMBEDDED_MNIST = Path(__file__).resolve().parents[2] / "data" / "mnist.npz"
-_Readers = Mapping[str, Callable[[], np.ndarray]]  # one reader for each array, so that only what is needed is read
+from .table import is_table_file
+from .targets import class_counts, matching_targets, training_targets
+from .task import Classification, Regression, Task, unit_of
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and validation images, ready for a network. Never holds test images.
+    """Training and validation samples, ready for a network. Never holds test samples.
 
     Attributes:
-        name: short slug: "mnist", the stem of an .npz, the name of a folder or of an attribute.
-        x_train, x_validation: images, float32 (n, height, width, channels).
-        y_train, y_validation: labels, int32 (n,), from 0.
+        name: short slug: "mnist", the stem of a file, the name of a folder or of an attribute.
+        x_train, x_validation: images, float32 (n, height, width, channels), or rows, float32 (n, ...).
+        y_train, y_validation: targets: class numbers, int32 (n,), from 0; one-hot rows, float32 (n, classes); or
+            numbers, float32 (n,) or (n, numbers). `task` says which.
         task: what a network is trained for on them.
-        fingerprint: SHA-256 over dtype, shape and bytes of the training images and labels as given, before the split.
+        fingerprint: SHA-256 over dtype, shape and bytes of the training samples and targets as given, before the split,
+            and over the names of a table's columns.
         seed: of the split.
+        columns: the names of a table's columns, the target last; empty for everything else.
     """
 
     name: str
@@ -59,12 +56,24 @@ class Dataset:
     task: Task
     fingerprint: str
     seed: int
+    columns: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels of one image."""
-        _, height, width, channels = self.x_train.shape
-        return height, width, channels
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: height, width, channels of an image; features of a row."""
+        return self.x_train.shape[1:]
+
+    @property
+    def unit(self) -> str:
+        """What samples are called, in the plural: "images" or "rows"."""
+        return unit_of(self.input_shape)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; raises DataError where numbers are predicted."""
+        if isinstance(self.task, Classification):
+            return self.task.classes
+        raise DataError(f"the data set {self.name!r} has no classes: its targets are numbers")
 
     def identity(self) -> dict[str, Any]:
         """Which data a search uses, as values for JSON; two searches with the same identity use the same data."""
@@ -76,176 +85,125 @@ class Dataset:
             "split_seed": self.seed,
         }
 
+    def with_class_numbers(self) -> "Dataset":
+        """The same data with class numbers, int32 (n,), in place of one-hot rows; itself where there are none."""
+        task = self.task
+        if not isinstance(task, Classification) or not task.one_hot:
+            return self
+        return replace(
+            self,
+            y_train=task.labels(self.y_train).astype(np.int32),
+            y_validation=task.labels(self.y_validation).astype(np.int32),
+            task=replace(task, one_hot=False),
+        )
 
-def load_dataset(spec: str, *, images: int | None = None, seed: int = 0) -> Dataset:
+
+def load_dataset(
+    spec: str, *, images: int | None = None, seed: int = 0, task: str = "auto", target: str | None = None
+) -> Dataset:
     """Loads the training part of a data set and splits it.
 
-    Validation is a tenth of all images, stratified. It does not depend on `images`. All images keep their order.
+    Validation is a tenth of all samples, stratified where there are classes. It does not depend on `images`. All
+    samples keep their order.
 
     Args:
-        spec: a Keras data set (`KERAS_NAMES`), an `.npz` file with `x_train` and `y_train`, a folder of images (see
-            `open_image_folder`), or, as `module:attribute`, a callable that returns a mapping of arrays, each an array
+        spec: a Keras data set (`KERAS_NAMES`), an `.npz` file with `x_train` and `y_train`, a table (see `open_table`
+            and `open_table_folder`), a folder of images (see `open_image_folder`) or of IDX files (see
+            `open_idx_folder`), or, as `module:attribute`, a callable that returns a mapping of arrays, each an array
             or a callable that returns one. For such a callable the working folder is added to `sys.path`.
-        images: the most training images, a stratified choice; at least one for each class. None for all.
+        images: the most training samples, a stratified choice; at least one for each class. None for all.
         seed: fixes both choices; at least 0.
+        task: "auto", "classification" or "regression": how targets are understood, see `training_targets`.
+        target: the column of a table that is predicted; None for the last one.
 
     Raises DataError, in one line, for everything that cannot be used.
     """
     if seed < 0:
         raise DataError(f"the seed of the split is {seed}: it must be 0 or more; choose another")
-    x, y = _read_part(_resolve(spec)(), spec, "train")
-    where = shown(spec)
-    check_images(x, f"x_train of {where}")
-    labels = checked_labels(y, len(x), f"y_train of {where}")
-    counts = class_counts(labels, f"y_train of {where}")
-    if images is not None and images < len(counts):
-        raise DataError(
-            f"{images} training images were asked for, but {where} has {len(counts)} classes: "
-            f"ask for {len(counts)} or more, one for each class"
-        )
-    training, validation = split_indices(labels, counts, images, seed)
+    if task not in TASKS:
+        raise DataError(f"the task {task!r} is unknown: it must be one of {', '.join(TASKS)}; choose one")
+    source = resolve(spec, target)()
+    if source.by_class and task == "regression":
+        raise DataError(f"{shown(spec)} is a folder of images by class, which has no numbers: leave out regression")
+    x, y = source.part("train")
+    check_samples(x, source.place("x_train"))
+    unit, where = unit_of(network_input(x[:1]).shape[1:]), source.place("y_train")
+    targets, found = training_targets(y, len(x), where, unit, "classification" if source.by_class else task)
+    training, validation = _split(targets, found, images, seed, spec, unit, where)
     return Dataset(
         name=_slug(spec),
-        x_train=_network_input(x[training]),
-        y_train=labels[training],
-        x_validation=_network_input(x[validation]),
-        y_validation=labels[validation],
-        task=Classification(len(counts)),
-        fingerprint=_fingerprint(x, y),
+        x_train=network_input(x[training]),
+        y_train=targets[training],
+        x_validation=network_input(x[validation]),
+        y_validation=targets[validation],
+        task=_named(found, source),
+        fingerprint=_fingerprint(x, y, *([np.array(source.columns)] if source.columns else [])),
         seed=seed,
+        columns=source.columns,
     )
 
 
-def load_test(
-    spec: str, *, task: Task | None = None, input_shape: tuple[int, ...] | None = None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The test images, float32 (n, height, width, channels), and labels, int32 (n,); None if the set has no test part.
+def load_test(spec: str, like: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
+    """The test samples and targets, in the form of those of `like`; None if the set has no test part.
 
     Args:
         spec: as in `load_dataset`.
-        task, input_shape: of the training data; the test part must agree with them. None: it is not checked.
+        like: the training part, with which the test part must agree.
 
     Raises DataError if the test part cannot be used or does not agree.
     """
-    readers = _resolve(spec)()
-    if "x_test" not in readers and "y_test" not in readers:
+    source = resolve(spec, like.columns[-1] if like.columns else None)()
+    if not source.has_test:
         return None
-    x, y = _read_part(readers, spec, "test")
-    where = shown(spec)
-    check_images(x, f"x_test of {where}")
-    classes = task.classes if isinstance(task, Classification) else None
-    labels = checked_labels(y, len(x), f"y_test of {where}", classes)
-    x = _network_input(x)
-    if input_shape is not None and x.shape[1:] != input_shape:
+    x, y = source.part("test")
+    where = source.place("x_test")
+    check_samples(x, where)
+    inputs = network_input(x)
+    if inputs.shape[1:] != like.input_shape:
         raise DataError(
-            f"x_test of {where} has images of {x.shape[1:]}, x_train of {input_shape}: "
-            "both must have one height, width and number of channels; reshape one of them"
+            f"{where} has {unit_of(inputs.shape[1:])} of {inputs.shape[1:]}, x_train of {like.input_shape}: "
+            "both must have one shape; reshape one of them"
         )
-    return x, labels
+    return inputs, matching_targets(y, len(x), source.place("y_test"), like.unit, like.task)
 
 
 def has_test(spec: str) -> bool:
     """Whether the data set has a test part, without reading it. Raises DataError like `load_dataset`."""
-    return any(key in _resolve(spec)() for key in ("x_test", "y_test"))
+    return resolve(spec)().has_test
 
 
-def check_spec(spec: str) -> None:
+def check_spec(spec: str, target: str | None = None) -> None:
     """Refuses a `spec` that would certainly fail, in well under a second and without importing Keras.
 
-    An `.npz` file must open and have the training arrays. A folder of images must have class folders, and its test
-    classes must be training classes. The module of a callable must be found: this imports the packages around it, but
-    not the module itself. Raises DataError.
+    An `.npz` file must open and have the training arrays. A table must have a header with the `target`, and that of a
+    test table must have the same columns. A folder of images must have class folders, and its test classes must be
+    training classes. Of IDX files there must be images and labels. The module of a callable must be found: this
+    imports the packages around it, but not the module itself. Raises DataError.
     """
-    _resolve(spec)
+    resolve(spec, target)
 
 
-def _resolve(spec: str) -> Callable[[], _Readers]:
-    """Checks `spec` as far as that is cheap, and returns the function that opens the data set."""
-    if spec == "mnist" and EMBEDDED_MNIST.exists():
-        spec = str(EMBEDDED_MNIST)
-    if spec in KERAS_NAMES:
-        return partial(_open_keras, spec)
-    if spec.lower().endswith(".npz"):
-        readers = open_npz(spec)
-        _require_part(readers, spec, "train")
-        return lambda: readers
-    if is_reference(spec):
-        module, _, attribute = spec.partition(":")
-        find_module(module, f"data set {shown(spec)}", DataError)
-        return partial(_open_callable, spec, module, attribute)
-    if os.path.isdir(os.path.expanduser(spec)):
-        readers = open_image_folder(spec)
-        return lambda: readers
-    raise DataError(
-        f"data set {shown(spec)} is unknown: give one of {', '.join(KERAS_NAMES)}, the path of an .npz file or of a "
-        "folder of images, or module:attribute"
-    )
-
-
-def _read_part(readers: _Readers, spec: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-    _require_part(readers, spec, part)
-    return readers[f"x_{part}"](), readers[f"y_{part}"]()
-
-
-def _require_part(readers: _Readers, spec: str, part: str) -> None:
-    missing = [key for key in (f"x_{part}", f"y_{part}") if key not in readers]
-    if missing:
+def _split(
+    targets: np.ndarray, task: Task, images: int | None, seed: int, spec: str, unit: str, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the validation samples; without classes, all samples are as of one class."""
+    if isinstance(task, Classification):
+        labels = task.labels(targets)
+        counts = class_counts(labels, task.classes, where, unit)
+    else:
+        labels, counts = np.zeros(len(targets), np.int32), np.array([len(targets)])
+    if images is not None and images < len(counts):
+        why = f"{shown(spec)} has {len(counts)} classes" if isinstance(task, Classification) else "one is needed"
         raise DataError(
-            f"{shown(spec)} lacks {' and '.join(missing)} (it has {list(readers)[:10]}): "
-            "a data set holds x_train, y_train and, if it has a test part, x_test, y_test; rename or add them"
+            f"{images} training {unit} were asked for, but {why}: ask for {len(counts)} or more"
+            f"{', one for each class' if isinstance(task, Classification) else ''}"
         )
+    return split_indices(labels, counts, images, seed)
 
 
-def _open_keras(name: str) -> _Readers:
-    try:
-        with redirect_stdout(sys.stderr):  # Keras reports a download on standard output, which may be kept for JSON
-            import keras
-
-            train, test = getattr(keras.datasets, name).load_data()
-            channels_first = keras.config.image_data_format() == "channels_first"
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        raise DataError(
-            f"data set {name!r} could not be loaded through Keras ({cause(error)}): "
-            "check the network, or give the path of an .npz file"
-        ) from error
-
-    def images(x: np.ndarray) -> np.ndarray:
-        return np.moveaxis(x, 1, -1) if channels_first and x.ndim == 4 else x
-
-    return {
-        "x_train": lambda: images(train[0]),
-        "y_train": lambda: train[1],
-        "x_test": lambda: images(test[0]),
-        "y_test": lambda: test[1],
-    }
-
-
-def _open_callable(spec: str, module: str, attribute: str) -> _Readers:
-    where = shown(spec)
-    loader = import_attribute(module, attribute, f"data set {where}", DataError)
-    if not callable(loader):
-        raise DataError(f"{where} is of type {type(loader).__name__}: give a callable that returns a mapping of arrays")
-    arrays = guarded(loader, f"{where} failed", DataError)
-    if not isinstance(arrays, Mapping):
-        raise DataError(
-            f"{where} returned the type {type(arrays).__name__}: return a mapping of x_train, y_train and, if there is "
-            "a test part, x_test, y_test"
-        )
-
-    def read(key: str) -> np.ndarray:
-        value = arrays[key]
-        return np.asarray(value() if callable(value) else value)
-
-    keys = guarded(partial(list, arrays), f"{where} failed", DataError)
-    return {key: partial(guarded, partial(read, key), f"{key} of {where} failed", DataError) for key in keys}
-
-
-def _network_input(x: np.ndarray) -> np.ndarray:
-    if x.ndim == 3:
-        x = x[..., np.newaxis]
-    if x.dtype.kind == "f":
-        return x.astype(np.float32, copy=False)
-    return np.divide(x, np.float32(255), dtype=np.float32)
+def _named(task: Task, source: Source) -> Task:
+    """Numbers of a table are named as their column is."""
+    return replace(task, names=source.columns[-1:]) if isinstance(task, Regression) and source.columns else task
 
 
 def _fingerprint(*arrays: np.ndarray) -> str:
@@ -257,7 +215,7 @@ def _fingerprint(*arrays: np.ndarray) -> str:
 
 
 def _slug(spec: str) -> str:
-    if spec.lower().endswith(".npz"):
+    if spec.lower().endswith(".npz") or is_table_file(spec):
         name = Path(spec).stem
     elif is_reference(spec):
         name = re.split("[:.]", spec)[-1]

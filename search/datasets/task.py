@@ -135,13 +135,13 @@ class Classification(Task):
         return None if share is None else math.sqrt(share * (1 - share) / len(y))
 
     def figures(self, y: np.ndarray, read: np.ndarray) -> dict[str, Any]:
-        """{"per_class": [{"label", "samples", "accuracy"}]} of every class that has samples."""
+        """{"per_class": [{"label", "images", "accuracy"}]} of every class that has samples."""
         labels, said = self.labels(y), read.argmax(axis=1)
         return {
             "per_class": [
                 {
                     "label": self.names[label] if self.names else int(label),
-                    "samples": int((labels == label).sum()),
+                    "images": int((labels == label).sum()),  # of rows too, as records always had it
                     "accuracy": float((said[labels == label] == label).mean()),
                 }
                 for label in np.unique(labels)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
-from typing import Literal, Self, TextIO, final
+from typing import Self, TextIO, final
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..study.directions import Direction
 from .progress_state import (
     RunningTrial,
     State,
@@ -35,7 +36,6 @@ from .progress_state import (
     words,
 )
 
-Direction = Literal["min", "max"]
 Clock = Callable[[], float]
 
 # A log shows that the search is still working even where nearly every proposal is rejected.
@@ -49,15 +49,12 @@ class Progress(ABC):
     It is a context manager: leaving it ends the search that is shown, if that has not ended yet.
 
     Args:
-        objective: name of the metric that is optimised, for example `val_accuracy`.
-        direction: "max" where larger is better, "min" where smaller is better.
         clock: the time in seconds, from any origin.
     """
 
-    def __init__(self, objective: str, direction: Direction, *, clock: Clock = time.monotonic) -> None:
-        self._direction = direction
+    def __init__(self, *, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._state = State(printable(objective))
+        self._state = State()
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +77,8 @@ class Progress(ABC):
         self,
         *,
         study: str,
+        objective: str,
+        direction: Direction,
         profile: str,
         trials_done: int,
         trials_total: int,
@@ -92,6 +91,8 @@ class Progress(ABC):
 
         Args:
             study: its name.
+            objective: name of the metric that is optimised, for example `val_accuracy`.
+            direction: "max" where larger is better, "min" where smaller is better.
             profile: its name.
             trials_done: trained trials of the study so far.
             trials_total: trained trials that the study is to have.
@@ -102,7 +103,8 @@ class Progress(ABC):
         """
         now = self._clock()
         self._state = State(
-            self._state.objective,
+            objective=printable(objective),
+            direction=direction,
             study=printable(study),
             profile=printable(profile),
             trials_done=trials_done,
@@ -177,7 +179,7 @@ class Progress(ABC):
         else:
             pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
             after = replace(after, trials_done=after.trials_done + 1, pace=pace)
-            told = f"{after.objective} {score(value)}"
+            told = f"{after.objective} {score(value, after.objective)}"
             outcome = note if note and value is None else ", ".join(filter(None, (told, note)))
             if state == "PRUNED":
                 after = replace(after, stopped_early=after.stopped_early + 1)
@@ -200,7 +202,7 @@ class Progress(ABC):
             return tuple(rank) < tuple(best_rank)
         if math.isnan(value) or best is None:
             return not math.isnan(value)
-        return value > best if self._direction == "max" else value < best
+        return value > best if self._state.direction == "max" else value < best
 
     def _log_rejections(self) -> None:
         new = {reason: count for reason, count in self._state.new_rejections.items() if count}
@@ -213,8 +215,8 @@ class Progress(ABC):
 class PlainProgress(Progress):
     """Writes lines without control characters: one for each trial that ended, none for its epochs."""
 
-    def __init__(self, objective: str, direction: Direction, *, file: TextIO, clock: Clock = time.monotonic) -> None:
-        super().__init__(objective, direction, clock=clock)
+    def __init__(self, *, file: TextIO, clock: Clock = time.monotonic) -> None:
+        super().__init__(clock=clock)
         self._file = file
 
     def message(self, text: str) -> None:
@@ -229,10 +231,8 @@ class PlainProgress(Progress):
 class RichProgress(Progress):
     """A live display on a terminal. As a rich renderable it draws what it shows at the moment."""
 
-    def __init__(
-        self, objective: str, direction: Direction, *, console: Console | None = None, clock: Clock = time.monotonic
-    ) -> None:
-        super().__init__(objective, direction, clock=clock)
+    def __init__(self, *, console: Console | None = None, clock: Clock = time.monotonic) -> None:
+        super().__init__(clock=clock)
         self._console = console or Console(stderr=True)
         self._live: Live | None = None
 
@@ -262,7 +262,7 @@ class RichProgress(Progress):
         """The search ended: its last state stays visible, and the display is free for the next search."""
         super().search_ended()
         self._console.print(self)
-        self._state = State(self._state.objective)
+        self._state = State()
 
     def message(self, text: str) -> None:
         for line in text.splitlines():
@@ -272,17 +272,15 @@ class RichProgress(Progress):
         pass  # the display shows it
 
 
-def make_progress(
-    *, objective: str, direction: Direction, file: TextIO | None = None, force_plain: bool = False
-) -> Progress:
+def make_progress(*, file: TextIO | None = None, force_plain: bool = False) -> Progress:
     """The live display where `file` (standard error by default) is a capable terminal, plain lines elsewhere."""
     stream: TextIO = file or sys.stderr
     # Checked before rich is used: with FORCE_COLOR set, rich takes a file for a terminal and writes control characters.
     if not force_plain and stream.isatty():
         console = Console(file=stream)
         if console.is_interactive and not console.is_dumb_terminal:
-            return RichProgress(objective, direction, console=console)
-    return PlainProgress(objective, direction, file=stream)
+            return RichProgress(console=console)
+    return PlainProgress(file=stream)
 
 
 def _display(state: State, now: float) -> RenderableType:
@@ -295,7 +293,7 @@ def _display(state: State, now: float) -> RenderableType:
     for trial in state.running.values():
         rows.add_row(f"trial {trial.number}", Text(trial.summary))
         first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
-        metrics = "  ".join(f"{name} {score(value)}" for name, value in {**first, **trial.metrics}.items())
+        metrics = "  ".join(f"{name} {score(value, name)}" for name, value in {**first, **trial.metrics}.items())
         rows.add_row("epoch", _bar(trial.epoch, trial.epochs, f"{trial.epoch}/{trial.epochs}  {metrics}"))
     rows.add_row("best", Text("none yet" if state.best is None else f"{state.objective} {best_so_far(state)}"))
     rows.add_row("skipped", Text(rejection_counts(state.rejections)))

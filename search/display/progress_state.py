@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from ..messages import figure
+from ..study.directions import Direction
 from ..study.reasons import REJECTIONS
 
 NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
@@ -100,7 +102,7 @@ class State:
         deadline: when the search stops at the latest.
     """
 
-    objective: str
+    objective: str = ""
     study: str = ""
     profile: str = ""
     trials_done: int = 0
@@ -120,6 +122,7 @@ class State:
     paced: float = 0.0
     started: float = 0.0
     deadline: float = math.inf
+    direction: Direction = "max"
     ended: float | None = None
 
     @property
@@ -201,7 +204,8 @@ def best_so_far(state: State) -> str:
     """The best value, and in brackets whose it is."""
     trial = "" if state.best_trial is None else f"trial {state.best_trial}"
     told = ", ".join(filter(None, (trial, state.best_note)))
-    return f"{score(state.best)} ({told})" if told else score(state.best)
+    best = score(state.best, state.objective)
+    return f"{best} ({told})" if told else best
 
 
 def rejection_counts(rejections: Mapping[str, int]) -> str:
@@ -209,9 +213,9 @@ def rejection_counts(rejections: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {words(reason)}" for reason, number in rejections.items())
 
 
-def score(value: float | None) -> str:
-    """A metric with four decimals."""
-    return "unknown" if value is None else f"{value:.4f}"
+def score(value: float | None, metric: str) -> str:
+    """The value of a metric."""
+    return "unknown" if value is None else figure(value, metric)
 
 
 def count(number: int, noun: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any, TextIO, final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ..messages import cause_in, redact
+from ..datasets.task import ACCURACY, unit_of
+from ..messages import cause_in, is_accuracy, percent, points, redact, signed
 from ..study.attributes import MESSAGE, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import goal_of
@@ -30,6 +31,7 @@ class SearchResult:
     Attributes:
         study: with every trial.
         profile: its name; `epochs` of a full trial and training `images`, as it decided them.
+        unit: what these are called, "images" or "rows".
         champion: the record of the confirmed winner, or None.
         limits: on the networks.
         tracking_uri: of MLflow.
@@ -41,6 +43,7 @@ class SearchResult:
     profile: str
     epochs: int
     images: int
+    unit: str
     champion: Champion | None
     limits: Budget
     tracking_uri: str
@@ -78,7 +81,9 @@ def champion_json(champion: Champion) -> dict[str, Any]:
         "trial": champion["trial"],
         "params": champion["params"],
         "validation": {key: champion["validation"][key] for key in ("mean", "std", "n")},
-        "test": test and {key: test[key] for key in ("mean", "std", "min", "max", "n", "opening")},
+        "test": test
+        and {key: test[key] for key in ("mean", "std", "min", "max", "n", "opening")}
+        | {"metric": test.get("metric", ACCURACY)},
         "model": champion["mlflow"]["model"],
     }
 
@@ -109,19 +114,25 @@ def counts_line(trials: Sequence[FrozenTrial]) -> str:
 def champion_lines(champion: Champion) -> list[str]:
     """The champion in a few lines: what it is, what it reached and how honest the figures are."""
     validation, test = champion["validation"], champion["test"]
+    metric, unit = champion["objective"].removeprefix("val_"), unit_of(champion["data"]["input_shape"])
     size = "" if champion["params"] is None else f", {champion['params']:,} parameters"
+    curse = champion["winners_curse"]
+    more = f"{100 * curse:+.2f} points" if is_accuracy(metric) else f"{signed(curse, metric)} against the mean"
     lines = [
         f"champion: trial {champion['trial']}{size}  {champion['summary']}",
-        f"  validation {_mean(validation)} over {validation['n']} fresh seeds; in the search "
-        f"{_percent(champion['search_value'])}, {100 * champion['winners_curse']:+.2f} points",
+        f"  validation {_mean(validation, metric)} over {validation['n']} fresh seeds; in the search "
+        f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:
         lines.append("  test: the data set has no test part")
     else:
+        measured = test.get("metric", ACCURACY)
+        error, samples = test["standard_error"], f"its {test['images']:,} {unit}"
         lines.append(
-            f"  test {_mean(test)} ({_percent(test['min'])} to {_percent(test['max'])}) over {test['n']} models "
-            f"trained on {champion['train_images_final']:,} images, validation included; opening {test['opening']} of "
-            f"the test set; the standard error of its {test['images']:,} images is {_points(test['standard_error'])}"
+            f"  test {_mean(test, measured)} ({percent(test['min'], measured)} to {percent(test['max'], measured)}) "
+            f"over {test['n']} models trained on {champion['train_images_final']:,} {unit}, validation included; "
+            f"opening {test['opening']} of the test set; "
+            + (f"on {samples}" if error is None else f"the standard error of {samples} is {points(error, measured)}")
         )
     lines.append(f"  model {champion['mlflow']['model']}, file {_from_here(Path(champion['model_path']))}")
     return lines
@@ -144,8 +155,8 @@ def print_summary(result: SearchResult, program: str, location: str, file: TextI
     for line in champion_lines(result.champion) if result.champion else ():
         out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"every figure: profile {result.profile}, {result.images:,} training images, {result.epochs} epochs; the table "
-        "shows one seed, on the validation images, at the last epoch",
+        f"every figure: profile {result.profile}, {result.images:,} training {result.unit}, {result.epochs} epochs; "
+        f"the table shows one seed, on the validation {result.unit}, at the last epoch",
         markup=False,
         soft_wrap=True,
     )
@@ -171,7 +182,8 @@ def _next_steps(result: SearchResult, program: str, study: str) -> list[tuple[st
     elif goal.results(result.study.get_trials(deepcopy=False)):
         more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
     if result.profile == "quick" and goal.compares_by_metric:
-        more.append(("make search PROFILE=full", "all images, 20 epochs, 100 trials: hours on a CPU, made for a GPU"))
+        effort = f"all {result.unit}, 20 epochs, 100 trials"
+        more.append(("make search PROFILE=full", f"{effort}: hours on a CPU, made for a GPU"))
     return more
 
 
@@ -181,15 +193,8 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _mean(figures: Mapping[str, Any]) -> str:
-    """The mean, with the standard deviation of the sample where there is one."""
-    deviation = f" +- {_points(figures['std'])}" if figures["n"] > 1 else ""
-    return _percent(figures["mean"]) + deviation
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.2f}"
+def _mean(figures: Mapping[str, Any], metric: str) -> str:
+    """The mean, with the standard deviation of the sample where there is one; of which metric, but for an accuracy."""
+    name = "" if is_accuracy(metric) else f"{metric} "
+    deviation = f" +- {points(figures['std'], metric)}" if figures["n"] > 1 else ""
+    return name + percent(figures["mean"], metric) + deviation

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...spaces.cost import Cost
-from ..messages import shortened
+from ..datasets.task import Classification, task_of, unit_of
+from ..messages import figure, number, shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import STOPPED_EARLY
@@ -47,7 +48,7 @@ def leaderboard_table(
         )
         table.add_row(
             str(record["number"]),
-            _number(record["value"], ".4f"),
+            _score(record["value"], goal),
             *("yes" if record["number"] in results else "no" for _ in marks),
             *(_number(record[name], ",") for name in costs),
             *(_number(record[name], ",.0f") for name in lengths),
@@ -87,7 +88,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str],
             str(record["number"]),
             str(record["state"]),
             _reason(record),
-            _number(record["value"], ".4f"),
+            _score(record["value"], goal),
             *(_number(record[name], ",") for name in costs),
             str(record["epochs"]),
             _number(record["seconds"], ".0f"),
@@ -125,7 +126,7 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
             str(row["trained"]),
             str(row["refused"]),
             str(row["failed"]),
-            _number(row["best"], "," if isinstance(row["best"], int) else ".4f"),
+            number(row["best"]) if isinstance(row["best"], float) else _number(row["best"], ","),
             str(row["last_trial"] or ""),
         )
     return table
@@ -134,7 +135,12 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")
-    for column in ("format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"):
+    task = task_of(manifest["task"])
+    quality = [("agrees", "agreement", ".2%")] if isinstance(task, Classification) else []
+    quality.append(("largest difference", "largest_difference", ".1e"))
+    quality.append((task.main_metric, task.main_metric, ".4f" if isinstance(task, Classification) else ".4g"))
+    one = unit_of(manifest["input"]["shape"][1:]).removesuffix("s")
+    for column in ("format", "bytes", "passed", *(title for title, _, _ in quality), f"ms per {one}", "arena"):
         table.add_column(column, justify="left" if column in ("format", "passed") else "right")
     for name, result in manifest["formats"].items():
         figures = result.get("test") or result.get("validation") or {}
@@ -142,14 +148,12 @@ def export_table(manifest: Mapping[str, Any], out: str) -> Table:
             name,
             _number(result["bytes"], ","),
             {True: "yes", False: "NO", None: "not checked"}[result["passed"]],
-            _number(figures.get("agreement"), ".2%"),
-            _number(figures.get("largest_difference"), ".1e"),
-            _number(figures.get("accuracy"), ".4f"),
+            *(_number(figures.get(name), form) for _, name, form in quality),
             _number(result.get("milliseconds_per_image"), ".3f"),
             _number(result.get("arena_bytes"), ","),
         )
     for name, why in manifest["skipped"].items():
-        table.add_row(name, "", f"left out: {why}", "", "", "", "", "")
+        table.add_row(name, "", f"left out: {why}")
     return table
 
 
@@ -159,6 +163,10 @@ def _table(title: str) -> Table:
 
 def _number(value: object, form: str) -> str:
     return "" if value is None else format(value, form)
+
+
+def _score(value: float | None, goal: Goal) -> str:
+    return "" if value is None else figure(value, goal.metric.name)
 
 
 def _reason(record: Mapping[str, Any]) -> str:

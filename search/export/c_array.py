@@ -1,5 +1,6 @@
 """Writes a model file as a C array with its header, and reads the array back with a C compiler."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -10,26 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.answers import Answers, ClassAnswers
 from ..errors import KerastunaError
 
 _HEADER = """\
 /* {name}: an int8 LiteRT model for TensorFlow Lite Micro.
  *
- * Input: int8 (1, {dimensions}); pixel = round(x / INPUT_SCALE) + INPUT_ZERO_POINT, limited to -128..127, where x is
- * the image as float32 ({preprocessing}).
- * Output: int8 (1, {classes}); probability = OUTPUT_SCALE * (value - OUTPUT_ZERO_POINT).
+ * Input: int8 (1, {dimensions}); value = round(x / INPUT_SCALE) + INPUT_ZERO_POINT, limited to -128..127, where x is
+ * the input as float32 ({preprocessing}).
+ * Output: int8, {width} for one input; OUTPUT_SCALE * (value - OUTPUT_ZERO_POINT) is {meaning}.
  */
 #ifndef {macro}_H
 #define {macro}_H
 
 #define {macro}_LENGTH {length}
-#define {macro}_INPUT_HEIGHT {height}
-#define {macro}_INPUT_WIDTH {width}
-#define {macro}_INPUT_CHANNELS {channels}
+{sizes}
 #define {macro}_INPUT_SCALE {input_scale}
 #define {macro}_INPUT_ZERO_POINT ({input_zero_point})
-#define {macro}_CLASSES {classes}
-#define {macro}_OUTPUT_SCALE {output_scale}
+#define {macro}_OUTPUTS {width}
+{classes}#define {macro}_OUTPUT_SCALE {output_scale}
 #define {macro}_OUTPUT_ZERO_POINT ({output_zero_point})
 
 #ifdef __cplusplus
@@ -80,7 +80,7 @@ def write_c_array(
     *,
     name: str,
     shape: Sequence[int],
-    classes: int,
+    answers: Answers,
     preprocessing: str,
     quantization: Mapping[str, Any],
 ) -> None:
@@ -88,23 +88,30 @@ def write_c_array(
 
     Args:
         name: of the model; the array is called `c_symbol(name)`.
-        shape: (height, width, channels) of the input.
+        shape: of one sample; the header has its height, width and channels where it is an image, else its
+            dimensions from 0 and its size.
+        answers: how those of the model are read; the header has the number of classes where there are any.
         quantization: {"input", "output"}, each {"scale", "zero_point"}.
     """
     data = model.read_bytes()
     symbol, header = c_symbol(name), source.with_suffix(".h")
-    height, width, channels = shape
+    macro = symbol.upper()
+    if len(shape) == 3:
+        sizes = dict(zip(("HEIGHT", "WIDTH", "CHANNELS"), shape, strict=True))
+    else:
+        sizes = {"SIZE": math.prod(shape), **{f"DIMENSION_{place}": length for place, length in enumerate(shape)}}
+    classes = f"#define {macro}_CLASSES {answers.classes}\n" if isinstance(answers, ClassAnswers) else ""
     header.write_text(
         _HEADER.format(
             name=_comment(name),
             preprocessing=_comment(preprocessing),
             dimensions=", ".join(map(str, shape)),
-            macro=symbol.upper(),
+            macro=macro,
             symbol=symbol,
             length=len(data),
-            height=height,
-            width=width,
-            channels=channels,
+            sizes="\n".join(f"#define {macro}_INPUT_{size} {length}" for size, length in sizes.items()),
+            width=answers.width,
+            meaning=answers.meaning,
             classes=classes,
             **{f"{end}_scale": f"{np.float32(quantization[end]['scale'])!s}f" for end in ("input", "output")},
             **{f"{end}_zero_point": quantization[end]["zero_point"] for end in ("input", "output")},
@@ -114,7 +121,7 @@ def write_c_array(
     rows = "\n".join(
         "    " + " ".join(f"0x{byte:02x}," for byte in data[start : start + 16]) for start in range(0, len(data), 16)
     )
-    source.write_text(_SOURCE.format(header=header.name, symbol=symbol, macro=symbol.upper(), rows=rows))
+    source.write_text(_SOURCE.format(header=header.name, symbol=symbol, macro=macro, rows=rows))
 
 
 def compiled_bytes(source: Path, name: str) -> bytes | None:

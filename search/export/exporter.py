@@ -47,8 +47,8 @@ def export(
         progress: is called with one line for each step.
         finish: is called with the temporary folder and the manifest, to add files such as a model card.
 
-    Returns the manifest: {"name", "created", "passed", "lineage", "labels", "preprocessing", "input", "output",
-    "calibration", "timing", "arena", "machine", "versions", "skipped" {format: why}, "formats" {format: what
+    Returns the manifest: {"name", "created", "passed", "lineage", "task", "labels", "preprocessing", "input",
+    "output", "calibration", "timing", "arena", "machine", "versions", "skipped" {format: why}, "formats" {format: what
     `write_files` and `verify` return}}. "passed": no format failed, and no format that `formats` names was skipped.
 
     Raises InputError for an unknown format, and for an `out` that cannot be written or contains something else than an
@@ -100,13 +100,15 @@ def _fill(
     write_manifest(folder, manifest)
 
     parts = " and ".join(f"{len(y):,} {part}" for part, (_, y) in source.parts().items())
-    progress(f"checking them on {parts} images")
+    progress(f"checking them on {parts} {source.unit}")
     results = verify(folder, source, progress)
     for name, problem in problems.items():
         results[name] = {"passed": False, "problems": [f"cannot be written ({problem})"], "notes": [], "bytes": 0}
     for name in names:
-        progress(f"{name}: {summary(results[name])}")
+        progress(f"{name}: {summary(results[name], source.unit)}")
     manifest["formats"] = {name: {"files": {}} | entries.get(name, {}) | results[name] for name in names}
+    for result in results.values():
+        manifest["output"]["shape"] = result.get("output_shape", manifest["output"]["shape"])  # (n,) or (n, width)
     refused = any(result["passed"] is False for result in results.values())
     manifest["passed"] = not refused and not (skipped and formats is not None)
     write_manifest(folder, manifest)

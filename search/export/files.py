@@ -13,7 +13,7 @@ from .c_array import c_symbol, write_c_array
 from .formats import FORMATS, ExportSource
 from .process import Job, run_jobs
 
-CALIBRATION_IMAGES = 500
+CALIBRATION_SAMPLES = 500
 CALIBRATION_SEED = 0
 QUANTIZATION_RULE = "integer = clip(round(real / scale) + zero_point, -128, 127); real = scale * (integer - zero_point)"
 _WRITERS_MODULE = f"{__package__}.writers"
@@ -34,7 +34,7 @@ def write_files(
         shutil.copyfile(source.model_path, paths["keras"])
     with TemporaryDirectory() as scratch:
         calibration = Path(scratch, "calibration.npy")
-        np.save(calibration, _calibration_images(source.x_train), allow_pickle=False)
+        np.save(calibration, _calibration_samples(source.x_train), allow_pickle=False)
         jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
         results = run_jobs(_WRITERS_MODULE, jobs)
     entries: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -83,9 +83,9 @@ def _writing(name: str, path: Path, source: ExportSource, calibration: Path) -> 
     return name, arguments
 
 
-def _calibration_images(images: np.ndarray) -> np.ndarray:
-    chosen = np.random.default_rng(CALIBRATION_SEED).permutation(len(images))[:CALIBRATION_IMAGES]
-    return images[np.sort(chosen)]
+def _calibration_samples(x: np.ndarray) -> np.ndarray:
+    chosen = np.random.default_rng(CALIBRATION_SEED).permutation(len(x))[:CALIBRATION_SAMPLES]
+    return x[np.sort(chosen)]
 
 
 def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mapping[str, Any]) -> None:
@@ -94,7 +94,7 @@ def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mappin
         path,
         name=source.name,
         shape=source.input_shape,
-        classes=source.classes,
+        answers=source.answers,
         preprocessing=source.preprocessing,
         quantization=quantization,
     )

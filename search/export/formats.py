@@ -9,6 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
+from ..datasets.answers import Answers
+from ..datasets.task import Classification, Regression, Task, unit_of
 from ..errors import InputError
 
 MANIFEST = "manifest.json"
@@ -18,23 +20,23 @@ MICRO = "tflite_micro"  # exists for Linux on x86-64 alone
 @final
 @dataclass(frozen=True, eq=False)
 class ExportSource:
-    """A trained model and the images that its exports are checked on.
+    """A trained model and the samples that its exports are checked on.
 
     Attributes:
-        model_path: a .keras file whose answers are probabilities (n, classes).
+        model_path: a .keras file of a model with one input and one output.
         name: of the export; also names the C array.
-        x_validation: float32 (n, height, width, channels), as the model takes them.
-        y_validation: int32 (n,), classes from 0.
-        x_train: float32 (n, height, width, channels), for the calibration of int8.
-        classes: number of classes.
-        preprocessing: how a raw image becomes such an image, in words.
+        x_validation: float32 (n, ...), as the model takes them.
+        y_validation: targets of the task, (n,) or (n, k).
+        x_train: as x_validation, for the calibration of int8.
+        task: what the model is trained for.
+        answers: how its answers are read.
+        preprocessing: how raw data become such samples, in words.
         extra: lineage (study, trial, parameters ...) as values for JSON; copied into the manifest.
         x_test: as x_validation; exports are checked on it as well. None: the test set is not opened.
         y_test: as y_validation.
-        labels: names of the classes; their numbers unless given.
-        modules: imported before the model is loaded, for layers that they register with Keras.
+        modules: imported before the model is loaded, for what they register with Keras.
 
-    Raises InputError if the file does not exist or is not a .keras file, and if images and labels do not match.
+    Raises InputError if the file does not exist or is not a .keras file, and if samples and targets do not match.
     """
 
     model_path: Path
@@ -42,36 +44,48 @@ class ExportSource:
     x_validation: np.ndarray = field(repr=False)
     y_validation: np.ndarray = field(repr=False)
     x_train: np.ndarray = field(repr=False)
-    classes: int
+    task: Task
+    answers: Answers
     preprocessing: str
     extra: Mapping[str, Any]
     x_test: np.ndarray | None = field(default=None, repr=False)
     y_test: np.ndarray | None = field(default=None, repr=False)
-    labels: Sequence[str] | None = None
     modules: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.model_path.suffix != ".keras" or not self.model_path.is_file():
             raise InputError(f"{str(self.model_path)!r} is not a .keras file: give one that model.save has written")
         if (self.x_test is None) != (self.y_test is None):
-            raise InputError("test images and test labels belong together: give both or neither")
+            raise InputError("test samples and their targets belong together: give both or neither")
         for part, (x, y) in self.parts().items():
-            if x.ndim != 4 or len(x) == 0 or y.shape != (len(x),) or x.shape[1:] != self.x_train.shape[1:]:
+            targets = (len(x), *self.y_validation.shape[1:])
+            if x.ndim < 2 or len(x) == 0 or y.shape != targets or x.shape[1:] != self.input_shape:
                 raise InputError(
-                    f"{part} images are of shape {x.shape} with labels {y.shape}, "
-                    f"training images of {self.x_train.shape}: "
-                    "give (n, height, width, channels) with n labels, alike in all parts"
+                    f"{part} {self.unit} are of shape {x.shape} with targets {y.shape}, those for training of shape "
+                    f"{self.x_train.shape}: give (n, ...) with n targets, alike in all parts"
                 )
-        if self.labels is not None and len(self.labels) != self.classes:
-            raise InputError(f"{len(self.labels)} labels are given for {self.classes} classes: give one for each")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Height, width, channels of one image."""
+        """The shape of one sample."""
         return self.x_train.shape[1:]
 
+    @property
+    def unit(self) -> str:
+        """What samples are called, in the plural."""
+        return unit_of(self.input_shape)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes, or of the predicted numbers; their places where they have none."""
+        match self.task:
+            case Classification(classes=count, names=names) | Regression(numbers=count, names=names):
+                return names or [str(place) for place in range(count)]
+            case _:
+                return ()
+
     def parts(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-        """Images and labels to check on: "validation" and, where it was opened, "test"."""
+        """Samples and targets to check on: "validation" and, where it was opened, "test"."""
         parts = {"validation": (self.x_validation, self.y_validation)}
         if self.x_test is not None and self.y_test is not None:
             parts["test"] = (self.x_test, self.y_test)

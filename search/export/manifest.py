@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..messages import cause
-from .files import CALIBRATION_IMAGES, CALIBRATION_SEED
+from .files import CALIBRATION_SAMPLES, CALIBRATION_SEED
 from .formats import FORMATS, MANIFEST, ExportSource
 from .runtimes import ARENA, TIMING
 
@@ -29,19 +29,19 @@ _PACKAGES = (
 
 def description(source: ExportSource) -> dict[str, Any]:
     """What the manifest says about the model and this machine; "passed" is None until the formats are checked."""
-    labels = source.labels or [str(label) for label in range(source.classes)]
     return {
         "name": source.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "passed": None,
         "lineage": dict(source.extra),
-        "labels": list(labels),
+        "task": source.task.record(),
+        "labels": list(source.labels),
         "preprocessing": source.preprocessing,
-        "input": {"dtype": "float32", "shape": ["n", *source.input_shape], "layout": "n, height, width, channels"},
-        "output": {"dtype": "float32", "shape": ["n", source.classes], "meaning": "probability of each label"},
+        "input": {"dtype": "float32", "shape": ["n", *source.input_shape], "layout": _layout(source.input_shape)},
+        "output": {"dtype": "float32", "shape": ["n", source.answers.width], "meaning": source.answers.meaning},
         "calibration": {
-            "images": min(CALIBRATION_IMAGES, len(source.x_train)),
-            "drawn_from": "training images",
+            "images": min(CALIBRATION_SAMPLES, len(source.x_train)),
+            "drawn_from": f"training {source.unit}",
             "seed": CALIBRATION_SEED,
         },
         "timing": TIMING,
@@ -49,6 +49,12 @@ def description(source: ExportSource) -> dict[str, Any]:
         "machine": f"{platform.system()} on {platform.machine()}",
         "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _layout(shape: Sequence[int]) -> str:
+    """What the dimensions of samples of this shape mean."""
+    names = {1: ("columns",), 2: ("steps", "channels"), 3: ("height", "width", "channels")}
+    return ", ".join(["n", *names.get(len(shape), [f"dimension {place}" for place in range(len(shape))])])
 
 
 def _version(package: str) -> str | None:

@@ -17,10 +17,11 @@ from .formats import FORMATS, MICRO, ExportSource, missing_packages
 from .manifest import read_manifest
 from .process import Job, run_jobs
 
-MICRO_IMAGES = 1_000  # of a part, evenly spaced: tflite-micro takes milliseconds where the others take microseconds
+MICRO_SAMPLES = 1_000  # of a part, evenly spaced: tflite-micro takes milliseconds where the others take microseconds
+UNLIKE = 16  # leaves the smaller of two columns 16 of the 256 steps of int8
 RUNTIMES_MODULE = f"{__package__}.runtimes"
 _Rows = Mapping[str, np.ndarray]
-"""For each part, which of all images to check on: indices into the parts one after the other."""
+"""For each part, which of all samples to check on: indices into the parts one after the other."""
 
 
 @final
@@ -31,7 +32,7 @@ class _Findings:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
-    proven: bool = False  # by its answers or its bytes
+    proven: bool = False  # by its answers on some part, or by its bytes
 
     def result(self) -> dict[str, Any]:
         passed = False if self.problems else True if self.proven else None
@@ -41,26 +42,26 @@ class _Findings:
 def verify(
     folder: Path, source: ExportSource, progress: Callable[[str], None] = lambda line: None
 ) -> dict[str, dict[str, Any]]:
-    """Check every format that the manifest in `folder` lists, on the validation images and the test images of `source`.
+    """Check every format that the manifest in `folder` lists, on the validation and test samples of `source`.
 
     The files are compared with their SHA-256 sums. The C array is compiled and compared with the int8 file. Then each
     file is run by its own runtime and compared with the model of `source` in Keras, all in new processes.
 
     Returns for each format {"passed": True, False, or None for not checked; "problems", "notes": lines; "bytes"}. If it
-    could be run: "runtime", "milliseconds_per_image", and "validation" and "test" from `Comparison.figures`. For LiteRT
-    files and the C array: "arena_bytes", if it could be measured. Raises InputError without a readable manifest,
-    KerastunaError if the model of `source` cannot be run.
+    could be run: "runtime", "milliseconds_per_image", "output_shape", and "validation" and "test" from
+    `Comparison.figures`. For LiteRT files and the C array: "arena_bytes", if it could be measured. Raises InputError
+    without a readable manifest, KerastunaError if the model of `source` cannot be run.
     """
     manifest = read_manifest(folder)
     found = {name: _Findings() for name in FORMATS if name in manifest["formats"]}
     for name, findings in found.items():
         _check_sums(findings, folder, manifest["formats"][name]["files"])
     parts = source.parts().values()
-    labels = np.concatenate([y for _, y in parts])
+    targets = np.concatenate([y for _, y in parts])
     ends = np.cumsum([len(y) for _, y in parts])
-    every: _Rows = dict(zip(source.parts(), np.split(np.arange(len(labels)), ends[:-1]), strict=True))
+    every: _Rows = dict(zip(source.parts(), np.split(np.arange(len(targets)), ends[:-1]), strict=True))
     some = {
-        part: rows[np.unique(np.linspace(0, len(rows) - 1, MICRO_IMAGES).astype(int))] for part, rows in every.items()
+        part: rows[np.unique(np.linspace(0, len(rows) - 1, MICRO_SAMPLES).astype(int))] for part, rows in every.items()
     }
     with TemporaryDirectory() as folder_of_answers:
         scratch = Path(folder_of_answers)
@@ -68,33 +69,47 @@ def verify(
         if "c_array" in found:
             paths["c_array"] = scratch / "compiled.tflite"
             _compile(found["c_array"], folder, manifest["name"], paths["c_array"])
-        images = np.concatenate([x for x, _ in parts])
-        np.save(scratch / "every.npy", images, allow_pickle=False)
-        np.save(scratch / "some.npy", images[np.concatenate(list(some.values()))], allow_pickle=False)
+        samples = np.concatenate([x for x, _ in parts])
+        np.save(scratch / "every.npy", samples, allow_pickle=False)
+        np.save(scratch / "some.npy", samples[np.concatenate(list(some.values()))], allow_pickle=False)
         results = _run(found, paths, source, scratch, progress)
         expected = _answers(scratch, "reference")
         for name, findings in found.items():
             if _note(findings, results, name):
-                _judge(findings, name, _answers(scratch, name), expected, labels, some if name == "c_array" else every)
+                rows = some if name == "c_array" else every
+                _judge(findings, name, source, _answers(scratch, name), expected, targets, rows)
+    array, int8 = found.get("c_array"), found.get("litert_int8")
+    if array is not None and int8 is not None and not int8.proven:
+        array.proven = False
+        array.notes.append("not proven: it is the int8 file, which is not")
     return {name: findings.result() for name, findings in found.items()}
 
 
-def summary(result: Mapping[str, Any]) -> str:
-    """The result of `verify` for one format, on one line."""
+def summary(result: Mapping[str, Any], unit: str) -> str:
+    """The result of `verify` for one format, on one line; `unit` is what samples are called, in the plural."""
     words = [{True: "passed", False: "FAILED", None: "not checked"}[result["passed"]], *result["problems"]]
     for part in ("validation", "test"):
         if figures := result.get(part):
-            same, images = round(figures["agreement"] * figures["images"]), figures["images"]
-            difference = figures["largest_difference"]
-            words.append(f"as Keras on {same:,} of {images:,} {part} images")
-            words.append(f"probabilities within {'any bounds' if difference is None else f'{difference:.1e}'}")
-            words.append(f"accuracy {figures['accuracy']:.4f} ({0 - figures['points_lost']:+.2f} points)")
+            words += _agreement(figures, f"{part} {unit}")
     words.append(f"{result['bytes']:,} bytes")
     if "milliseconds_per_image" in result:
-        words.append(f"{result['milliseconds_per_image']:.2f} ms an image")
+        words.append(f"{result['milliseconds_per_image']:.2f} ms {'an image' if unit == 'images' else 'a row'}")
     if "arena_bytes" in result:
         words.append(f"arena {result['arena_bytes']:,} bytes")
     return "; ".join([", ".join(words), *result["notes"]])
+
+
+def _agreement(figures: Mapping[str, Any], samples: str) -> list[str]:
+    """The figures of a comparison in words."""
+    count, difference = figures["images"], figures["largest_difference"]
+    within = f"answers within {'any bounds' if difference is None else f'{difference:.1e}'}"
+    if "agreement" in figures:
+        same = round(figures["agreement"] * count)
+        lost = f"accuracy {figures['accuracy']:.4f} ({0 - figures['points_lost']:+.2f} points)"
+        return [f"as Keras on {same:,} of {count:,} {samples}", within, lost]
+    mae, rise = figures["mae"], figures["mae_lost_of_spread"]
+    lost = f"MAE {'not finite' if mae is None else f'{mae:.4g}'}"
+    return [f"{count:,} {samples}", within, lost if rise is None else f"{lost} ({100 * rise:+.2f} % of the spread)"]
 
 
 def _check_sums(findings: _Findings, folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
@@ -137,8 +152,8 @@ def _run(
     """
 
     def evaluation(name: str, runtime: str, path: Path) -> Job:
-        images = scratch / ("some.npy" if name == "c_array" else "every.npy")
-        files = {"path": str(path.resolve()), "images": str(images), "answers": str(scratch / f"{name}.npy")}
+        samples = scratch / ("some.npy" if name == "c_array" else "every.npy")
+        files = {"path": str(path.resolve()), "samples": str(samples), "answers": str(scratch / f"{name}.npy")}
         return "evaluate", {"runtime": runtime, "modules": list(source.modules), **files}
 
     processes: dict[str, dict[str, Job]] = {"keras": {"reference": evaluation("reference", "keras", source.model_path)}}
@@ -178,26 +193,43 @@ def _note(findings: _Findings, results: Mapping[str, Mapping[str, Any]], name: s
     return bool(result)
 
 
+def _unlike_columns(x: np.ndarray) -> bool:
+    """Whether the columns of rows (n, columns) are so unlike that int8 has few steps for some of them."""
+    sizes = np.abs(x).max(axis=0) if x.ndim == 2 else np.zeros(0)
+    return bool((sizes.max(initial=0) > UNLIKE * sizes[sizes > 0]).any())
+
+
 def _answers(scratch: Path, name: str) -> np.ndarray:
     return np.load(scratch / f"{name}.npy", allow_pickle=False)
 
 
 def _judge(
-    findings: _Findings, name: str, answers: np.ndarray, expected: np.ndarray, labels: np.ndarray, rows: _Rows
+    findings: _Findings,
+    name: str,
+    source: ExportSource,
+    answers: np.ndarray,
+    expected: np.ndarray,
+    targets: np.ndarray,
+    rows: _Rows,
 ) -> None:
-    """Compare `answers` on `rows` with the answers of Keras; `expected` and `labels` are of all images."""
+    """Compare `answers` on `rows` with the answers of Keras; `expected` and `targets` are of all samples."""
     shape = (sum(map(len, rows.values())), *expected.shape[1:])
     if answers.shape != shape:
         findings.problems.append(f"its answers are of shape {answers.shape}, those of Keras {shape}")
         return
-    start = 0
+    findings.figures["output_shape"] = ["n", *expected.shape[1:]]
+    start, exact = 0, FORMATS[name].exact
     for part, chosen in rows.items():
-        comparison = compare(expected[chosen], answers[start : start + len(chosen)], labels[chosen])
+        given = answers[start : start + len(chosen)]
         start += len(chosen)
+        comparison = compare(source.task, source.answers, expected[chosen], given, targets[chosen], source.unit)
         findings.figures[part] = comparison.figures()
-        exact = FORMATS[name].exact
-        if problem := comparison.float_problem() if exact else comparison.int8_problem():
+        if problem := comparison.problem(exact):
             findings.problems.append(f"{part}: {problem}")
-        elif not exact and name != "c_array" and (note := comparison.int8_note()):
-            findings.notes.append(f"{part}: {note}")
-    findings.proven = True
+            if not exact and _unlike_columns(source.x_train):
+                findings.notes.append("int8 has one scale for all columns, and theirs differ: train on scaled columns")
+            continue
+        doubt = comparison.doubt(exact)
+        findings.proven |= not doubt
+        told = [doubt] if exact else [doubt, comparison.int8_note()] if name != "c_array" else []
+        findings.notes += [f"{part}: {note}" for note in told if note]

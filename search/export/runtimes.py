@@ -14,25 +14,25 @@ from .process import serve
 from .writers import load_model
 
 Predict = Callable[[np.ndarray], np.ndarray]
-"""Images float32 (n, height, width, channels) to probabilities (n, classes)."""
+"""Samples float32 (n, ...) to the answers of the model, (n,) or (n, k)."""
 BATCH = 256
 WARM_UP_CALLS = 20
 TIMED_CALLS = 200
-TIMING = f"one image at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
+TIMING = f"one sample at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
 ARENA = "printed by tflite-micro on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
 MOST_ARENA_BYTES = 64 << 20  # available to the model; how much it uses is measured
 
 
-def evaluate(runtime: str, path: str, images: str, answers: str, modules: Sequence[str]) -> Mapping[str, Any]:
-    """Run the file `path` over the images in the file `images`, and write its probabilities to the file `answers`.
+def evaluate(runtime: str, path: str, samples: str, answers: str, modules: Sequence[str]) -> Mapping[str, Any]:
+    """Run the file `path` over the samples in the file `samples`, and write its answers to the file `answers`.
 
     Returns {"runtime": its name and version, "milliseconds_per_image": by `TIMING`}.
     """
-    x = np.load(images, mmap_mode="r", allow_pickle=False)
+    x = np.load(samples, mmap_mode="r", allow_pickle=False)
     open_file, batch = RUNTIMES[runtime]
     name, predict = open_file(path, tuple(modules))
-    probabilities = [predict(np.asarray(x[start : start + batch])) for start in range(0, len(x), batch)]
-    np.save(answers, np.concatenate(probabilities).astype(np.float32), allow_pickle=False)
+    given = [np.asarray(predict(np.asarray(x[start : start + batch]))) for start in range(0, len(x), batch)]
+    np.save(answers, np.concatenate(given).astype(np.float32), allow_pickle=False)
     return {"runtime": name, "milliseconds_per_image": _milliseconds(predict, x)}
 
 
@@ -147,7 +147,7 @@ RUNTIMES: Mapping[str, tuple[Callable[[str, tuple[str, ...]], tuple[str, Predict
     "keras": (_open_keras, BATCH),
     "savedmodel": (_open_savedmodel, BATCH),
     "onnx": (_open_onnx, BATCH),
-    "litert": (_open_litert, 1),  # its files take one image, as a microcontroller does
+    "litert": (_open_litert, 1),  # its files take one sample, as a microcontroller does
     "tflite_micro": (_open_tflite_micro, 1),
 }
 
@@ -175,9 +175,9 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
     seconds = []
     for call in range(WARM_UP_CALLS + TIMED_CALLS):
         index = call % len(x)
-        image = np.asarray(x[index : index + 1])
+        sample = np.asarray(x[index : index + 1])
         began = time.perf_counter()
-        predict(image)
+        predict(sample)
         seconds.append(time.perf_counter() - began)
     return round(1000 * median(seconds[WARM_UP_CALLS:]), 4)
 

@@ -27,19 +27,19 @@ def load_model(path: str, modules: tuple[str, ...]) -> Any:
 
 
 def savedmodel(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
-    """A SavedModel folder at `path`, whose default signature takes images (n, *shape)."""
+    """A SavedModel folder at `path`, whose default signature takes samples (n, *shape)."""
     _export(model, modules, path, "tf_saved_model", (None, *shape))
     return {}
 
 
 def onnx(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
-    """An ONNX file at `path`, which takes images (n, *shape)."""
+    """An ONNX file at `path`, which takes samples (n, *shape)."""
     _export(model, modules, path, "onnx", (None, *shape))
     return {}
 
 
 def litert(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
-    """A LiteRT file at `path` in float32, which takes one image (1, *shape)."""
+    """A LiteRT file at `path` in float32, which takes one sample (1, *shape)."""
     import tensorflow as tf
 
     # Keras would allow TensorFlow's own operators, which LiteRT alone cannot run.
@@ -53,15 +53,15 @@ def litert_int8(
 ) -> Mapping[str, Any]:
     """A LiteRT file at `path` in int8 throughout, input and output included.
 
-    Its scales come from the images (n, *shape) in the file `calibration`.
+    Its scales come from the samples (n, *shape) in the file `calibration`.
     """
     import tensorflow as tf
 
-    images = np.load(calibration, allow_pickle=False)
+    samples = np.load(calibration, allow_pickle=False)
 
     def representative() -> Iterator[list[np.ndarray]]:
-        for image in images:
-            yield [image[np.newaxis]]
+        for sample in samples:
+            yield [sample[np.newaxis]]
 
     _export(
         model,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import optuna
+from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
 from ..study.attributes import HISTORY, HYPERPARAMETERS, LAST_SEEN, MESSAGE, REASON, SCORE, SECONDS
@@ -75,19 +76,23 @@ class Claim:
         self.reason = None
         self.keep(**self._announcer.started(full_record(self._stored.trial(self.number))))
 
-    def report(self, epoch: int, metrics: Mapping[str, float], value: float | None) -> bool:
+    def report(self, epoch: int, metrics: Mapping[str, float], value: float | None, pruner: BasePruner | None) -> bool:
         """Store the objective after `epoch`, counted from 1, and return whether the pruner stops the trial here.
+
+        A trial that reports once more, although it was stopped, was not.
 
         Args:
             metrics: of the epoch, for the observers. They are told once the value is stored.
             value: of the objective; None in an epoch that did not compute it.
+            pruner: is asked; None where the trial must not be stopped.
         """
         stored, study = self._stored, self._stored.study
+        self.reason = None
         self.keep(**{LAST_SEEN: time.time()})
         if value is not None:
             stored.storage.set_trial_intermediate_value(stored.trial_id(self.number), epoch, value)
         self._announcer.epoch_ended(self.number, epoch, metrics)
-        if value is None or not study.pruner.prune(study, stored.trial(self.number)):
+        if value is None or pruner is None or not pruner.prune(study, stored.trial(self.number)):
             return False
         self.reason = STOPPED_EARLY
         return True

@@ -5,13 +5,26 @@ Every number in it is read from the champion's record.
 
 import json
 
-from ..messages import redact
+from ..datasets.task import ACCURACY, Regression
+from ..messages import figure, number, redact
 from ..study.budget import UNITS, as_budget
 from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
-from .model_card_accuracy import accuracy_sections
 from .model_card_code import loading
-from .model_card_values import Record, basis, count, goal_in, seeds, share
+from .model_card_metrics import metric_sections
+from .model_card_values import (
+    Record,
+    basis,
+    count,
+    goal_in,
+    hardest_number,
+    meaning_of_answers,
+    metric_in,
+    sample_in,
+    seeds,
+    task_in,
+    unit_in,
+)
 
 
 def model_card(record: Record) -> str:
@@ -27,7 +40,7 @@ def model_card(record: Record) -> str:
         _recipe(record),
         _intended_use(record),
         _data(record),
-        *accuracy_sections(record),
+        *metric_sections(record),
         _search(record),
         _limits(record),
         loading(record, redact(record["mlflow"]["tracking_uri"])),
@@ -41,8 +54,14 @@ def _introduction(record: Record) -> str:
     size = "" if record["params"] is None else f" with {record['params']:,} parameters"
     title = f"# Model card: {text(record['study'])}"
     candidates = text(goal_in(record).selected(len(record["candidates"])))
+    source = f"{unit_in(record)} of {text(data['name'])}"
+    match task_in(record):
+        case Regression(numbers=numbers):
+            purpose = f"predicts {_numbers(numbers)} for {source}"
+        case _:
+            purpose = f"sorts {source} into {data['classes']} classes"
     found = (
-        f"A network{size} that sorts images of {text(data['name'])} into {data['classes']} classes. Kerastuna trained "
+        f"A network{size} that {purpose}. Kerastuna trained "
         f"{search['complete'] + search['pruned']:,} networks{f' of at most {limits}' if limits else ''}, "
         f"{candidates} again on {seeds(record)} that the search had not used, and chose {_choice(record)}."
     )
@@ -52,6 +71,10 @@ def _introduction(record: Record) -> str:
         f"{title}\n\n{found}\n\n> **Every figure here is from the profile quick** ({basis(record)}): it shows that "
         "the search works, not how good the network can be."
     )
+
+
+def _numbers(count: int) -> str:
+    return "one number" if count == 1 else f"{count} numbers"
 
 
 def _choice(record: Record) -> str:
@@ -66,17 +89,32 @@ def _details(record: Record) -> str:
     rows = [
         ("network", record["summary"] or None),
         ("input", f"float32 (n, {', '.join(map(str, data['input_shape']))})"),
-        ("output", f"float32 (n, {data['classes']}), the probability of each class"),
+        ("output", f"float32 (n, {_width(record)}), {meaning_of_answers(record)}"),
+        *(([_names(record)]) if data.get("names") else []),
         ("parameters", count(params)),
         ("of them trainable", count(record["trainable"])),
         ("of them not trainable", count(record["non_trainable"])),
         ("bytes of the weights, float32", count(params and 4 * params)),
-        ("MACs per image", count(record["macs"])),
-        ("receptive field, pixels along one side", _receptive_field(record)),
+        (f"MACs per {sample_in(record)}", count(record["macs"])),
+        *([("receptive field, pixels along one side", _receptive_field(record))] if _of_images(record) else []),
         ("bytes of the largest input plus output of a layer, float32", count(record.get("ram"))),
         *((f"limit: {UNITS[name]}", count(limit)) for name, limit in limits.items()),
     ]
     return section("Model details", facts(rows))
+
+
+def _width(record: Record) -> int:
+    return record["answers"]["width"] if "answers" in record else record["data"]["classes"]
+
+
+def _names(record: Record) -> tuple[str, str]:
+    """The row on the names of the classes, or of the numbers, in the order of the answers."""
+    kind = "numbers" if isinstance(task_in(record), Regression) else "classes"
+    return kind, ", ".join(f"{place}: {name}" for place, name in enumerate(record["data"]["names"]))
+
+
+def _of_images(record: Record) -> bool:
+    return unit_in(record) == "images"
 
 
 def _receptive_field(record: Record) -> int | None:
@@ -112,36 +150,47 @@ def _recipe(record: Record) -> str:
             "cosine": "falling along half a cosine",
         }[recipe["decay"]]
         training = (
-            f"Adam on the cross-entropy for {record['epochs']} epochs, in batches of {recipe['batch_size']} images. "
-            f"Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the last epoch."
+            f"Adam on the cross-entropy for {record['epochs']} epochs, in batches of {recipe['batch_size']} "
+            f"{unit_in(record)}. Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the "
+            "last epoch."
         )
     values = code("json", json.dumps(record["hyperparameters"], indent=2))
     return section("Training recipe", training, f"Hyperparameters, in the space {text(record['space'])}:", values)
 
 
 def _intended_use(record: Record) -> str:
-    data = record["data"]
+    data, sample, unit = record["data"], sample_in(record), unit_in(record)
     shape = "x".join(map(str, data["input_shape"]))
+    inputs = f"Images of {shape}" if _of_images(record) else f"Rows of {shape} numbers"
+    match task_in(record):
+        case Regression(numbers=numbers):
+            told = f"predicts {_numbers(numbers)} for every {sample}, even if it is unlike all those of the training"
+        case _:
+            none = "shows none of them" if _of_images(record) else "belongs to none of them"
+            told = f"assigns one of {data['classes']} classes to every {sample}, even if it {none}"
     return section(
         "Intended use",
-        f"Images of {shape} like those of {text(data['name'])}, on devices with little memory. The model assigns one "
-        f"of {data['classes']} classes to every image, even if it shows none of them. Its accuracy on images from "
-        "other sources, and how its errors affect groups of people, are unknown: measure both before you base "
-        "decisions on its answers.",
+        f"{inputs} like those of {text(data['name'])}, on devices with little memory. The model {told}. Its "
+        f"{text(metric_in(record))} on {unit} from other sources, and how its errors affect groups of people, are "
+        "unknown: measure both before you base decisions on its answers.",
     )
 
 
 def _data(record: Record) -> str:
     data, test = record["data"], record["test"]
-    split = f"{data['validation_fraction']:.0%} of the training part, stratified, split seed {data['split_seed']}"
+    regression, unit = isinstance(task_in(record), Regression), unit_in(record)
+    chosen = "at random" if regression else "stratified"
+    split = f"{data['validation_fraction']:.0%} of the training part, {chosen}, split seed {data['split_seed']}"
+    pixels = "integer pixels (0 to 255) divided by 255, floating point as it is"
     rows = [
         ("data set", data["name"]),
         ("SHA-256 of the training part", data["fingerprint"]),
-        ("training images in search and confirmation", count(data["images"])),
-        ("validation images", f"{data['validation']:,}: {split}"),
-        ("training images of the model that ships", f"{record['train_images_final']:,}: validation included"),
-        ("test images", count(test["images"]) if test else "not opened"),
-        ("preprocessing", "integer pixels (0 to 255) divided by 255, floating point as it is"),
+        (f"training {unit} in search and confirmation", count(data["images"])),
+        (f"validation {unit}", f"{data['validation']:,}: {split}"),
+        (f"training {unit} of the model that ships", f"{record['train_images_final']:,}: validation included"),
+        (f"test {unit}", count(test["images"]) if test else "not opened"),
+        ("preprocessing", pixels if _of_images(record) else "none: the numbers as they are, as float32"),
+        *([("targets", "as they are, as float32")] if regression else []),
     ]
     return section("Data", facts(rows))
 
@@ -163,28 +212,43 @@ def _search(record: Record) -> str:
 
 
 def _limits(record: Record) -> str:
-    test = record["test"]
+    test, unit = record["test"], unit_in(record)
     spread = "their spread is a rough estimate" if record["validation"]["n"] > 1 else "their spread is unknown"
     limits = [
         f"The figures rest on {seeds(record)}: {spread}.",
-        f"The network was chosen by its accuracy on {record['data']['validation']:,} validation images: that accuracy "
-        "is too optimistic.",
+        f"The network was chosen by its {text(metric_in(record))} on {record['data']['validation']:,} validation "
+        f"{unit}: that figure is too optimistic.",
     ]
     if not goal_in(record).is_met(record["validation"]["mean"]):
         limits.append("It was to reach a target, and on fresh seeds does not.")
     if record["profile"] == "quick":
         limits.append(f"Profile quick ({basis(record)}): with more of either, every figure changes.")
     if test is None:
-        limits.append("It was not measured on images that had no part in choosing it.")
+        limits.append(f"It was not measured on {unit} that had no part in choosing it.")
     else:
-        worst = min(test["per_class"], key=lambda entry: entry["accuracy"])
-        limits.append(
-            f"Class {worst['label']} is its hardest: {share(worst['accuracy'])} of {worst['images']:,} images."
-        )
+        limits.append(_hardest(record))
         if test["opening"] > 1:
             limits.append(f"Its test figure is from opening {test['opening']} of the test set, not from the first.")
-    limits.append("Probabilities are not calibrated; noise, rotation and images of another source were not tried.")
+    doubt = "It does not tell how sure it is" if "per_number" in (test or {}) else "Probabilities are not calibrated"
+    untried = "noise, rotation and images" if _of_images(record) else "noise and rows"
+    limits.append(f"{doubt}; {untried} of another source were not tried.")
     return section("Limits", "\n".join(f"- {limit}" for limit in limits))
+
+
+def _hardest(record: Record) -> str:
+    """The class, or the number, on which the model is worst."""
+    test = record["test"]
+    if "per_number" in test:
+        worst = hardest_number(record)
+        told = f"rmse {number(worst['rmse'])}, where the targets have a standard deviation of {number(worst['spread'])}"
+        if len(test["per_number"]) == 1:
+            return f"Its errors: {told}."
+        return f"Number {text(worst['name'])} has the largest error relative to the spread of its targets: {told}."
+    worst = min(test["per_class"], key=lambda entry: entry["accuracy"])
+    return (
+        f"Class {text(worst['label'])} is its hardest: {figure(worst['accuracy'], ACCURACY)} of {worst['images']:,} "
+        f"{unit_in(record)}."
+    )
 
 
 def _lineage(record: Record) -> str:

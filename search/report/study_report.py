@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 
 import optuna
@@ -34,17 +35,18 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
     Args:
         budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was created with.
 
-    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`,
-    `intermediate_values` and `incumbent_over_time`. A figure with too few trials is left out, with the reason. If a
-    study minimises another cost than the parameters, that cost replaces `params` in the name. A study of a Pareto front
-    also has `pareto_front`, which replaces `params_vs_accuracy` if the parameters are a part of the front.
+    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`, which is
+    called after the metric, `intermediate_values` and `incumbent_over_time`. A figure with too few trials is left out,
+    with the reason. If a study minimises another cost than the parameters, that cost replaces `params` in the name. A
+    study of a Pareto front also has `pareto_front`, which replaces `params_vs_accuracy` if the parameters are a part of
+    the front.
     """
     view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
     figures: dict[str, Callable[[], Figure]] = {
         "optimization_history": lambda: draw_optimization_history(view),
         "hyperparameter_importances": lambda: draw_importances(study, view.note),
         "parallel_coordinates": lambda: draw_parallel_coordinates(study, view),
-        "params_vs_accuracy": lambda: draw_cost_vs_metric(view),
+        _cost_vs_metric("params", view): lambda: draw_cost_vs_metric(view),
         "intermediate_values": lambda: draw_intermediate_values(view),
         "incumbent_over_time": lambda: draw_incumbent_over_time(view),
     }
@@ -60,21 +62,28 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
 
 def _for_goal(figures: dict[str, Callable[[], Figure]], view: StudyView) -> dict[str, Callable[[], Figure]]:
     """`figures` with those replaced for which the study's goal needs others."""
+    parameters = _cost_vs_metric("params", view)
     match view.goal:
         case SmallestNetwork(cost=cost) as goal:
             other = {
                 "optimization_history": lambda: draw_cost_history(view, goal),
                 "incumbent_over_time": lambda: draw_smallest_over_time(view, goal),
-                "params_vs_accuracy": lambda: draw_cost_vs_metric(view, cost),
+                parameters: lambda: draw_cost_vs_metric(view, cost),
             }
-            names = {"params_vs_accuracy": f"{cost}_vs_accuracy"}
+            names = {parameters: _cost_vs_metric(cost, view)}
             return {names.get(name, name): other.get(name, draw) for name, draw in figures.items()}
         case ParetoFront() as goal:
-            shown = {"params_vs_accuracy"} if "params" in goal.costs else set()
+            shown = {parameters} if "params" in goal.costs else set()
             rest = {name: draw for name, draw in figures.items() if name not in shown}
             return {"pareto_front": lambda: draw_pareto_front(view, goal), **rest}
         case _:
             return figures
+
+
+def _cost_vs_metric(cost: str, view: StudyView) -> str:
+    """The name of the figure of a cost against the metric: "params_vs_accuracy"."""
+    metric = re.sub(r"[^\w-]+", "_", view.objective.removeprefix("val_"))
+    return f"{cost}_vs_{metric}"
 
 
 def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:

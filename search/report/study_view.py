@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ..datasets.task import unit_of
 from ..errors import CannotDraw
 from ..study.attributes import IDENTITY, is_trained
 from ..study.budget import UNITS, Budget
@@ -97,11 +98,12 @@ def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
     trials = study.get_trials(deepcopy=False)
     trained = [(t, value) for t in trials if is_trained(t) and (value := trial_record(t)["value"]) is not None]
     number, identity = counts(trials), study.user_attrs.get(IDENTITY, {})
-    images, epochs = identity.get("data", {}).get("images"), identity.get("epochs")
+    data = identity.get("data", {})
+    images, unit, epochs = data.get("images"), _unit(data), identity.get("epochs")
     note = [
         study.study_name if len(study.study_name) <= 40 else f"{study.study_name[:39]}...",
         f"{number['complete']} complete trials, {number['pruned']} stopped early",
-        *([f"{images:,} training images, {epochs} epochs, one seed each"] if images and epochs else []),
+        *([f"{images:,} training {unit}, {epochs} epochs, one seed each"] if images and epochs else []),
     ]
     goal = goal_of(study)
     board = goal.leaderboard(trials)
@@ -114,6 +116,11 @@ def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
         limits={} if budget is None else budget.limits,
         note="; ".join(note),
     )
+
+
+def _unit(data: Mapping[str, Any]) -> str:
+    # A study of 0.1.0 does not tell the shape: it is of images.
+    return unit_of(data["input_shape"]) if "input_shape" in data else "images"
 
 
 def pareto_front(points: Iterable[Point], *, maximize: bool, cost: str = "params") -> list[Point]:

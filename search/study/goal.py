@@ -9,6 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from ..messages import figure
 from .attributes import IDENTITY, is_trained
 from .budget import SHORT_NAMES, UNITS, Budget, as_budget
 from .goal_base import Goal, Quantity, Rank, enumeration, score_of
@@ -233,7 +234,7 @@ class SmallestNetwork(Goal):
         return f"the one whose mean comes closest to {self.target:g}"
 
     def amounts(self, score: float, costs: Mapping[str, Any]) -> str:
-        return f"{score:.4f}, {self._amount(costs)}"
+        return f"{figure(score, self.metric.name)}, {self._amount(costs)}"
 
     def _amount(self, costs: Mapping[str, Any]) -> str:
         return f"{costs[self.cost]:,} {UNITS[self.cost]}"
@@ -241,7 +242,8 @@ class SmallestNetwork(Goal):
     def note(self, score: float, costs: Mapping[str, Any]) -> str:
         if self.is_met(score):
             return f"reaches {self.target:g} with {self._amount(costs)}"
-        return f"{self.distance(score):.4f} short of {self.target:g}"
+        beyond = "short of" if self.metric.direction == "max" else "above"
+        return f"{figure(self.distance(score), self.metric.name)} {beyond} {self.target:g}"
 
     def unmet(self) -> str:
         return f"none reached {self._demand}"

@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 
 from optuna.trial import FrozenTrial, TrialState
 
+from ..messages import figure
 from .attributes import SCORE
 from .budget import COSTS
 from .directions import Direction
@@ -175,7 +176,7 @@ class Goal(ABC):
 
     def amounts(self, score: float, costs: Mapping[str, Any]) -> str:
         """The numbers that the goal compares, such as "0.9912"."""
-        return f"{score:.4f}"
+        return figure(score, self.metric.name)
 
     def note(self, score: float, costs: Mapping[str, Any]) -> str:
         """A remark on a trained trial in addition to its score, in a few words; may be empty."""

@@ -102,8 +102,8 @@ def _log_and_register(
     from mlflow.types import Schema, TensorSpec
 
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.input_shape[1:]), "images")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.output_shape[1:]), "probabilities")]),
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.input_shape[1:]), "samples")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.output_shape[1:]), "answers")]),
     )
     before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     chatter = logging.getLogger("mlflow")

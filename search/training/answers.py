@@ -8,6 +8,7 @@ import numpy as np
 from ..datasets.answers import Answers
 from ..datasets.task import Task
 from ..errors import SpaceError
+from ..messages import figure
 
 CHECKED_SAMPLES = 256
 TOLERANCE = 1e-3
@@ -20,27 +21,32 @@ def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, met
     Where the model reports `metric` itself and the task knows it too, both are computed for some samples and must
     agree: else the model's loss and metric take its answers for different things, and every figure would be doubtful.
 
+    Answers are logits where the loss says so, and where they are not between 0 and 1: a loss of the user's own does not
+    tell.
+
     Args:
         model: trained or not.
         task: it is trained for.
-        x, y: samples and their targets; the first `CHECKED_SAMPLES` are used.
+        x, y: samples and their targets; `CHECKED_SAMPLES` of them are used.
         metric: Keras's name of it, without "val_".
 
     Raises SpaceError when the answers cannot be read for the task, or the figures differ.
     """
-    x, y = x[:CHECKED_SAMPLES], y[:CHECKED_SAMPLES]
-    raw: Any = model.predict(x, verbose=0)  # pyright: ignore[reportArgumentType]
+    chosen = np.linspace(0, len(x) - 1, min(len(x), CHECKED_SAMPLES)).astype(int)  # they may be sorted by class
+    x, y = x[chosen], y[chosen]
+    raw: Any = model.predict(x, batch_size=len(x), verbose=0)  # pyright: ignore[reportArgumentType]
     if not isinstance(raw, np.ndarray):
         raise SpaceError(
-            f"the model has {len(raw)} outputs ({type(raw).__name__}): a network for this command has one; search such "
-            "models with OptunaTuner in Python"
+            f"the model answers a {type(raw).__name__} of {len(raw)}: a network for this command has one output, an "
+            "array; search such models with OptunaTuner in Python"
         )
-    answers = task.answers(raw.shape[1:], takes_logits(model))
+    answers = task.answers(raw.shape[1:], takes_logits(model) or bool((np.abs(raw - 0.5) > 0.5 + TOLERANCE).any()))
     own = task.metric(metric, y, answers.read(raw))
     reported = None if own is None else evaluated(model, x, y, metric)
     if own is not None and reported is not None and abs(own - reported) > TOLERANCE * max(1.0, abs(own)):
         raise SpaceError(
-            f"the model reports {metric} {reported:.4f} where its answers, read as {answers.meaning}, give {own:.4f}: "
+            f"the model reports {metric} {figure(reported, metric)} where its answers, read as {answers.meaning}, give "
+            f"{figure(own, metric)}: "
             "let its last layer, loss and metric agree, such as from_logits of the loss and threshold of the metric"
         )
     return answers

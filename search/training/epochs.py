@@ -1,6 +1,7 @@
 """Training one model: its epochs, why it may end before its time, and what it scores."""
 
 import math
+import numbers
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -8,13 +9,21 @@ from typing import Any, final
 
 import keras
 import keras_tuner
-import numpy as np
 
 from ..compat.keras_tuner import mean_metrics, metrics_of
 from ..study.reasons import ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT
+from .kept_weights import ValidatedWeights
+from .metric_values import number_of, numbers_in
 
 EpochMetrics = Mapping[str, float]
 """Metrics of one epoch by Keras's names, with "learning_rate" and "seconds" (training and validation together)."""
+
+Report = Callable[[int, EpochMetrics, int | None], bool]
+"""Called with the epoch, from 1, its metrics, and the epochs of the whole training; returns whether to stop.
+
+The epochs are None where the training must not be stopped: at its last epoch, when it is ending already, and when
+nobody knows how long it is.
+"""
 
 
 @final
@@ -31,53 +40,111 @@ class OutOfTime(keras_tuner.errors.FailedTrialError):
 class EpochReporter(keras.callbacks.Callback):
     """Reports every epoch, and stops the training when it is told to or when the numbers have become useless.
 
-    A training loop of a `HyperModel`'s own may call `on_epoch_end` alone.
+    A training loop of a `HyperModel`'s own may call `on_epoch_end` alone. One that takes no notice of
+    `model.stop_training`, and goes on, was not stopped: it is not told again. A `HyperModel.fit` may train several
+    times, one after the other: the epochs of a later training follow those of the one before, and a training that
+    begins after one was stopped is stopped too.
 
     Args:
-        report: called with the epoch, from 1, and its metrics; returns whether to stop.
+        report: told of every epoch.
         watched: names of the metrics that must stay finite, besides the loss in training and validation.
         deadline: on the clock of `time.monotonic`; None for no limit.
+        epochs: of a training whose callbacks are not told their number; None where it is not known.
+        check: called with the metrics of the first epoch as they were reported; may raise an error.
 
     Attributes:
-        history: of every epoch.
-        stopped: whether `report` said so.
+        history: of every epoch, the metrics that are numbers.
+        stopped: whether `report` said so, and the training ended.
         failure: to be raised once the training is over; None when nothing is wrong.
     """
 
     def __init__(
-        self, report: Callable[[int, EpochMetrics], bool], watched: tuple[str, ...], deadline: float | None = None
+        self,
+        report: Report,
+        watched: tuple[str, ...],
+        deadline: float | None = None,
+        *,
+        epochs: int | None = None,
+        check: Callable[[Mapping[str, Any]], None] = lambda metrics: None,
     ) -> None:
         super().__init__()
         self._report = report
         self._watched = {"loss", "val_loss", *watched}
         self._deadline = deadline
+        self._epochs = epochs
+        self._check = check
         self._began = time.monotonic()
+        self._last = 0  # the epoch, from 1, that was reported last
+        self._goes_on_regardless = False
+        self._is_over = False
         self.failure: NotFinite | OutOfTime | None = None
         self.stopped = False
         self.history: list[EpochMetrics] = []
+        self._weights = ValidatedWeights()
+
+    @property
+    def epochs_since_kept(self) -> int | None:
+        """How many epochs before the last one the weights were validated that the model has now; None if never."""
+        return self._weights.epochs_since(self.model)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._weights.test_begins(self.model)
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._is_over = self._must_end
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._began = time.monotonic()
+        if self._is_over:  # Keras forgets it at the beginning of every training
+            self._stop_training(True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self.stopped or self.failure is not None:  # a training loop of the user's own may ignore `stop_training`
+        if self._is_over or isinstance(self.failure, NotFinite):
             return
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        model: Any = self.model
-        if "learning_rate" not in metrics and (optimizer := getattr(model, "optimizer", None)) is not None:
-            metrics["learning_rate"] = float(np.asarray(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+        if self._must_end:
+            self.stopped, self.failure, self._goes_on_regardless = False, None, True
+            self._stop_training(False)
+        if not self.history:
+            self._check(logs or {})
+        metrics = numbers_in(logs or {})
+        if "learning_rate" not in metrics and (rate := _learning_rate(self.model)) is not None:
+            metrics["learning_rate"] = rate
         now = time.monotonic()
         metrics["seconds"], self._began = now - self._began, now
         self.history.append(metrics)
-        self.stopped = self._report(epoch + 1, metrics)
+        self._weights.epoch_ends(self.model)
+        self._last = max(epoch, self._last) + 1
+        epochs = self._length(epoch)
+        is_last = self._last == epochs or bool(getattr(self.model, "stop_training", False))
+        may_stop = not (is_last or self._goes_on_regardless)
+        self.stopped = self._report(self._last, metrics, epochs if may_stop else None)
         broken = sorted(name for name in self._watched if not math.isfinite(metrics.get(name, 0.0)))
-        is_last = epoch + 1 >= (self.params or {}).get("epochs", math.inf)
         if broken:
-            self.failure = NotFinite(f"{broken[0]} is {metrics[broken[0]]} after epoch {epoch + 1}")
+            self.failure = NotFinite(f"{broken[0]} is {metrics[broken[0]]} after epoch {self._last}")
         elif self._deadline is not None and now > self._deadline and not is_last:
-            self.failure = OutOfTime(f"the time for the search ran out after epoch {epoch + 1}")
-        if model is not None and (self.stopped or self.failure is not None):
-            model.stop_training = True
+            self.failure = OutOfTime(f"the time for the search ran out after epoch {self._last}")
+        if self._must_end:
+            self._stop_training(True)
+
+    @property
+    def _must_end(self) -> bool:
+        return self.stopped or self.failure is not None
+
+    def _stop_training(self, stop: bool) -> None:
+        model: Any = self.model
+        if model is not None:
+            model.stop_training = stop
+
+    def _length(self, epoch: int) -> int | None:
+        """The last epoch of this training, counted like those that are reported; None where it is not known."""
+        told = (self.params or {}).get("epochs")
+        epochs = int(told) if isinstance(told, numbers.Integral) else self._epochs
+        return None if epochs is None else max(epochs, epoch + 1) + self._last - (epoch + 1)
+
+
+def _learning_rate(model: Any) -> float | None:
+    """The learning rate of the model's optimizer; None where it has none or several of its own."""
+    return number_of(getattr(getattr(model, "optimizer", None), "learning_rate", None))
 
 
 def failure_reason(error: BaseException) -> str:
@@ -100,8 +167,8 @@ def failure_reason(error: BaseException) -> str:
     return ERROR
 
 
-def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[str, Any], int]:
-    """The metrics at the end of training, and the index of the last epoch, from 0.
+def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[str, float], int]:
+    """The metrics at the end of training that are numbers, and the index of the last epoch, from 0.
 
     Args:
         results: what `Tuner.run_trial` or `HyperModel.fit` may return: a `History`, a number, a dictionary of metrics,
@@ -111,9 +178,16 @@ def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[
     if isinstance(results, list):
         metrics, steps = zip(*(final_metrics(result, objective) for result in results), strict=True)
         return mean_metrics(metrics), round(statistics.mean(steps))
+    metrics = numbers_in(last_metrics(results, objective))
     if not isinstance(results, keras.callbacks.History):
-        return dict(metrics_of(results, objective)), 0
-    metrics = {name: float(values[-1]) for name, values in results.history.items() if values}
+        return metrics, 0
     if objective.name not in metrics and objective.has_value(metrics):  # several objectives, their signed sum
         metrics[objective.name] = objective.get_value(metrics)
     return metrics, max((len(values) for values in results.history.values()), default=1) - 1
+
+
+def last_metrics(result: Any, objective: keras_tuner.Objective) -> Mapping[str, Any]:
+    """The metrics at the end of one training, numbers or not, as `final_metrics` reads them."""
+    if isinstance(result, keras.callbacks.History):
+        return {name: values[-1] for name, values in result.history.items() if values}
+    return metrics_of(result, objective)

@@ -1,17 +1,21 @@
 """Training one network from a seed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
 
+from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
-from .epochs import EpochMetrics, EpochReporter
+from .epochs import EpochMetrics, EpochReporter, final_metrics
+from .hypermodels import has_own_fit
+from .kept_weights import validated_again
 
 
 def train(
-    hypermodel: keras_tuner.HyperModel,
+    hypermodel: Any,
     hyperparameters: keras_tuner.HyperParameters,
     seed: int,
     x: np.ndarray,
@@ -19,30 +23,45 @@ def train(
     epochs: int,
     *,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
+    objective: str | None = None,
     report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
 ) -> tuple[keras.Model, list[EpochMetrics]]:
     """Build and train one network from `seed`.
 
     Args:
+        hypermodel: a `HyperModel`, or a function from hyperparameters to a compiled model.
         seed: of the initial weights, the order of the images and everything else that is random.
         x: float32 (n, height, width, channels).
         y: int32 (n,).
         validation: images and labels of the same shapes and types.
+        objective: the name of the metric for which a `HyperModel.fit` may return a value of its own. As in a search,
+            what `fit` returns counts at the last epoch; where no epochs were reported, it is the only one.
         report: called after every epoch, counted from 1.
 
-    Returns the model at its last epoch and the metrics of every epoch. Raises SearchFailed if the loss is not finite.
+    Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
+    hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
     """
 
-    def keep_going(epoch: int, metrics: EpochMetrics) -> bool:
+    def keep_going(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
         report(epoch, metrics)
         return False
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     reporter = EpochReporter(keep_going, ())
-    model = hypermodel.build(hyperparameters)
+    trained = hypermodel_of(hypermodel)
+    model = trained.build(hyperparameters)
     given = {} if validation is None else {"validation_data": validation}
-    hypermodel.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
+    results = trained.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
     if reporter.failure is not None:
         raise SearchFailed(f"a confirmation could not be trained: {reporter.failure}")
-    return model, list(reporter.history)
+    ago = reporter.epochs_since_kept
+    history = list(reporter.history)[: len(reporter.history) - (ago or 0)]
+    if ago is None and not has_own_fit(hypermodel):
+        history[-1] = {**history[-1], **validated_again(model, given)}
+    if objective is not None:
+        if ago != 0 and isinstance(results, keras.callbacks.History):
+            return model, history
+        returned, _ = final_metrics(results, keras_tuner.Objective(objective, "max"))  # the direction plays no part
+        history[-1:] = [{**(history[-1] if history else {}), **returned}]
+    return model, history

@@ -1,6 +1,7 @@
 """The size of the network at some hyperparameters: in closed form where the space has one, else by building it."""
 
 import logging
+import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, final
 
@@ -14,7 +15,7 @@ from ...spaces.point import Point
 from ...spaces.space import SearchSpace
 from ..errors import KerastunaError, SpaceError
 from ..study.budget import Size
-from .model_building import build_for, waits_for_data
+from .model_building import build_for, build_for_own_inputs, waits_for_data
 from .model_size import model_size
 
 Batch = tuple[Sequence[int | None], str]
@@ -84,14 +85,16 @@ class NetworkMeasure:
         Raises SpaceError when it cannot be built for the data, or not be counted for `costs`.
         """
         if waits_for_data(model):
-            if self._batch is None:
-                return None
             try:
-                build_for(model, *self._batch)
+                if not build_for_own_inputs(model):
+                    if self._batch is None:
+                        return None
+                    build_for(model, *self._batch)
             except Exception as error:
+                shape = "its own inputs" if self._batch is None else f"inputs of shape {self._batch[0]}"
                 raise SpaceError(
-                    f"{model.name} cannot be built for inputs of shape {self._batch[0]}, so its parameters cannot be "
-                    "counted: begin it with keras.Input(...)"
+                    f"{model.name} cannot be built for {shape}, so its parameters cannot be counted: begin it with "
+                    "keras.Input(...)"
                 ) from error
         return model_size(model, limits=costs)
 
@@ -105,9 +108,19 @@ def _described(space: SearchSpace, hp: keras_tuner.HyperParameters) -> Architect
 
 
 def _batch_of(x: Any) -> Batch | None:
-    """Shape and dtype of a batch of `x`, an array or a `tf.data.Dataset`; None where it is not one array."""
+    """Shape and dtype of a batch of `x`, an array or a `tf.data.Dataset`; None for anything else.
+
+    That is several inputs, a generator, a data set of unknown rank, and arrays of what Keras has no dtype for. Strings
+    have one.
+    """
     if (element := getattr(x, "element_spec", None)) is not None:
         x = element[0] if isinstance(element, tuple) else element
-    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if dtype is None:
         return None
-    return (None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype)
+    try:
+        sides = tuple(None if side is None else operator.index(side) for side in shape)  # type: ignore[union-attr]
+        named = "string" if getattr(dtype, "kind", "") in ("U", "S") else keras.backend.standardize_dtype(dtype)
+    except (TypeError, ValueError):  # the shape is not known, not even its rank, or Keras does not know the dtype
+        return None
+    return ((None, *sides[1:]), named) if sides else None

@@ -85,6 +85,7 @@ class OptunaOracle(keras_tuner.Oracle):
         if self.settings.seed is not None:
             self.seed = self.settings.seed  # KerasTuner draws one for 0 as well
         self.deadline: float | None = None
+        self._epochs: int | None = None
         self._measure = measure
         self._announcer = Announcer(arguments.get("observers", ()))
         self.declared: list[dict[str, Any]] | None = None
@@ -162,11 +163,11 @@ class OptunaOracle(keras_tuner.Oracle):
         Trials that still run when the block is left are failed, and enqueued again.
 
         Args:
-            epochs: of a full trial. A pruner that was chosen by name places its rungs by it.
+            epochs: of a full trial, by which a pruner chosen by name places its rungs; None: each trial has its own.
             deadline: when the search has to end, on the clock of `time.monotonic`.
             observers: for this search, besides those of the oracle.
         """
-        self.deadline = deadline
+        self.deadline, self._epochs = deadline, epochs
         self.study.pruner = self.settings.pruner_of(epochs)
         reason = TIMEOUT
         with self._announcer.search(self.study, self.search_record(epochs), observers):
@@ -177,7 +178,7 @@ class OptunaOracle(keras_tuner.Oracle):
                 raise
             finally:
                 self.abandon_all(reason)
-                self.deadline = None
+                self.deadline = self._epochs = None
 
     def search_record(self, epochs: int | None) -> dict[str, Any]:
         """What a search is asked to do, as plain values by name, for its record."""
@@ -276,12 +277,21 @@ class OptunaOracle(keras_tuner.Oracle):
         """The running trial of the study; None for one that was made by hand, which the study does not know."""
         return self._claims.get(trial_id)
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Store the metrics of `epoch` (from 1) of a running trial; returns whether the pruner stops it here."""
-        claim = self._claims.get(trial_id)
-        known = self.objective.has_value(metrics)
-        value = float(self.objective.get_value(metrics)) if known else None
-        return claim is not None and claim.report(epoch, metrics, value)
+    def report(
+        self, trial_id: str, epoch: int, metrics: Mapping[str, float], epochs: int | None = None, may_stop: bool = True
+    ) -> bool:
+        """Store the metrics of `epoch` (from 1) of a running trial; returns whether the pruner stops it here.
+
+        Args:
+            epochs: of this trial. Where `searching` was told none, a pruner chosen by name places its rungs by them.
+            may_stop: whether the pruner is asked.
+        """
+        if (claim := self._claims.get(trial_id)) is None:
+            return False
+        value = float(self.objective.get_value(metrics)) if self.objective.has_value(metrics) else None
+        by_trial = self._epochs is None and epochs is not None
+        pruner = self.settings.pruner_of(epochs) if by_trial else self.study.pruner
+        return claim.report(epoch, metrics, value, pruner if may_stop else None)
 
     @exclusive
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:

@@ -3,26 +3,39 @@
 import importlib.util
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Unpack
 
 import keras
 import keras_tuner
-from keras_tuner.errors import FatalError
+from keras_tuner.errors import FailedTrialError, FatalError
 
 from ...spaces.space import SearchSpace
-from ..compat.keras_tuner import check_results, distribution, oracle_of_client, tracebacks_hidden, tuner_callback
+from ..compat.keras_tuner import (
+    check_results,
+    distribution,
+    fits_once,
+    oracle_of_client,
+    tracebacks_hidden,
+    tuner_callback,
+)
 from ..errors import InputError, OverBudget, SpaceError, StudyError
 from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..tracking.recorder import TrackingObserver
 from ..tracking.tracker import Tracker
 from ..training.device import software
-from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics
+from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
+from ..training.hypermodels import has_own_fit
+from ..training.kept_weights import result_of_kept_weights, validated_again
+from ..training.metric_values import objective_problem
+from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
-from .model_building import build_from_config, waits_for_data
+from .model_building import build_from_config, optimizers_of, waits_for_data
 from .oracle import OptunaOracle
 from .settings import OracleArguments, TunerArguments
 
@@ -48,7 +61,7 @@ class OptunaTuner(keras_tuner.Tuner):
             by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
         directory, project_name: as in KerasTuner.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
-            `storage` that was given stays, and goes on.
+            `storage` that was given stays, and goes on. Where there are a chief and workers, only the chief deletes.
         arguments: budget, pareto, minimize, reach, sampler, pruner, storage, study_name, infeasible, seed, identity,
             observers, hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial and
             max_consecutive_failed_trials, as `OptunaOracle` describes them; executions_per_trial, optimizer, loss,
@@ -83,12 +96,13 @@ class OptunaTuner(keras_tuner.Tuner):
         self._settings = oracle.settings
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
+        self._overwrite = overwrite
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
             directory=directory,
             project_name=project_name,
-            overwrite=overwrite,
+            overwrite=overwrite and not self._is_worker(),  # the folder, with the study, is the chief's
             **rest,
         )
 
@@ -108,7 +122,8 @@ class OptunaTuner(keras_tuner.Tuner):
         """Go on with the project in the folder; raises StudyError when the space has changed."""
         if isinstance(self.oracle, OptunaOracle) and self.oracle.declared is None:
             self._populate_initial_space()  # KerasTuner leaves it out here, and would not notice another space
-        super().reload()
+        if not (self._overwrite and self._is_worker()):  # its chief is deleting what could be read
+            super().reload()
 
     def measure(self, hp: keras_tuner.HyperParameters) -> Size | None:
         """The size of the network at `hp`; a subclass may count in another way.
@@ -124,7 +139,8 @@ class OptunaTuner(keras_tuner.Tuner):
         budget = self._settings.budget
         if budget is None:
             return model
-        size = self._measure.count(model, self._settings.counted)
+        with distribution(self.distribution_strategy):  # counting may make the variables
+            size = self._measure.count(model, self._settings.counted)
         if size is not None and not budget.allows(size):
             raise OverBudget(
                 f"the model that was built has {budget.complaint(size)}: let build(hp) depend on nothing but hp"
@@ -156,18 +172,22 @@ class OptunaTuner(keras_tuner.Tuner):
     def search(self, *args: Any, deadline: float | None = None, **kwargs: Any) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
 
-        With `verbose=0` nothing is printed. An interruption (Ctrl-C) fails the trial that is running, keeps everything
-        else, and is raised again. So is every other error that ends the search.
+        With `verbose=0` nothing is printed. A trial is not stopped early where neither this call nor the callbacks of
+        its training are told the number of epochs. An interruption (Ctrl-C) fails the trial that is running, keeps
+        everything else, and is raised again. So is every other error that ends the search.
 
         Args:
             deadline: begin no epoch after this time, on the clock of `time.monotonic`; None for no limit.
+
+        Raises InputError when no metric has the name of the objective, or it is not a number: after the first epoch
+        where it is certain by then, else after the first trial.
         """
         self._measure.expect(kwargs.get("x", args[0] if args else None))
-        if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
-            super().search(*args, **kwargs)
-            return
-        epochs = kwargs.get("epochs")
         try:
+            if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
+                super().search(*args, **kwargs)
+                return
+            epochs = epochs_of(args, kwargs)
             with (
                 self.oracle.searching(epochs=epochs, deadline=deadline, observers=self._recorders()),
                 tracebacks_hidden(kwargs.get("verbose") == 0),
@@ -196,7 +216,7 @@ class OptunaTuner(keras_tuner.Tuner):
         results: list[Any] = []
         best: float | None = None
         for execution in range(self.executions_per_trial):
-            reporter = self._reporter(trial, execution)
+            reporter = self._reporter(trial, execution, args, kwargs)
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
@@ -205,39 +225,70 @@ class OptunaTuner(keras_tuner.Tuner):
                 results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
                 if reporter.failure is not None:
                     raise reporter.failure
-            except InputError as error:
-                raise FatalError(str(error)) from error
             except Exception as error:
                 self._note(trial, reporter, execution, reason=failure_reason(error))
                 raise
             self._note(trial, reporter, execution)
+            model, own_fit = reporter.model, has_own_fit(self.hypermodel)
+            again = partial(validated_again, None if own_fit else model, kwargs)
+            results[-1] = result_of_kept_weights(results[-1], reporter.epochs_since_kept, again)
             objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
-            if reporter.model is not None and (best is None or score is None or objective.better_than(score, best)):
+            if model is not None and (best is None or score is None or objective.better_than(score, best)):
                 best = score
-                reporter.model.save_weights(self._get_checkpoint_fname(trial.trial_id))
+                model.save_weights(self._get_checkpoint_fname(trial.trial_id))
             if reporter.stopped:
                 break
         return results
 
     def _run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
-        results = self.run_trial(trial, *fit_args, **fit_kwargs)
-        objective = self.oracle.objective
-        if self.oracle.get_trial(trial.trial_id).metrics.exists(objective.name):
-            return  # `run_trial` has called `oracle.update_trial` itself, which KerasTuner allows
-        check_results(results, objective)
+        try:
+            results = self.run_trial(trial, *fit_args, **fit_kwargs)
+            objective = self.oracle.objective
+            if self.oracle.get_trial(trial.trial_id).metrics.exists(objective.name):
+                return  # `run_trial` has called `oracle.update_trial` itself, which KerasTuner allows
+            check_results(results, objective)
+            for result in results if isinstance(results, list) else [results]:
+                self._check(last_metrics(result, objective))
+        except InputError as error:
+            raise FatalError(str(error)) from error
         metrics, step = final_metrics(results, objective)
         self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
-    def _reporter(self, trial: Any, execution: int) -> EpochReporter:
-        names = tuple(getattr(self.oracle.objective, "name_to_direction", [self.oracle.objective.name]))
-        if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
-            return EpochReporter(lambda epoch, metrics: False, names)
+    def _check(self, metrics: Mapping[str, Any]) -> None:
+        """Raise an error when something that is optimised is missing in `metrics`, or is not a number.
 
-        def report(epoch: int, metrics: EpochMetrics) -> bool:
-            return execution == 0 and self.oracle.report(trial.trial_id, epoch, metrics)
+        Once a trial has a score, it is not the names that are wrong: the error is this trial's alone.
+        """
+        goal = self._settings.goal
+        # Several objectives may be known by their sum alone.
+        names = [goal.metric.name] if goal.metric.name in metrics else self._objectives
+        parts = [part.name for part in goal.quantities if part != goal.metric and not part.is_cost]
+        if (told := objective_problem([*names, *parts], metrics)) is None:
+            return
+        known = self.oracle.trials.values() if isinstance(self.oracle, OptunaOracle) else self.oracle.get_best_trials()
+        raise InputError(told) if all(trial.score is None for trial in known) else FailedTrialError(told)
 
-        return EpochReporter(report, names, self.oracle.deadline)
+    @property
+    def _objectives(self) -> tuple[str, ...]:
+        """The names of the metrics that the objective is made of."""
+        return tuple(getattr(self.oracle.objective, "name_to_direction", [self.oracle.objective.name]))
+
+    def _reporter(
+        self, trial: Any, execution: int, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> EpochReporter:
+        # What trains in its own way may report one thing and return another.
+        plain = type(self).run_trial is OptunaTuner.run_trial and fits_once(self) and not has_own_fit(self.hypermodel)
+        check = self._check if plain and validates_every_epoch(kwargs) else lambda metrics: None
+        oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else None  # None: a worker of KerasTuner's kind
+
+        def report(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
+            if oracle is None or execution > 0:
+                return False
+            return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
+
+        deadline = None if oracle is None else oracle.deadline
+        return EpochReporter(report, self._objectives, deadline, epochs=epochs_of(args, kwargs), check=check)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
@@ -277,10 +328,10 @@ class OptunaTuner(keras_tuner.Tuner):
                 "that it was trained with, or train its hyperparameters again"
             )
         model: Any = self._try_build(trial.hyperparameters)
-        if waits_for_data(model):
-            build_from_config(model, Path(self._get_build_config_fname(trial.trial_id)))
         with distribution(self.distribution_strategy):
-            model.load_weights(path, objects_to_skip=[model.optimizer])  # a new optimizer has no place for its state
+            if waits_for_data(model):
+                build_from_config(model, Path(self._get_build_config_fname(trial.trial_id)))
+            model.load_weights(path, objects_to_skip=optimizers_of(model))  # new ones have no place for their states
         return model
 
     def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Any, execution: int = 0) -> None:

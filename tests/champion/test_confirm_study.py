@@ -1,12 +1,170 @@
-"""The model of a champion, saved; the whole confirmation is tested from the shell in tests/end_to_end."""
+"""From a study to its champion, with networks that are no softmax of images.
 
+The whole confirmation of images is tested from the shell in tests/end_to_end.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
+import optuna
+import pytest
 
-from kerastuna.search.champion.confirm_study import save_model
+from kerastuna.search.champion import confirm_study as module
+from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, save_model
+from kerastuna.search.champion.confirmation import Retraining
+from kerastuna.search.champion.evaluation import TestResult
+from kerastuna.search.champion.ledger import openings
+from kerastuna.search.champion.record import champion_of
+from kerastuna.search.datasets.data import Dataset
+from kerastuna.search.datasets.task import Classification, Regression, Task
+from kerastuna.search.errors import SpaceError
+from kerastuna.search.report.champion_figures import champion_figures
+
+SHAPE = (2, 2, 1)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(240, *SHAPE)).astype(np.float32)
+SUM = X.sum(axis=(1, 2, 3))
+TWO, NUMBERS = (SUM > 1).astype(np.int32), np.stack([SUM, X[:, 0, 0, 0]], axis=1).astype(np.float32)
+
+
+def network(units: int, activation: str | None, loss: Any, *metrics: Any) -> Callable[[Any], Any]:
+    def build(hp: keras_tuner.HyperParameters) -> Any:
+        made: Any = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()])
+        made.add(keras.layers.Dense(hp.Int("units", 1, 9), activation="relu"))
+        made.add(keras.layers.Dense(units, activation=activation))
+        made.compile(keras.optimizers.Adam(0.05), loss, metrics=list(metrics), run_eagerly=True)
+        return made
+
+    return build
+
+
+class Quiet:
+    """A `ConfirmationObserver` that shows nothing."""
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None: ...
+
+    def confirmation_ended(self) -> None: ...
+
+    def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None: ...
+
+    def epoch_ended(self, trial: int, epoch: int, metrics: Any) -> None: ...
+
+    def training_ended(self, trial: int, value: float | None) -> None: ...
+
+
+class Kept:
+    """Takes the place of MLflow, which tests/champion/test_publish.py tests: keeps what it is given to publish."""
+
+    model: Any
+    result: TestResult | None
+    samples: np.ndarray | None
+    rank: tuple[float, ...]
+
+    def publish(self, record: Mapping[str, Any], model: Any, rank: Any, **given: Any) -> dict[str, Any]:
+        self.model, self.rank = model, rank
+        self.result, self.samples = given["result"], given["samples"]
+        return {"model": "models:/one@champion"}
+
+
+def confirmation(
+    build: Callable[[Any], Any], task: Task, y: np.ndarray, objective: str, direction: str, folder: Path
+) -> Confirmation:
+    """Of a study with three trials, of which number 1 has the largest value and number 2 the smallest."""
+    whole: Any = f"{direction}imize"
+    study = optuna.create_study(direction=whole, study_name="rows")
+    study.set_user_attr("identity", {"objective": [objective, direction], "budget": 1000})
+    for units, value in ((5, 0.5), (6, 0.9), (7, 0.1)):
+        attributes = {"hyperparameters": {"units": units}, "params": units, "summary": ""}
+        study.add_trial(optuna.trial.create_trial(value=value, user_attrs=attributes))
+    space = keras_tuner.HyperParameters()
+    build(space)
+
+    class Space(keras_tuner.HyperModel):
+        def build(self, hp: Any) -> Any:
+            return build(hp)
+
+    dataset = Dataset("rows", X[:100], y[:100], X[100:140], y[100:140], task, "fingerprint", 0)
+    retraining = Retraining(Space(), space, dataset, objective, 2, Quiet())
+    publisher: Any = Kept()
+    return Confirmation(study, retraining, "rows", folder, {"profile": "quick"}, publisher)
+
+
+@pytest.fixture
+def give_test_part(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], None]:
+    """Gives the data set a test part with these targets."""
+
+    def give(y: np.ndarray) -> None:
+        monkeypatch.setattr(module, "has_test", lambda spec: True)
+        monkeypatch.setattr(module, "load_test", lambda spec, like: (X[140:], y[140:]))
+
+    return give
+
+
+def test_one_sigmoid_gets_the_figures_that_keras_gives_it(give_test_part: Any, tmp_path: Path) -> None:
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    give_test_part(TWO)
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    record: Any = confirm_study(given, top=2, seeds=[1, 2], again=False)
+    assert record == champion_of(given.study)
+    assert record["answers"] == {"width": 1, "meaning": "the probability of class 1"}
+    assert record["direction"] == "max"
+    test, kept = record["test"], given.publisher
+    assert test["values"][0] == pytest.approx(kept.model.evaluate(X[140:], TWO[140:], verbose=0)[1])
+    said = (kept.model.predict(X[140:], verbose=0)[:, 0] > 0.5).astype(int)
+    for entry in test["per_class"]:
+        of_class = TWO[140:] == entry["label"]
+        assert entry["images"] == of_class.sum()
+        assert entry["accuracy"] == pytest.approx((said[of_class] == entry["label"]).mean())
+    assert [opening.purpose for opening in openings(given.study)] == ["the confirmed winner's accuracy"]
+    drawn = champion_figures(record, samples=kept.samples, targets=kept.result.targets, answers=kept.result.answers)
+    counts = np.zeros((2, 2), int)
+    for text in drawn.drawn["confusion_matrix"].axes[0].texts:
+        guess, true = map(int, text.get_position())
+        counts[true, guess] = int(text.get_text())
+    expected = np.zeros((2, 2), int)
+    np.add.at(expected, (TWO[140:], said), 1)
+    np.testing.assert_array_equal(counts, expected)
+    again = confirm_study(given, top=2, seeds=[1, 2], again=False)
+    assert again == record
+    assert len(openings(given.study)) == 1
+
+
+@pytest.mark.parametrize(("objective", "measured"), [("val_mae", "mae"), ("val_loss", "loss")])
+def test_of_numbers_the_smallest_error_wins(give_test_part: Any, tmp_path: Path, objective: str, measured: str) -> None:
+    give_test_part(NUMBERS)
+    build = network(2, None, "mse", "mae")
+    given: Any = confirmation(build, Regression(2, ("sum", "first")), NUMBERS, objective, "min", tmp_path)
+    record: Any = confirm_study(given, top=2, seeds=[1, 2], again=False)
+    assert {candidate["trial"] for candidate in record["candidates"]} == {0, 2}  # the two smallest of the search
+    means = [candidate["mean"] for candidate in record["candidates"]]
+    assert record["validation"]["mean"] == means[0] == min(means)
+    assert record["winners_curse"] == record["search_value"] - means[0]
+    assert given.publisher.rank == (means[0],)
+    assert (record["direction"], record["data"]["numbers"], record["data"]["names"]) == ("min", 2, ["sum", "first"])
+    test = record["test"]
+    reported = given.publisher.model.evaluate(X[140:], NUMBERS[140:], verbose=0, return_dict=True)
+    assert test["metric"] == measured
+    assert test["values"][0] == pytest.approx(reported[measured], rel=1e-4)
+    assert [one["name"] for one in test["per_number"]] == ["sum", "first"]
+    assert openings(given.study)[0].purpose == f"the confirmed winner's {measured}"
+
+
+def test_answers_that_cannot_be_read_are_refused_before_the_test_set_is_opened(
+    give_test_part: Any, tmp_path: Path
+) -> None:
+    give_test_part(TWO)
+    build = network(1, None, keras.losses.BinaryCrossentropy(from_logits=True), "accuracy")
+    given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    with pytest.raises(SpaceError, match="read as the logit of class 1") as caught:
+        confirm_study(given, top=1, seeds=[1], again=False)
+    assert "\n" not in str(caught.value)
+    assert not openings(given.study)
+    assert champion_of(given.study) is None
+    assert not list(tmp_path.rglob("*.keras"))
 
 
 def test_a_model_replaces_the_one_before_it(tmp_path: Path) -> None:

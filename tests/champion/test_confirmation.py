@@ -91,8 +91,10 @@ def space() -> keras_tuner.HyperParameters:
     return space
 
 
-def retraining(dataset: Dataset, space: keras_tuner.HyperParameters, listener: Listener | None = None) -> Retraining:
-    return Retraining(Perceptron(), space, dataset, "val_accuracy", 1, listener or Listener())
+def retraining(
+    dataset: Dataset, space: keras_tuner.HyperParameters, listener: Listener | None = None, hypermodel: Any = None
+) -> Retraining:
+    return Retraining(hypermodel or Perceptron(), space, dataset, "val_accuracy", 1, listener or Listener())
 
 
 def _confirm(study, dataset, space, seeds, top=2, listener=None) -> list[Candidate]:
@@ -179,3 +181,74 @@ def test_the_final_models_see_training_and_validation_images(study, dataset, spa
     assert listener.values == [None]
     steps = -(-(len(dataset.x_train) + len(dataset.x_validation)) // 32)
     assert int(model.optimizer.iterations) == steps
+
+
+class Fitting(Perceptron):
+    """Trains as `how` does."""
+
+    def __init__(self, how: Any) -> None:
+        super().__init__()
+        self.how = how
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.how(model, *args, **kwargs)
+
+
+def test_a_fit_that_calls_no_callbacks_is_confirmed_by_what_it_returns(study, dataset, space):
+    training = retraining(dataset, space, hypermodel=Fitting(lambda model, *args, **kwargs: 0.25))
+    candidates = confirm_candidates(study, training, 1, [7])
+    assert (candidates[0].values, candidates[0].histories) == ((0.25,), (({"val_accuracy": 0.25},),))
+
+
+def test_a_fit_of_its_own_has_validation_images_at_the_end_too(study, dataset, space):
+    def fit(model: Any, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> float:
+        given.append((len(x), len(validation_data[0])))
+        return 0.25
+
+    given: list[tuple[int, int]] = []
+    retraining(dataset, space, hypermodel=Fitting(fit)).on_all_images(study.trials[1], 7)
+    train, validation = len(dataset.x_train), len(dataset.x_validation)
+    assert given == [(train + validation, validation)]
+
+
+def test_a_function_that_builds_models_is_confirmed(study, dataset, space):
+    training = retraining(dataset, space, hypermodel=Perceptron().build)
+    assert len(confirm_candidates(study, training, 1, [7])) == 1
+    assert training.on_all_images(study.trials[1], 7).built
+
+
+def test_an_error_in_a_users_code_is_one_line(study, dataset, space):
+    def broken(model: Any, *args: Any, **kwargs: Any) -> Any:
+        raise ArithmeticError("no such\nnumber")
+
+    training = retraining(dataset, space, hypermodel=Fitting(broken))
+    told = "trial 1 cannot be trained again with seed 7: ArithmeticError: no such number$"
+    for work in (training.on_training_images, training.on_all_images):
+        with pytest.raises(SearchFailed, match=told) as caught:
+            work(study.trials[1], 7)
+        assert isinstance(caught.value.__cause__, ArithmeticError)
+
+
+def test_an_interruption_is_no_error_of_the_users_code(study, dataset, space):
+    def interrupted(model: Any, *args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retraining(dataset, space, hypermodel=Fitting(interrupted)).on_all_images(study.trials[1], 7)
+
+
+def test_a_history_without_the_objective_is_told(study, dataset, space):
+    def without(model: Any, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
+        return model.fit(x, y, **kwargs)
+
+    with pytest.raises(SearchFailed, match="trial 1 cannot be confirmed: no metric is called 'val_accuracy'"):
+        retraining(dataset, space, hypermodel=Fitting(without)).on_training_images(study.trials[1], 7)
+
+
+def test_a_loss_that_is_not_finite_names_the_trial(study, dataset, space):
+    def diverging(model: Any, *args: Any, callbacks: Any, **kwargs: Any) -> float:
+        callbacks[0].on_epoch_end(0, {"loss": float("nan")})
+        return 0.5
+
+    with pytest.raises(SearchFailed, match="trial 1 with seed 7: a confirmation could not be trained: loss is nan"):
+        retraining(dataset, space, hypermodel=Fitting(diverging)).on_all_images(study.trials[1], 7)

@@ -27,12 +27,13 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     told: list[dict[str, Any]] = []
     for name, mean in (("first", 0.99), ("worse", 0.98)):
-        record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras"), "test": None}
+        record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras")}
+        record["test"] = {**RECORD["test"], "standard_error": None} if name == "first" else None
         epoch = {"accuracy": 0.5, "val_accuracy": 0.6, "loss": 2.0, "val_loss": 1.0}
         record["histories"] = [[epoch, epoch]]
         record["validation"] = {**RECORD["validation"], "mean": mean}
         (tmp_path / name).mkdir()
-        told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, images=None))
+        told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, samples=None))
         assert told[-1]["model"] in (tmp_path / name / "MODEL_CARD.md").read_text()
     registered = RECORD["study"]
     assert [each["model"] for each in told] == [f"models:/{registered}@champion", f"models:/{registered}/2"]
@@ -44,6 +45,8 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     run = client.get_run(version.run_id)
     assert run.data.metrics["validation_mean"] == 0.99
     assert run.data.metrics["params"] == RECORD["params"]
+    assert run.data.metrics["test_mean"] == RECORD["test"]["mean"]
+    assert "test_standard_error" not in run.data.metrics  # it is unknown, which is no number
     assert run.data.tags["device"] == "a processor"
     assert run.data.tags["trial.number"] == str(RECORD["trial"])
     kept = {file.path for file in client.list_artifacts(version.run_id)}

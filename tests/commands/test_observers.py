@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from kerastuna.search.commands.observers import ConfirmationProgress, ProgressObserver
 from kerastuna.search.display.progress import PlainProgress
+from kerastuna.search.study.goal import Quantity
 
 SETTINGS = {"max_trials": 4, "epochs": 2}
 
@@ -29,7 +30,7 @@ def file() -> io.StringIO:
 
 @pytest.fixture
 def progress(file: io.StringIO, clock: list[float]) -> PlainProgress:
-    return PlainProgress("val_accuracy", "max", file=file, clock=lambda: clock[0])
+    return PlainProgress(file=file, clock=lambda: clock[0])
 
 
 def study_with(*values: float, goal: dict[str, Any] | None = None) -> optuna.Study:
@@ -104,7 +105,7 @@ def test_refused_proposals_are_counted(progress: PlainProgress, file: io.StringI
 
 
 def test_a_confirmation(progress: PlainProgress, file: io.StringIO, clock: list[float]) -> None:
-    observer = ConfirmationProgress(progress, "quick", epochs=1)
+    observer = ConfirmationProgress(progress, Quantity("val_accuracy", "max"), "quick", epochs=1)
     observer.confirmation_started("s", done=1, total=3)
     observer.training_started(4, 77, "wide", "confirm")
     clock[0] += 3.0

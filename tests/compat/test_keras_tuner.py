@@ -44,6 +44,23 @@ def test_metrics_of_what_a_training_may_return() -> None:
     assert compat.mean_metrics([{"score": 0.5}, {"score": 0.7}]) == {"score": pytest.approx(0.6)}
 
 
+def test_a_function_is_a_hypermodel() -> None:
+    made = compat.hypermodel_of(lambda hp: hp)
+    assert isinstance(made, keras_tuner.HyperModel)
+    assert made.build("hp") == "hp"
+    assert compat.hypermodel_of(made) is made
+
+
+def test_whether_an_execution_is_one_call_of_fit(tmp_path: Path) -> None:
+    class Own(keras_tuner.Tuner):
+        def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> float:
+            return 0.5
+
+    oracle = keras_tuner.oracles.RandomSearchOracle(objective=SCORE)
+    tuners = [kind(oracle, lambda hp: keras.Sequential(), directory=tmp_path) for kind in (keras_tuner.Tuner, Own)]
+    assert [compat.fits_once(tuner) for tuner in tuners] == [True, False]
+
+
 def test_results_that_keras_tuner_does_not_understand_are_refused() -> None:
     compat.check_results(0.5, SCORE)
     with pytest.raises(TypeError, match=r"Tuner\.run_trial\(\)"):

@@ -1,22 +1,22 @@
-"""Images and labels that are refused, each in one line that says which array of which file is wrong and why."""
+"""Samples that are refused, each in one line that says which array of which file is wrong and why; and the others."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets_support import refusal, small_set, write_npz
+from datasets_support import like, refusal, small_set, write_npz
 
-from kerastuna.search.datasets.checks import class_counts
+from kerastuna.search.datasets.checks import check_finite, check_samples, network_input
 from kerastuna.search.datasets.data import load_dataset, load_test
-from kerastuna.search.datasets.task import Classification
+from kerastuna.search.errors import DataError
 
 IMAGES = np.zeros((30, 4, 5), np.uint8)
 WITH_NAN = np.where(np.arange(30)[:, None, None] == 7, np.nan, np.zeros((30, 4, 5)))
-BAD_IMAGES = [
-    (np.zeros((30, 4), np.uint8), "shape (30, 4)"),
-    (np.zeros((30, 4, 4, 1, 1), np.uint8), "shape (30, 4, 4, 1, 1)"),
+BAD_SAMPLES = [
+    (np.zeros(30, np.uint8), "shape (30,)"),
     (np.zeros((30, 0, 4), np.uint8), "shape (30, 0, 4)"),
     (np.zeros((0, 4, 4), np.uint8), "shape (0, 4, 4)"),
+    (np.zeros((30, 0)), "shape (30, 0)"),
     (np.zeros((), np.uint8), "shape ()"),
     (IMAGES.astype(bool), "dtype bool"),
     (IMAGES.astype(complex), "dtype complex128"),
@@ -25,70 +25,59 @@ BAD_IMAGES = [
     (IMAGES.astype("M8[s]"), "dtype datetime64[s]"),
     (IMAGES.astype(int) - 1, "from -1 to -1"),
     (IMAGES.astype(np.uint16) + 256, "from 256 to 256"),
-    (WITH_NAN, "NaN, infinite"),
+    (WITH_NAN, "NaN, infinite or beyond float32, 20 of 600"),
     (np.nan_to_num(WITH_NAN, nan=np.inf), "NaN, infinite"),
     (np.nan_to_num(WITH_NAN, nan=-np.inf).astype(np.float16), "NaN, infinite"),
-    (np.nan_to_num(WITH_NAN, nan=1e39), "beyond float32"),
-]
-BAD_LABELS = [
-    (np.arange(29) % 3, "29 labels for 30 images"),
-    (np.eye(3, dtype=int)[np.arange(30) % 3], "argmax"),
-    (np.zeros((30, 1, 1), int), "shape (30, 1, 1)"),
-    (np.arange(30) % 3 / 1.0, "dtype float64"),
-    (np.arange(30) % 2 == 0, "dtype bool"),
-    ((np.arange(30) % 3).astype(str), "dtype <U"),
-    (np.array([0, 1, None] * 10), "Object arrays cannot be loaded"),
-    (np.arange(30) % 3 - 1, "from -1 to 1"),
-    (np.array([0, 2**63] * 15, np.uint64), "from 0 to 9223372036854775808"),
-]
-BAD_TRAINING_LABELS = [
-    (np.arange(30) % 3 + 1, "no image of class 0:"),
-    (np.array([0, 9, 3] * 10), "no image of class 1, 2, 4, 5, 6, ...:"),
-    (np.array([0, 1, 2**30] * 10), "1073741825 classes, but only 30 images"),
-    (np.zeros(30, int), "only class 0"),
-    (np.arange(30), "one image of each class"),
+    (np.nan_to_num(WITH_NAN, nan=1e39), "beyond float32, 20 of 600"),
+    (WITH_NAN.reshape(30, 20), "20 of 600"),
+    (WITH_NAN.reshape(30, 2, 2, 5, 1), "20 of 600"),
 ]
 
 
-@pytest.mark.parametrize(("x_train", "named"), BAD_IMAGES)
-def test_training_images_that_are_refused(tmp_path: Path, x_train: np.ndarray, named: str):
+@pytest.mark.parametrize(("x_train", "named"), BAD_SAMPLES)
+def test_training_samples_that_are_refused(tmp_path: Path, x_train: np.ndarray, named: str):
     message = refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set(x_train=x_train)))
     assert named in message
     assert "x_train" in message
     assert "set.npz" in message
 
 
-@pytest.mark.parametrize(("x_test", "named"), [*BAD_IMAGES, (np.zeros((6, 5, 4)), "(5, 4, 1)")])
-def test_test_images_that_are_refused(tmp_path: Path, x_test: np.ndarray, named: str):
+@pytest.mark.parametrize(
+    ("x_test", "named"),
+    [*BAD_SAMPLES, (np.zeros((6, 5, 4)), "images of (5, 4, 1)"), (np.zeros((6, 5)), "rows of (5,)")],
+)
+def test_test_samples_that_are_refused(tmp_path: Path, x_test: np.ndarray, named: str):
     y_test = np.zeros(len(x_test) if x_test.ndim else 1, int)
     spec = write_npz(tmp_path / "set.npz", small_set(x_test=x_test, y_test=y_test))
-    message = refusal(load_test, spec, input_shape=(4, 5, 1))
+    message = refusal(load_test, spec, like=like())
     assert named in message
     assert "x_test" in message
 
 
-@pytest.mark.parametrize(("y_train", "named"), [*BAD_LABELS, *BAD_TRAINING_LABELS])
-def test_training_labels_that_are_refused(tmp_path: Path, y_train: np.ndarray, named: str):
-    message = refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set(y_train=y_train)))
-    assert named in message
-    assert "y_train" in message
-    assert "set.npz" in message
+@pytest.mark.parametrize(
+    ("x", "shape", "first"),
+    [
+        (np.full((2, 3, 4), 51, np.uint8), (2, 3, 4, 1), 0.2),
+        (np.full((2, 3, 4, 2), 255, np.int64), (2, 3, 4, 2), 1),
+        (np.full((2, 3, 4), 300.0), (2, 3, 4, 1), 300),
+        (np.full((2, 3), 51, np.uint8), (2, 3), 51),
+        (np.full((2, 3), -1000, np.int64), (2, 3), -1000),
+        (np.full((2, 3), 0.25, ">f8"), (2, 3), 0.25),
+        (np.full((2, 3, 3, 3, 1), 7, np.uint8), (2, 3, 3, 3, 1), 7),
+        (np.full((2, 3, 3, 3, 1), 0.5, np.float16), (2, 3, 3, 3, 1), 0.5),
+    ],
+)
+def test_images_of_integers_are_scaled_and_everything_else_is_kept(x: np.ndarray, shape: tuple[int, ...], first: float):
+    check_samples(x, "x")
+    given = network_input(x)
+    assert given.shape == shape
+    assert given.dtype == np.float32
+    assert given.dtype.isnative
+    assert given.flat[0] == np.float32(first)
 
 
-@pytest.mark.parametrize(("y_test", "named"), [*BAD_LABELS, (np.arange(30) % 4, "allowed are 0 to 2")])
-def test_test_labels_that_are_refused(tmp_path: Path, y_test: np.ndarray, named: str):
-    spec = write_npz(tmp_path / "set.npz", small_set(x_test=IMAGES, y_test=y_test))
-    message = refusal(load_test, spec, task=Classification(3))
-    assert named in message
-    assert "y_test" in message
-
-
-def test_test_labels_without_known_classes(tmp_path: Path):
-    spec = write_npz(tmp_path / "set.npz", small_set(y_test=np.array([7, 7, 7, 0, 0, 0])))
-    part = load_test(spec)
-    assert part is not None
-    assert part[1].tolist() == [7, 7, 7, 0, 0, 0]
-
-
-def test_the_images_of_each_class_are_counted():
-    assert class_counts(np.array([2, 0, 1, 2], np.int32), "y_train").tolist() == [1, 1, 2]
+def test_the_largest_float32_is_finite():
+    largest = float(np.finfo(np.float32).max)
+    check_finite(np.array([largest, -largest]), "x")
+    with pytest.raises(DataError, match=r"x has values .*, 2 of 3:"):
+        check_finite(np.array([largest * 1.01, np.nan, 1]), "x")

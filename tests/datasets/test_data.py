@@ -1,52 +1,23 @@
-"""Loading data sets: slices of MNIST, small arrays, callables, and Keras's own loaders."""
+"""Loading data sets: slices of MNIST, small arrays, rows, and what is predicted from them."""
 
-import gzip
 import hashlib
-import itertools
 import json
-import os
 import re
 import struct
-import subprocess
-import sys
-import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets_support import damage, refusal, small_set, write_npz
+from datasets_support import damage, like, refusal, small_set, write_npz
 
 from kerastuna.search.datasets.data import (
-    EMBEDDED_MNIST,
-    KERAS_NAMES,
     Dataset,
     check_spec,
     load_dataset,
     load_test,
 )
-from kerastuna.search.datasets.task import Classification
-from kerastuna.search.errors import DataError
-
-
-@pytest.fixture
-def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Writes a module into the working folder, which is on no path yet; returns its name."""
-    numbering = itertools.count()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != ""])
-    before = set(sys.modules)
-
-    def write(source: str) -> str:
-        name = f"module_of_{tmp_path.name}_{next(numbering)}"
-        (tmp_path / f"{name}.py").write_text("import numpy as np\n" + textwrap.dedent(source))
-        return name
-
-    yield write
-    for name in set(sys.modules) - before:
-        if name.startswith("module_of_"):
-            del sys.modules[name]
-
+from kerastuna.search.datasets.resolve import EMBEDDED_MNIST
+from kerastuna.search.datasets.task import Classification, Regression
 
 # What is loaded
 
@@ -119,7 +90,7 @@ def test_channels_image_size_and_column_of_labels_are_free(tmp_path: Path):
 def test_test_part_of_an_npz(tmp_path: Path, compressed: bool):
     arrays = small_set()
     spec = write_npz(tmp_path / "set.npz", arrays, compressed=compressed)
-    part = load_test(spec, task=Classification(3), input_shape=load_dataset(spec).input_shape)
+    part = load_test(spec, load_dataset(spec))
     assert part is not None
     np.testing.assert_array_equal(part[0], arrays["x_test"][..., None].astype(np.float32) / 255)
     np.testing.assert_array_equal(part[1], arrays["y_test"])
@@ -128,7 +99,7 @@ def test_test_part_of_an_npz(tmp_path: Path, compressed: bool):
 
 def test_a_set_without_a_test_part_has_none(tmp_path: Path):
     spec = write_npz(tmp_path / "set.npz", small_set(x_test=None, y_test=None))
-    assert load_test(spec) is None
+    assert load_test(spec, like()) is None
     assert len(load_dataset(spec).x_train) == 27
 
 
@@ -142,6 +113,50 @@ def test_path_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_npz(tmp_path / "set.npz", small_set())
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_dataset("~/set.npz").name == "set"
+
+
+def test_rows_of_numbers(tmp_path: Path):
+    x, y = np.arange(60).reshape(20, 3) * 10, np.arange(20) / 3
+    spec = write_npz(tmp_path / "rows.npz", {"x_train": x, "y_train": y, "x_test": x[:5], "y_test": y[:5]})
+    check_spec(spec)
+    data = load_dataset(spec)
+    assert (data.task, data.input_shape, data.unit, data.columns) == (Regression(), (3,), "rows", ())
+    assert (data.x_train.shape, data.x_validation.shape) == ((18, 3), (2, 3))
+    assert data.x_train.dtype == data.y_train.dtype == np.float32
+    np.testing.assert_allclose(data.x_train[:, 0] / 90, data.y_train, rtol=1e-6)
+    part = load_test(spec, data)
+    assert part is not None
+    np.testing.assert_array_equal(part[0], x[:5])
+    np.testing.assert_array_equal(part[1], y[:5].astype(np.float32))
+
+
+def test_one_hot_rows_and_their_class_numbers(tmp_path: Path):
+    arrays = small_set()
+    one_hot = {key: np.eye(3)[arrays[key]] for key in ("y_train", "y_test")}
+    spec = write_npz(tmp_path / "set.npz", small_set(**one_hot))
+    numbers = load_dataset(write_npz(tmp_path / "numbers.npz", arrays))
+    assert numbers.with_class_numbers() is numbers
+    data = load_dataset(spec)
+    assert (data.task, data.unit, data.y_train.dtype) == (Classification(3, one_hot=True), "images", np.float32)
+    converted = data.with_class_numbers()
+    assert (converted.task, converted.y_train.dtype) == (Classification(3), np.int32)
+    assert (converted.name, converted.identity()) == (data.name, data.identity())
+    for field in ("x_train", "x_validation", "y_train", "y_validation"):
+        assert getattr(converted, field).dtype == getattr(numbers, field).dtype
+        np.testing.assert_array_equal(getattr(converted, field), getattr(numbers, field))
+    np.testing.assert_array_equal(data.y_train, np.eye(3)[numbers.y_train])
+    for like_it, expected in ((data, one_hot["y_test"]), (converted, arrays["y_test"])):
+        part = load_test(spec, like_it)
+        assert part is not None
+        np.testing.assert_array_equal(part[1], expected)
+
+
+def test_the_task_can_be_chosen(tmp_path: Path):
+    spec = write_npz(tmp_path / "set.npz", small_set(y_train=np.arange(30) % 3 + 1))
+    assert "--task classification" in refusal(load_dataset, spec)
+    assert load_dataset(spec, task="classification").task == Classification(3, names=("1", "2", "3"))
+    assert load_dataset(spec, task="regression").task == Regression()
+    assert "must be one of auto, classification, regression" in refusal(load_dataset, spec, task="ranking")
 
 
 # Fingerprint and identity
@@ -171,6 +186,22 @@ def test_fingerprint_is_of_the_training_arrays_alone(tmp_path: Path):
     assert len({fingerprint(), *others}) == 8
 
 
+def test_studies_of_images_with_integer_labels_keep_their_fingerprint(tmp_path: Path):
+    arrays = small_set()
+    digest = hashlib.sha256()
+    for array, start in ((arrays["x_train"], b"|u1(30, 4, 5)"), (arrays["y_train"], b"|u1(30,)")):
+        digest.update(start + array.tobytes())
+    assert load_dataset(write_npz(tmp_path / "set.npz", arrays)).fingerprint == digest.hexdigest()
+
+
+def test_the_fingerprint_does_not_depend_on_the_task(tmp_path: Path):
+    texts = np.array(["a", "bb", "c"])[np.arange(30) % 3]
+    spec = write_npz(tmp_path / "set.npz", small_set(y_train=np.arange(30) % 3))
+    prints = {load_dataset(spec, task=task).fingerprint for task in ("auto", "classification", "regression")}
+    prints |= {load_dataset(write_npz(tmp_path / "texts.npz", small_set(y_train=texts))).fingerprint}
+    assert len(prints) == 2
+
+
 def test_identity_names_what_was_used(tmp_path: Path):
     spec = write_npz(tmp_path / "set.npz", small_set())
     everything, limited = load_dataset(spec), load_dataset(spec, images=12, seed=9)
@@ -192,136 +223,16 @@ def test_a_damaged_test_part_does_not_concern_training(tmp_path: Path):
     damage(spec, "x_test.npy")
     damage(spec, "y_test.npy")
     assert isinstance(load_dataset(spec), Dataset)
-    assert "x_test" in refusal(load_test, spec)
-
-
-def test_a_search_calls_nothing_of_the_test_part(write_module: Callable[[str], str]):
-    module = write_module("""
-        from collections.abc import Mapping
-
-        asked = []
-
-        def trap():
-            raise RuntimeError("the test part was opened")
-
-        class Arrays(Mapping):
-            values = {"x_train": lambda: np.zeros((30, 4, 4)), "y_train": np.arange(30) % 3, "x_test": trap,
-                      "y_test": trap}
-            def __getitem__(self, key):
-                asked.append(key)
-                return self.values[key]
-            def __iter__(self):
-                return iter(self.values)
-            def __len__(self):
-                return len(self.values)
-    """)
-    assert load_dataset(f"{module}:Arrays").task == Classification(3)
-    assert sys.modules[module].asked == ["x_train", "y_train"]
-    assert "RuntimeError: the test part was opened" in refusal(load_test, f"{module}:Arrays")
-
-
-# module:attribute
-
-
-def test_a_callable_of_the_working_folder(write_module: Callable[[str], str], capsys: pytest.CaptureFixture[str]):
-    module = write_module("""
-        class Numbers:
-            @staticmethod
-            def load():
-                print("fetching")
-                x = np.arange(80).reshape(20, 2, 2)
-                return {"x_train": x.tolist(), "y_train": lambda: [0, 1] * 10, "x_test": x[:4], "y_test": [0, 1, 0, 1]}
-    """)
-    spec = f"{module}:Numbers.load"
-    check_spec(spec)
-    assert module not in sys.modules
-    data = load_dataset(spec)
-    assert (data.name, data.input_shape, data.task) == ("load", (2, 2, 1), Classification(2))
-    part = load_test(spec, task=Classification(2), input_shape=(2, 2, 1))
-    assert part is not None
-    np.testing.assert_array_equal(part[0][..., 0], np.arange(16).reshape(4, 2, 2).astype(np.float32) / 255)
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("source", "named"),
-    [
-        ("load = 5", "is of type int"),
-        ("other = 5", "has no attribute 'load'"),
-        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
-        ("def load(:", "SyntaxError"),
-        ("raise SystemExit(0)", "SystemExit: 0"),
-        ("def load(): return [1, 2]", "returned the type list"),
-        ("def load(): return {'x_train': 1}", "lacks y_train (it has ['x_train'])"),
-        ("def load(): raise OSError('line one\\nline two')", "OSError: line one line two"),
-        ("def load(): raise OSError('https://me:secret@host/x failed')", "https://me:***@host/x failed"),
-        ("def load(): return {'x_train': lambda: 1 / 0, 'y_train': [0]}", "ZeroDivisionError"),
-        ("def load(): return {'x_train': [[1], [1, 2]], 'y_train': [0, 1]}", "x_train"),
-        ("def load(path): return {}", "TypeError"),
-    ],
-)
-def test_a_callable_that_cannot_be_used(write_module: Callable[[str], str], source: str, named: str):
-    module = write_module(source)
-    message = refusal(load_dataset, f"{module}:load")
-    assert named in message
-    assert module in message
-    assert "secret" not in message
-
-
-def test_the_users_exception_is_the_cause(write_module: Callable[[str], str]):
-    module = write_module("def load(): raise LookupError('gone')")
-    with pytest.raises(DataError) as caught:
-        load_dataset(f"{module}:load")
-    assert isinstance(caught.value.__cause__, LookupError)
+    assert "x_test" in refusal(load_test, spec, like=like())
 
 
 # Refusals
 
 
-@pytest.mark.parametrize("function", [check_spec, load_dataset, load_test])
-@pytest.mark.parametrize(
-    ("spec", "named"),
-    [
-        ("mnits", ["'mnits'", *KERAS_NAMES, "module:attribute"]),
-        ("", ["''", "unknown"]),
-        ("https://me:secret@host/set", ["https://me:***@host/set", "unknown"]),
-        ("module:", ["'module:'", "unknown"]),
-        ("my-module:load", ["'my-module:load'", "unknown"]),
-        ("no_such_module_at_all:load", ["no_such_module_at_all"]),
-        ("no_such_package.inner:load", ["no_such_package"]),
-        ("folder.npz/gone", ["'folder.npz/gone'", "unknown", "folder of images"]),
-        ("absent.npz", ["absent.npz", "No such file"]),
-        ("folder.npz", ["folder.npz", "not a regular file"]),
-        ("plain.npz", ["plain.npz", "not an .npz archive"]),
-        ("plain.npz/inner.npz", ["inner.npz", "Not a directory"]),
-        ("empty.npz", ["empty.npz", "not an .npz archive"]),
-        ("cut.npz", ["cut.npz", "cut short"]),
-        ("one.npz", ["one.npz", "lacks y_train", "['x_train', 'x_test', 'y_test']"]),
-        ("images.npz", ["images.npz", "lacks x_train and y_train", "['images']"]),
-        ("x" * 300 + ".npz", ["File name too long"]),
-    ],
-)
-def test_a_spec_that_names_nothing_usable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: Callable[..., object], spec: str, named: list[str]
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "folder.npz").mkdir()
-    (tmp_path / "plain.npz").write_text("x_train, y_train\n" * 50)
-    (tmp_path / "empty.npz").touch()
-    whole = Path(write_npz(tmp_path / "whole.npz", small_set())).read_bytes()
-    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
-    write_npz(tmp_path / "one.npz", small_set(y_train=None))
-    write_npz(tmp_path / "images.npz", {"images": np.zeros(3)})
-    message = refusal(function, spec)
-    assert all(words in message for words in named), message
-    assert "secret" not in message
-
-
 @pytest.mark.parametrize("absent", ["x_test", "y_test"])
 def test_half_a_test_part(tmp_path: Path, absent: str):
     spec = write_npz(tmp_path / "set.npz", small_set(**{absent: None}))
-    assert f"lacks {absent}" in refusal(load_test, spec)
+    assert f"lacks {absent}" in refusal(load_test, spec, like=like())
     assert len(load_dataset(spec).x_train) == 27
 
 
@@ -331,106 +242,11 @@ def test_fewer_images_than_classes(tmp_path: Path):
     assert len(load_dataset(spec, images=3).x_train) == 3
 
 
+def test_no_rows_to_train_on(tmp_path: Path):
+    spec = write_npz(tmp_path / "set.npz", small_set(y_train=np.arange(30) / 7))
+    assert "0 training images were asked for, but one is needed" in refusal(load_dataset, spec, images=0)
+    assert len(load_dataset(spec, images=1).x_train) == 1
+
+
 def test_a_negative_seed(tmp_path: Path):
     assert "-1" in refusal(load_dataset, write_npz(tmp_path / "set.npz", small_set()), seed=-1)
-
-
-# What is imported, and what comes through Keras
-
-
-def run_python(program: str, **environment: str) -> dict[str, object]:
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def test_embedded_mnist_needs_no_keras():
-    loaded = run_python("""
-        import json, sys
-        from kerastuna.search.datasets.data import check_spec, load_dataset, load_test
-        check_spec("mnist")
-        check_spec("cifar10")
-        load_dataset("mnist", images=100)
-        load_test("mnist")
-        heavy = {"keras", "tensorflow", "jax", "torch", "keras_tuner", "optuna", "mlflow"}
-        print(json.dumps({"heavy": sorted(heavy & set(sys.modules))}))
-    """)
-    assert loaded == {"heavy": []}
-
-
-@pytest.fixture(scope="module")
-def through_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What Keras's loaders give: Fashion-MNIST from a cache written here, the others with no network to fetch them."""
-    home = tmp_path_factory.mktemp("keras")
-    cache = home / "datasets" / "fashion-mnist"
-    cache.mkdir(parents=True)
-    for part, images in (("train", 40), ("t10k", 20)):
-        x = np.full((images, 28, 28), 51, np.uint8)
-        y = np.arange(images, dtype=np.uint8) % 10
-        for kind, array in (("images-idx3", x), ("labels-idx1", y)):
-            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-            (cache / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(header + array.tobytes()))
-    program = """
-        import json
-        from pathlib import Path
-        import numpy as np
-        from kerastuna.search.datasets import data
-        from kerastuna.search.errors import DataError
-
-        def failure(name):
-            try:
-                data.load_dataset(name)
-            except DataError as error:
-                return str(error)
-
-        fashion = data.load_dataset("fashion_mnist", images=20)
-        x_test, y_test = data.load_test("fashion_mnist", task=fashion.task, input_shape=(28, 28, 1))
-        result = {
-            "name": fashion.name,
-            "train": fashion.x_train.shape,
-            "validation": fashion.x_validation.shape,
-            "pixel": float(fashion.x_train[0, 0, 0, 0]),
-            "test": [x_test.shape, y_test.tolist()],
-            "cifar10": failure("cifar10"),
-        }
-        data.EMBEDDED_MNIST = Path("absent.npz")
-        data.check_spec("mnist")
-        result["mnist"] = failure("mnist")
-
-        import keras
-        keras.config.set_image_data_format("channels_first")
-        planes = np.zeros((40, 3, 5, 6), np.uint8), np.arange(40)[:, None] % 10
-        keras.datasets.cifar100.load_data = lambda: (planes, planes)  # the real one needs a network
-        result["channels_first"] = data.load_dataset("cifar100").input_shape
-        print(json.dumps(result))
-    """
-    nowhere = "http://127.0.0.1:9"
-    return run_python(program, KERAS_HOME=str(home), https_proxy=nowhere, http_proxy=nowhere, no_proxy="", NO_PROXY="")
-
-
-def test_a_set_of_keras(through_keras: dict[str, object]):
-    assert through_keras["name"] == "fashion_mnist"
-    assert through_keras["train"] == [20, 28, 28, 1]
-    assert through_keras["validation"] == [4, 28, 28, 1]
-    assert through_keras["pixel"] == pytest.approx(0.2)
-    assert through_keras["test"] == [[20, 28, 28, 1], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 2]
-
-
-@pytest.mark.parametrize("name", ["cifar10", "mnist"])
-def test_a_download_that_fails(through_keras: dict[str, object], name: str):
-    message = through_keras[name]
-    assert isinstance(message, str)
-    assert len(message.splitlines()) == 1
-    assert f"'{name}' could not be loaded through Keras" in message
-    assert "URL fetch failure" in message
-    assert "check the network" in message
-
-
-def test_channels_come_last(through_keras: dict[str, object]):
-    assert through_keras["channels_first"] == [5, 6, 3]

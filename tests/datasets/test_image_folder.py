@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from datasets_support import refusal
+from datasets_support import like, refusal
 from PIL import Image
 
 from kerastuna.search.datasets.data import check_spec, has_test, load_dataset, load_test
@@ -57,7 +58,14 @@ def test_a_folder_loads_as_a_data_set(tmp_path: Path):
     np.testing.assert_array_equal(data.x_train[0, ..., 0], GREY.astype(np.float32) / 255)
     assert (len(data.x_train), len(data.x_validation)) == (27, 3)
     assert not has_test(str(tmp_path / "photos"))
-    assert load_test(str(tmp_path / "photos")) is None
+    assert load_test(str(tmp_path / "photos"), data) is None
+
+
+def test_folders_are_classes_however_few_their_images(tmp_path: Path):
+    write_classes(tmp_path, "a b c d", images=1)
+    write(tmp_path / "a" / "more.png")
+    assert load_dataset(str(tmp_path)).task == load_dataset(str(tmp_path), task="classification").task
+    assert "is a folder of images by class" in refusal(load_dataset, tmp_path, task="regression")
 
 
 def test_parts(tmp_path: Path):
@@ -66,7 +74,7 @@ def test_parts(tmp_path: Path):
     check_spec(str(tmp_path))
     data = load_dataset(str(tmp_path))
     assert (data.task, len(data.x_train) + len(data.x_validation)) == (Classification(3), 6)
-    part = load_test(str(tmp_path), task=Classification(3), input_shape=data.input_shape)
+    part = load_test(str(tmp_path), data)
     assert part is not None
     np.testing.assert_array_equal(part[0][0, ..., 0], (GREY // 2).astype(np.float32) / 255)
     assert part[1].tolist() == [0, 2]  # as the training part counts them
@@ -74,8 +82,9 @@ def test_parts(tmp_path: Path):
 
 def test_train_alone_has_no_test_part(tmp_path: Path):
     write_classes(tmp_path / "train")
-    assert load_dataset(str(tmp_path)).task == Classification(2)
-    assert load_test(str(tmp_path)) is None
+    data = load_dataset(str(tmp_path))
+    assert data.task == Classification(2)
+    assert load_test(str(tmp_path), data) is None
 
 
 def test_a_class_may_be_called_train(tmp_path: Path):
@@ -91,10 +100,11 @@ def test_training_never_opens_the_test_part(tmp_path: Path):
     (tmp_path / "test" / "dog" / "1.png").write_text("no image")
     check_spec(str(tmp_path))
     assert has_test(str(tmp_path))
-    assert load_dataset(str(tmp_path)).task == Classification(2)
-    assert "test/cat/1.png' is not a file" in refusal(load_test, tmp_path)
+    data = load_dataset(str(tmp_path))
+    assert data.task == Classification(2)
+    assert "test/cat/1.png' is not a file" in refusal(load_test, tmp_path, like=data)
     (tmp_path / "test" / "cat" / "1.png").unlink()
-    assert "test/dog/1.png' is not an image" in refusal(load_test, tmp_path)
+    assert "test/dog/1.png' is not an image" in refusal(load_test, tmp_path, like=data)
 
 
 def test_the_fingerprint_is_of_the_pixels(tmp_path: Path):
@@ -205,7 +215,7 @@ def test_grey_test_images_follow_the_training_images(tmp_path: Path):
     write_classes(tmp_path / "train", "cat", images=3)
     write_classes(tmp_path / "train", "dog", pixels=RED)
     write_classes(tmp_path / "test")
-    part = load_test(str(tmp_path), task=Classification(2), input_shape=load_dataset(str(tmp_path)).input_shape)
+    part = load_test(str(tmp_path), load_dataset(str(tmp_path)))
     assert part is not None
     assert part[0].shape == (4, 5, 6, 3)
 
@@ -213,7 +223,7 @@ def test_grey_test_images_follow_the_training_images(tmp_path: Path):
 def test_coloured_test_images_of_grey_training_images(tmp_path: Path):
     write_classes(tmp_path / "train", images=5)
     write_classes(tmp_path / "test", pixels=RED)
-    message = refusal(load_test, tmp_path, input_shape=load_dataset(str(tmp_path)).input_shape)
+    message = refusal(load_test, tmp_path, like=load_dataset(str(tmp_path)))
     assert "(5, 6, 3)" in message
     assert "(5, 6, 1)" in message
 
@@ -221,7 +231,7 @@ def test_coloured_test_images_of_grey_training_images(tmp_path: Path):
 # Refusals
 
 
-@pytest.mark.parametrize("function", [check_spec, load_dataset, load_test])
+@pytest.mark.parametrize("function", [check_spec, load_dataset, partial(load_test, like=like())])
 @pytest.mark.parametrize(
     ("paths", "named"),
     [

@@ -9,8 +9,9 @@ from datasets_support import damage, refusal, small_set, write_npz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerastuna.search.datasets.data import EMBEDDED_MNIST, check_spec, load_dataset
+from kerastuna.search.datasets.data import check_spec, load_dataset
 from kerastuna.search.datasets.npz import open_npz
+from kerastuna.search.datasets.resolve import EMBEDDED_MNIST
 from kerastuna.search.datasets.task import Classification
 from kerastuna.search.errors import DataError
 

@@ -54,6 +54,24 @@ def test_fewer_training_images_leave_validation_alone(tmp_path: Path):
     assert np.bincount(load_dataset(spec, images=40).y_train).tolist() == [20, 10, 10]
 
 
+def test_numbers_are_split_without_classes(tmp_path: Path):
+    rows = np.arange(100, dtype=np.float32)
+    spec = write_npz(tmp_path / "set.npz", {"x_train": rows[:, None], "y_train": rows / 7})
+    whole, again, limited, other = (
+        load_dataset(spec, images=images, seed=seed) for images, seed in ((None, 3), (None, 3), (40, 3), (None, 4))
+    )
+    training, validation = whole.x_train[:, 0].tolist(), whole.x_validation[:, 0].tolist()
+    assert (len(training), len(validation)) == (90, 10)
+    assert (training, validation) == (sorted(training), sorted(validation))
+    assert sorted(training + validation) == rows.tolist()
+    np.testing.assert_array_equal(whole.y_train, whole.x_train[:, 0] / 7)
+    np.testing.assert_array_equal(again.x_validation, whole.x_validation)
+    np.testing.assert_array_equal(limited.x_validation, whole.x_validation)
+    assert set(limited.x_train[:, 0].tolist()) < set(training)
+    assert len(limited.x_train) == 40
+    assert other.x_validation.tolist() != whole.x_validation.tolist()
+
+
 @given(
     counts=st.lists(st.integers(1, 40), min_size=2, max_size=12).filter(lambda counts: max(counts) > 1),
     images=st.integers(0, 200),
@@ -65,7 +83,11 @@ def test_every_class_trains_and_validation_is_never_empty(tmp_path: Path, counts
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)).tolist()
     spec = write_npz(tmp_path / "set.npz", numbered_images(labels))
     images += len(counts)
-    data, limited = load_dataset(spec, seed=seed), load_dataset(spec, images=images, seed=seed)
+    data, limited = (
+        # "auto" takes many different labels for numbers
+        load_dataset(spec, images=most, seed=seed, task="classification")
+        for most in (None, images)
+    )
     total = sum(counts)
     assert len(data.x_validation) == min(max(1, round(total / 10)), total - len(counts))
     assert np.bincount(data.y_train, minlength=len(counts)).min() >= 1

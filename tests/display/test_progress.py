@@ -7,7 +7,7 @@ import pty
 import re
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 from rich.console import Console
@@ -25,6 +25,10 @@ class Clock:
         return self.now
 
 
+ACCURACY: dict[str, Any] = {"objective": "val_accuracy", "direction": "max"}
+QUICK: dict[str, Any] = {"profile": "quick", "trials_done": 0, "trials_total": 4, "epochs": 3}
+
+
 def train(progress: Progress, clock: Clock, number: int, epoch_seconds: list[float], values: list[float]) -> None:
     """Epochs that take the given seconds and end with the given accuracies, after one second of building."""
     progress.trial_started(number=number, summary=SUMMARY)
@@ -37,7 +41,9 @@ def train(progress: Progress, clock: Clock, number: int, epoch_seconds: list[flo
 
 def run_search(progress: Progress, clock: Clock) -> None:
     with progress:
-        progress.search_started(study="mnist-15000", profile="quick", trials_done=0, trials_total=4, epochs=3)
+        progress.search_started(
+            study="mnist-15000", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=3
+        )
         for number in range(3):
             progress.rejected(number=number, reason="over_budget", summary=SUMMARY)
         progress.rejected(number=3, reason="duplicate", summary=SUMMARY)
@@ -56,7 +62,7 @@ def run_search(progress: Progress, clock: Clock) -> None:
 
 def test_plain_lines_of_a_search() -> None:
     clock, file = Clock(), io.StringIO()
-    run_search(PlainProgress("val_accuracy", "max", file=file, clock=clock), clock)
+    run_search(PlainProgress(file=file, clock=clock), clock)
     assert file.getvalue().splitlines() == [
         "study mnist-15000 (quick): 4 trials of 3 epochs",
         "skipped without training: 3 over budget, 1 duplicate",
@@ -80,9 +86,17 @@ def test_plain_lines_of_a_search() -> None:
 
 def test_plain_resumes_with_a_time_limit() -> None:
     clock, file = Clock(), io.StringIO()
-    progress = PlainProgress("val_loss", "min", file=file, clock=clock)
+    progress = PlainProgress(file=file, clock=clock)
     progress.search_started(
-        study="s", profile="full", trials_done=7, trials_total=100, epochs=20, best=0.05, deadline=600.0
+        study="s",
+        objective="val_loss",
+        direction="min",
+        profile="full",
+        trials_done=7,
+        trials_total=100,
+        epochs=20,
+        best=0.05,
+        deadline=600.0,
     )
     progress.trial_started(number=9, summary="")
     clock.now += 30.0
@@ -91,17 +105,17 @@ def test_plain_resumes_with_a_time_limit() -> None:
     progress.trial_started(number=10, summary="")
     progress.trial_ended(number=10, state="COMPLETE", value=0.04, seconds=30.0)
     assert file.getvalue().splitlines() == [
-        "study s (full): 100 trials of 20 epochs, 7 done, best val_loss 0.0500, stops after 10 min",
+        "study s (full): 100 trials of 20 epochs, 7 done, best val_loss 0.05000, stops after 10 min",
         "one epoch takes about 30 s; 93 more trials of 20 epochs: about 15.5 h, but the time limit leaves 10 min",
-        "trial 9 (8/100): val_loss 0.0600 after 1 epoch in 30 s; best 0.0500; about 10 min left",
-        "trial 10 (9/100): val_loss 0.0400 after 0 epochs in 30 s; best 0.0400 (trial 10); about 10 min left",
+        "trial 9 (8/100): val_loss 0.06000 after 1 epoch in 30 s; best 0.05000; about 10 min left",
+        "trial 10 (9/100): val_loss 0.04000 after 0 epochs in 30 s; best 0.04000 (trial 10); about 10 min left",
     ]
 
 
 def test_trials_that_run_at_the_same_time_are_told_apart() -> None:
     clock, file = Clock(), io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=clock)
-    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=4, epochs=2)
+    progress = PlainProgress(file=file, clock=clock)
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=2)
     progress.trial_started(number=0, summary="wide")
     progress.trial_started(number=1, summary="deep")
     for number, epoch in ((1, 1), (0, 1), (1, 2)):
@@ -120,8 +134,8 @@ def test_trials_that_run_at_the_same_time_are_told_apart() -> None:
 @pytest.mark.parametrize("value", [math.nan, 0.96, None])
 def test_what_does_not_improve_is_not_the_best(value: float | None) -> None:
     file = io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
-    progress.search_started(study="s", profile="quick", trials_done=1, trials_total=2, epochs=1, best=0.97)
+    progress = PlainProgress(file=file, clock=Clock())
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=1, trials_total=2, epochs=1, best=0.97)
     progress.trial_started(number=1, summary="")
     progress.trial_ended(number=1, state="COMPLETE", value=value, seconds=1.0)
     assert "; best 0.9700" in file.getvalue().splitlines()[-1]
@@ -130,8 +144,8 @@ def test_what_does_not_improve_is_not_the_best(value: float | None) -> None:
 
 def test_a_note_stands_beside_the_value_or_in_its_place_and_a_rank_decides_on_the_best() -> None:
     file = io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
-    progress.search_started(study="s", profile="quick", trials_done=1, trials_total=4, epochs=1)
+    progress = PlainProgress(file=file, clock=Clock())
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=1, trials_total=4, epochs=1)
     for number, value, rank, note in ((1, 0.99, (0, 900), "large"), (2, 0.9, (0, 300), "small")):
         progress.trial_ended(number=number, state="COMPLETE", value=value, seconds=1.0, rank=rank, note=note)
     progress.trial_ended(number=2, state="COMPLETE", seconds=1.0, note="final model trained")
@@ -144,8 +158,8 @@ def test_a_note_stands_beside_the_value_or_in_its_place_and_a_rank_decides_on_th
 
 def test_trials_stopped_early_are_never_the_best() -> None:
     file = io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
-    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    progress = PlainProgress(file=file, clock=Clock())
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=2, epochs=3)
     progress.trial_started(number=0, summary="")
     progress.trial_ended(number=0, state="PRUNED", reason="stopped_early", value=0.99, seconds=1.0)
     assert "best" not in file.getvalue()
@@ -153,8 +167,8 @@ def test_trials_stopped_early_are_never_the_best() -> None:
 
 def test_plain_shows_long_runs_of_rejections() -> None:
     file = io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
-    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    progress = PlainProgress(file=file, clock=Clock())
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=2, epochs=3)
     for number in range(1001):
         progress.rejected(number=number, reason="over_budget", summary=SUMMARY)
     assert file.getvalue().splitlines()[1:] == ["skipped without training: 500 over budget"] * 2
@@ -162,8 +176,16 @@ def test_plain_shows_long_runs_of_rejections() -> None:
 
 def test_plain_never_writes_control_characters() -> None:
     file = io.StringIO()
-    progress = PlainProgress("val\x1b[31m", "max", file=file, clock=Clock())
-    progress.search_started(study="s\x07", profile="quick", trials_done=0, trials_total=1, epochs=1)
+    progress = PlainProgress(file=file, clock=Clock())
+    progress.search_started(
+        study="s\x07",
+        objective="val\x1b[31m",
+        direction="max",
+        profile="quick",
+        trials_done=0,
+        trials_total=1,
+        epochs=1,
+    )
     progress.message("red \x1b[31mtext\rover\tthere")
     progress.rejected(number=0, reason="over\x1bbudget", summary="\x1b[2J")
     progress.trial_started(number=1, summary="\x1b[2J\nsecond line")
@@ -175,11 +197,11 @@ def test_plain_never_writes_control_characters() -> None:
 
 def test_an_interrupted_search_is_summarised_once() -> None:
     file = io.StringIO()
-    progress = PlainProgress("val_accuracy", "max", file=file, clock=Clock())
+    progress = PlainProgress(file=file, clock=Clock())
 
     def interrupted() -> None:
         with progress:
-            progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+            progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=2, epochs=3)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -197,9 +219,9 @@ def rendered(progress: RichProgress, width: int) -> str:
 @pytest.mark.parametrize("width", [60, 100])
 def test_rich_shows_the_running_trial(width: int) -> None:
     clock = Clock()
-    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=clock)
+    progress = RichProgress(console=Console(file=io.StringIO()), clock=clock)
     assert rendered(progress, width) == ""
-    progress.search_started(study="mnist-15000", profile="quick", trials_done=0, trials_total=4, epochs=3)
+    progress.search_started(study="mnist-15000", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=3)
     assert "time left not known yet" in rendered(progress, width)
     progress.rejected(number=3, reason="over_budget", summary=SUMMARY)
     train(progress, clock, 4, [6.0, 4.0, 4.0], [0.9, 0.95, 0.97])
@@ -221,8 +243,8 @@ def test_rich_shows_the_running_trial(width: int) -> None:
 
 def test_rich_shows_every_running_trial() -> None:
     clock = Clock()
-    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=clock)
-    progress.search_started(study="s", profile="quick", trials_done=0, trials_total=4, epochs=3)
+    progress = RichProgress(console=Console(file=io.StringIO()), clock=clock)
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=3)
     progress.trial_started(number=4, summary="wide")
     progress.trial_started(number=7, summary="deep")
     for number, epoch, value in ((7, 1, 0.7), (4, 1, 0.4), (7, 2, 0.8)):
@@ -242,7 +264,7 @@ def test_rich_shows_every_running_trial() -> None:
 def test_rich_display_on_a_terminal() -> None:
     clock, file = Clock(), io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
-    run_search(RichProgress("val_accuracy", "max", console=console, clock=clock), clock)
+    run_search(RichProgress(console=console, clock=clock), clock)
     output = file.getvalue()
     assert "one epoch takes about 6 s; 4 trials of 3 epochs" in output
     assert "a note" in output
@@ -258,10 +280,12 @@ def test_rich_display_on_a_terminal() -> None:
 
 def test_rich_keeps_a_search_that_ended_above_the_next() -> None:
     clock, file = Clock(), io.StringIO()
-    with RichProgress("val_accuracy", "max", console=Console(file=file, width=100), clock=clock) as progress:
+    with RichProgress(console=Console(file=file, width=100), clock=clock) as progress:
         run_search(progress, clock)
         assert rendered(progress, 100) == ""
-        progress.search_started(study="confirmation", profile="quick", trials_done=0, trials_total=6, epochs=3)
+        progress.search_started(
+            study="confirmation", **ACCURACY, profile="quick", trials_done=0, trials_total=6, epochs=3
+        )
     kept = file.getvalue()
     assert kept.count("mnist-15000") == kept.count("confirmation") == 1
     assert kept.index("val_accuracy 0.9800 (trial 8)") < kept.index("confirmation") < kept.index("0/6")
@@ -273,8 +297,8 @@ def test_rich_gives_the_terminal_back_after_an_interrupt() -> None:
     streams = sys.stdout, sys.stderr
 
     def interrupted() -> None:
-        with RichProgress("val_accuracy", "max", console=console, clock=Clock()) as progress:
-            progress.search_started(study="s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+        with RichProgress(console=console, clock=Clock()) as progress:
+            progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=2, epochs=3)
             progress.trial_started(number=1, summary="[16]")
             raise KeyboardInterrupt
 
@@ -287,7 +311,7 @@ def test_rich_gives_the_terminal_back_after_an_interrupt() -> None:
 def test_rich_leaves_piped_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
-    with RichProgress("val_accuracy", "max", console=console):
+    with RichProgress(console=console):
         print('{"study": "s"}')
         print("a warning", file=sys.stderr)
     assert capsys.readouterr() == ('{"study": "s"}\n', "a warning\n")
@@ -295,8 +319,8 @@ def test_rich_leaves_piped_output_alone(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_rich_takes_brackets_as_text() -> None:
-    progress = RichProgress("val_accuracy", "max", console=Console(file=io.StringIO()), clock=Clock())
-    progress.search_started(study="[bold]s", profile="quick", trials_done=0, trials_total=2, epochs=3)
+    progress = RichProgress(console=Console(file=io.StringIO()), clock=Clock())
+    progress.search_started(study="[bold]s", **ACCURACY, profile="quick", trials_done=0, trials_total=2, epochs=3)
     progress.trial_started(number=1, summary="[red]16[/red]")
     assert "[bold]s" in rendered(progress, 100)
     assert "[red]16[/red]" in rendered(progress, 100)
@@ -313,12 +337,12 @@ def terminal() -> Iterator[TextIO]:
 
 def test_a_terminal_gets_the_display(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(make_progress(objective="a", direction="max", file=terminal), RichProgress)
-    assert isinstance(make_progress(objective="a", direction="max", file=terminal, force_plain=True), PlainProgress)
+    assert isinstance(make_progress(file=terminal), RichProgress)
+    assert isinstance(make_progress(file=terminal, force_plain=True), PlainProgress)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(make_progress(objective="a", direction="max", file=terminal), PlainProgress)
+    assert isinstance(make_progress(file=terminal), PlainProgress)
 
 
 def test_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(make_progress(objective="a", direction="max", file=io.StringIO()), PlainProgress)
+    assert isinstance(make_progress(file=io.StringIO()), PlainProgress)

@@ -25,6 +25,8 @@ CHAMPION: dict[str, Any] = {
     "trial": 1,
     "params": 1234,
     "summary": "16 | gap",
+    "data": {"input_shape": [28, 28, 1], "classes": 10},
+    "objective": "val_accuracy",
     "search_value": 0.96,
     "winners_curse": 0.01,
     "validation": {"mean": 0.95, "std": 0.002, "n": 2, "values": [0.948, 0.952]},
@@ -66,7 +68,14 @@ def refused(reason: str) -> dict[str, Any]:
 
 def result_of(study: optuna.Study, **given: Any) -> SearchResult:
     defaults: dict[str, Any] = {
-        **{"profile": "quick", "epochs": 5, "images": 4000, "champion": None, "limits": Budget(15000)},
+        **{
+            "profile": "quick",
+            "epochs": 5,
+            "images": 4000,
+            "unit": "images",
+            "champion": None,
+            "limits": Budget(15000),
+        },
         **{"tracking_uri": "postgresql://me:secret@host/db", "study_run": StudyRun("7", "abc", "one"), "seconds": 61.5},
     }
     return SearchResult(study=study, **defaults | given)
@@ -105,7 +114,7 @@ def test_champion_json_by_the_contract() -> None:
         "trial": 1,
         "params": 1234,
         "validation": {"mean": 0.95, "std": 0.002, "n": 2},
-        "test": {"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2, "opening": 1},
+        "test": {"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2, "opening": 1, "metric": "accuracy"},
         "model": "models:/one@champion",
     }
     assert champion_json(CHAMPION | {"test": None})["test"] is None
@@ -123,6 +132,32 @@ def test_champion_lines() -> None:
     assert untested[0] == "champion: trial 1  16 | gap"
     assert untested[1].startswith("  validation 95.00 % over 1 fresh seeds")
     assert untested[2] == "  test: the data set has no test part"
+
+
+OF_NUMBERS = {
+    "data": {"input_shape": [13], "numbers": 1},
+    "objective": "val_mae",
+    "search_value": 0.00001234,
+    "winners_curse": -0.00000111,
+    "validation": {"mean": 0.00001345, "std": 0.00000222, "n": 2},
+    "test": {
+        **{"metric": "mae", "mean": 12.5, "std": 0.25, "min": 12.25, "max": 12.75, "n": 2},
+        **{"opening": 1, "images": 200, "standard_error": None},
+    },
+}
+
+
+def test_champion_lines_of_a_network_that_predicts_numbers_have_no_percent_and_no_images() -> None:
+    lines = champion_lines(CHAMPION | OF_NUMBERS)
+    assert lines[1:3] == [
+        "  validation mae 1.345e-05 +- 2.220e-06 over 2 fresh seeds; in the search 1.234e-05, -1.110e-06 against the "
+        "mean",
+        "  test mae 12.50 +- 0.2500 (12.25 to 12.75) over 2 models trained on 600 rows, validation included; opening 1 "
+        "of the test set; on its 200 rows",
+    ]
+    with_error = OF_NUMBERS | {"test": OF_NUMBERS["test"] | {"standard_error": 0.5}}
+    assert champion_lines(CHAMPION | with_error)[2].endswith("the standard error of its 200 rows is 0.5000")
+    assert champion_json(CHAMPION | OF_NUMBERS)["test"]["metric"] == "mae"
 
 
 def test_counts_line() -> None:
@@ -155,6 +190,9 @@ def test_the_summary_for_people() -> None:
     assert "every figure: profile quick, 4,000 training images, 5 epochs" in text
     assert "http://127.0.0.1:5000/#/experiments/7/runs" in text
     assert "secret" not in text
+    of_rows = printed(result_of(study, unit="rows"))
+    assert "4,000 training rows, 5 epochs; the table shows one seed, on the validation rows" in of_rows
+    assert "images" not in of_rows
     commands = [line.split("   ")[0].strip() for line in text[text.index("next:") :].splitlines()[1:]]
     assert commands == [
         "make ui",

@@ -112,6 +112,18 @@ def test_the_leaderboard_of_a_target_tells_what_reaches_it():
     ]
 
 
+def test_a_loss_has_four_significant_digits_and_the_smallest_is_first():
+    goal = BestMetric(Quantity("val_loss", "min"))
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    for loss in (1234.56, 0.00001234, 0.5):
+        told = {"params": 1, "macs": 1, "ram": 1, "score": loss, "summary": NETWORK, "seconds": 1.0}
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=loss, user_attrs=told))
+    _, _, *rows = shown(leaderboard_table(study.trials, goal))
+    assert [words(row)[:2] for row in rows] == [["1", "1.234e-05"], ["2", "0.5000"], ["0", "1,235"]]
+    _, _, *rows = shown(trials_table(trial_records(study.trials), [""] * 3, goal))
+    assert [word for row in rows for word in words(row) if "." in word] == ["1.234e-05", "0.5000"]
+
+
 @pytest.mark.parametrize("goal", [BEST, FRONT, SMALLEST], ids=["best", "front", "smallest"])
 def test_no_number_is_cut_in_80_columns(goal: Goal):
     trials = trials_of(goal)
@@ -176,6 +188,8 @@ def test_studies_are_listed_with_their_best():
 def test_an_export_is_listed_format_by_format():
     test = {"agreement": 0.9962, "largest_difference": 0.16, "accuracy": 0.9852}
     manifest = {
+        "task": {"classes": 10},
+        "input": {"shape": ["n", 28, 28, 1]},
         "formats": {
             "onnx": {"bytes": 65_580, "passed": True, "test": test, "milliseconds_per_image": 0.0871},
             "litert": {"bytes": 1_000, "passed": False, "validation": test, "arena_bytes": 152_960},
@@ -183,13 +197,34 @@ def test_an_export_is_listed_format_by_format():
         },
         "skipped": {"savedmodel": "no TensorFlow"},
     }
-    title, _, *rows = shown(export_table(manifest, "export/mnist"))
+    title, head, *rows = shown(export_table(manifest, "export/mnist"))
     assert title == "export/mnist: checked against Keras"
+    told = ["format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"]
+    assert words(head) == told
     assert [words(row) for row in rows] == [
         ["onnx", "65,580", "yes", "99.62%", "1.6e-01", "0.9852", "0.087"],
         ["litert", "1,000", "NO", "99.62%", "1.6e-01", "0.9852", "152,960"],
         ["c_array", "2,000", "not checked"],
         ["savedmodel", "left out: no TensorFlow"],
+    ]
+
+
+def test_an_export_of_predicted_numbers_is_listed_with_its_errors():
+    figures = {"mae": 12.3456, "keras_mae": 12.3, "mae_lost_of_spread": 0.001, "largest_difference": 0.16}
+    manifest = {
+        "task": {"numbers": 1},
+        "input": {"shape": ["n", 8]},
+        "formats": {
+            "onnx": {"bytes": 65_580, "passed": True, "validation": figures, "milliseconds_per_image": 0.0871},
+            "litert": {"bytes": 5, "passed": False, "validation": figures | {"mae": None}},
+        },
+        "skipped": {},
+    }
+    _, head, *rows = shown(export_table(manifest, "out"))
+    assert words(head) == ["format", "bytes", "passed", "largest difference", "mae", "ms per row", "arena"]
+    assert [words(row) for row in rows] == [
+        ["onnx", "65,580", "yes", "1.6e-01", "12.35", "0.087"],
+        ["litert", "5", "NO", "1.6e-01"],
     ]
 
 

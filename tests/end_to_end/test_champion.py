@@ -5,11 +5,16 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import keras
 import mlflow
 import numpy as np
+import optuna
 import pytest
 from mlflow import MlflowClient
 from support import call_kerastuna, write_slice
+
+from kerastuna.search.champion.ledger import openings
+from kerastuna.search.study.storage import open_storage
 
 # Its test part writes down each time it is opened, and whether the study's ledger held the opening by then.
 DATA = """
@@ -28,12 +33,16 @@ DATA = """
             "x_test": x_test, "y_test": lambda: slice["y_test"],
         }
 
+    def small_or_large():
+        return {key: (array >= 5) * 1 if key[0] == "y" else array for key, array in np.load("slice.npz").items()}
+
     def untested():
         slice = np.load("slice.npz")
         return {"x_train": slice["x_train"], "y_train": slice["y_train"]}
 """
 SPACE = """
     from typing import final
+    import keras
     from kerastuna.spaces import Architecture, Conv2D, Dense, Flatten, Recipe, SearchSpace
 
     @final
@@ -44,6 +53,20 @@ SPACE = """
 
         def recipe(self, hp):
             return Recipe(hp.Float("learning_rate", 0.005, 0.05, sampling="log"), batch_size=64)
+
+    def of_one_output(hp, activation, from_logits):
+        rate = hp.Float("learning_rate", 0.005, 0.05, sampling="log")
+        last = keras.layers.Dense(1, activation=activation)
+        model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), last])
+        loss = keras.losses.BinaryCrossentropy(from_logits=from_logits)
+        model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+        return model
+
+    def sigmoid(hp):
+        return of_one_output(hp, "sigmoid", False)
+
+    def logit(hp):
+        return of_one_output(hp, None, True)  # and the accuracy of Keras expects probabilities
 """
 COMMON = ("--epochs", "2", "--images", "128", "--trials", "2", "--device", "cpu")
 SEARCH = ("search", "--data", "my_data:digits", "--space", "my_space:Small", *COMMON)
@@ -148,3 +171,37 @@ def test_without_a_test_part_there_is_a_champion_without_a_test_figure(folder: P
     assert champion["test"] is None
     assert champion["validation"]["n"] == 1
     assert len(_opened(folder)) == before
+
+
+ONE_OUTPUT = ("--data", "my_data:small_or_large", *COMMON, "--trials", "1", "--top", "1", "--seeds", "1")
+
+
+def test_a_single_sigmoid_is_recorded_as_keras_measures_it(folder: Path):
+    result = call_kerastuna(
+        folder, "search", *ONE_OUTPUT, "--space", "my_space:sigmoid", "--study", "sigmoid", "--json"
+    )
+    told = json.loads(result.stdout)
+    path = folder / "mlruns" / "champions" / "sigmoid"
+    model: Any = keras.models.load_model(path / "champion.keras")
+    with np.load(folder / "slice.npz") as data:
+        x, y = data["x_test"][..., None].astype("float32") / 255, (data["y_test"] >= 5).astype("int32")
+    accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert told["champion"]["test"]["mean"] == pytest.approx(accuracy)
+    assert told["champion"]["test"]["metric"] == "accuracy"
+    assert accuracy > 0.5  # else its complement would be no mistake to see
+    card = (path / "MODEL_CARD.md").read_text()
+    assert "float32 (n, 1), the probability of class 1" in card
+    run_id = MlflowClient(told["mlflow"]["tracking_uri"]).get_model_version_by_alias("sigmoid", "champion").run_id
+    assert run_id is not None
+    drawn = {file.path for file in MlflowClient(told["mlflow"]["tracking_uri"]).list_artifacts(run_id)}
+    assert {"learning_curves.png", "confusion_matrix.png", "mistakes.png"} <= drawn
+
+
+def test_answers_that_do_not_fit_their_metric_are_refused_before_the_test_set_is_opened(folder: Path):
+    given = ("search", *ONE_OUTPUT, "--space", "my_space:logit", "--study", "logit")
+    result = call_kerastuna(folder, *given, check=2)
+    *_, line = result.stderr.splitlines()
+    assert "where its answers, read as the logit of class 1, give" in line
+    assert not openings(
+        optuna.load_study(study_name="logit", storage=open_storage(folder / "mlruns" / "optuna.journal"))
+    )

@@ -40,18 +40,24 @@ def test_the_same_search_on_jax(tmp_path: Path, mnist_slice: Path):
 
 
 def test_a_chief_proposes_within_the_budget_and_its_workers_train(tmp_path: Path, mnist_slice: Path):
+    old = tmp_path / "shared" / "tuner0.json"  # all of them overwrite, at different times
+    old.parent.mkdir()
+    old.write_text("{}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free.getsockname()[1])}
-    processes = {
-        name: start("distributed", tmp_path, mnist_slice, 3, KERASTUNER_TUNER_ID=name, **address)
-        for name in ("chief", "worker0", "worker1")
-    }
+    processes = {}
+    for name in ("worker0", "chief", "worker1"):  # the last one starts when the chief's study is there
+        if name == "worker1":
+            wait_for(tmp_path / "shared", "*.journal")
+        processes[name] = start("distributed", tmp_path, mnist_slice, 3, KERASTUNER_TUNER_ID=name, **address)
     try:
-        chief, *workers = [finish(process) for process in processes.values()]
+        done = {name: finish(process) for name, process in processes.items()}
     finally:
         for process in processes.values():
             process.kill()
+    chief, workers = done.pop("chief"), list(done.values())
+    assert not old.exists()
     assert chief["states"]["COMPLETE"] == 3
     assert set(chief["states"]) <= {"COMPLETE", "PRUNED"}
     assert sorted(number for worker in workers for number in worker["trained"]) == chief["trained"]
@@ -81,9 +87,7 @@ class Meeting(OptunaTuner):
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         folder = Path(self.directory)
         (folder / f"{self.tuner_id}.met").touch()
-        until = time.monotonic() + 240
-        while len(list(folder.glob("*.met"))) < 2 and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for(folder, "*.met", 2)
         self.trained.append(trial.trial_id)
         return super().run_trial(trial, *args, **kwargs)
 
@@ -103,7 +107,8 @@ def distributed(folder: Path, images: Path, trials: int) -> dict[str, Any]:
     # A chief whose workers are done sleeps for twenty seconds before it looks again.
     oracle_chief.time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))
     data = load_dataset(str(images), images=32)
-    tuner = Meeting(perceptron, OBJECTIVE, trials, budget=8000, seed=5, directory=folder, project_name="shared")
+    given: dict[str, Any] = {"budget": 8000, "seed": 5, "directory": folder, "project_name": "shared"}
+    tuner = Meeting(perceptron, OBJECTIVE, trials, overwrite=True, **given)
     tuner.trained = []
     validation = (data.x_validation, data.y_validation)
     tuner.search(data.x_train, data.y_train, validation_data=validation, epochs=1, verbose=0)
@@ -120,6 +125,12 @@ def distributed(folder: Path, images: Path, trials: int) -> dict[str, Any]:
 
 def best_of(tuner: OptunaTuner, data: Dataset) -> dict[str, Any]:
     return {"best": tuner.oracle.get_best_trials()[0].score, "accuracy": accuracy(tuner.get_best_models()[0], data)}
+
+
+def wait_for(folder: Path, files: str, count: int = 1) -> None:
+    until = time.monotonic() + 240
+    while len(list(folder.glob(files))) < count and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def start(part: str, folder: Path, images: Path, trials: int, **environment: str) -> subprocess.Popen[str]:

@@ -33,7 +33,7 @@ def search(folder: Path, data: str, *more: str) -> dict:
     [variables] = re.findall(rf"^    make search (SPACE=.*DATA={re.escape(data)} .*)$", README, flags=re.MULTILINE)
     given = [word.partition("=") for word in shlex.split(variables)]
     options = [text for name, _, value in given for text in (f"--{name.lower()}", value)]
-    short = ("--trials", "1", "--epochs", "1", "--images", "200", "--device", "cpu")
+    short = ("--trials", "1", "--epochs", "1", "--images", "200", "--device", "cpu")  # the last of each option counts
     return json.loads(call_kerastuna(folder, "search", *options, *short, *more, "--json").stdout)
 
 
@@ -52,11 +52,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_slice(folder / "data" / "mnist.npz", train=10_600)
     call_program(folder / "my_data.py")
     call_program(folder / "my_photos.py")
+    call_program(folder / "my_rows.py")
     return folder
 
 
 def test_every_program_of_the_readme_is_run_here():
-    assert set(PROGRAMS) == {"mlp.py", "my_data.py", "my_photos.py", "my_space.py", "notebook.py"}
+    assert set(PROGRAMS) == {"mlp.py", "my_data.py", "my_photos.py", "my_rows.py", "my_space.py", "notebook.py"}
     assert README.count("```python\n") == len(PROGRAMS)
 
 
@@ -65,8 +66,8 @@ def test_the_data_that_the_programs_write(folder: Path):
     assert (npz.name, photos.name) == ("my", "photos")
     assert (npz.task, npz.input_shape) == (photos.task, photos.input_shape) == (Classification(10), (8, 8, 1))
     assert len(npz.x_train) + len(npz.x_validation) == len(photos.x_train) + len(photos.x_validation) == 1500
-    for name in ("my.npz", "photos"):
-        part = load_test(str(folder / name), task=Classification(10), input_shape=(8, 8, 1))
+    for name, data in (("my.npz", npz), ("photos", photos)):
+        part = load_test(str(folder / name), data)
         assert part is not None
         assert part[0].shape == (297, 8, 8, 1)
     assert np.bincount(photos.y_validation).tolist() == np.bincount(npz.y_validation).tolist()
@@ -115,3 +116,14 @@ def test_a_search_of_a_folder_of_images_confirmed_on_its_test_part(folder: Path)
     assert told["study"] == "photos-myspace-5000-quick"
     assert told["champion"]["test"]["opening"] == 1
     assert 0 <= told["champion"]["test"]["mean"] <= 1
+
+
+def test_a_search_of_a_table_that_predicts_a_number(folder: Path):
+    told = search(folder, "diabetes.csv", "--top", "1", "--seeds", "1")
+    assert told["study"] == "diabetes-rows-2000-quick-val_mae"
+    champion = told["champion"]
+    assert champion["test"] is None
+    assert 0 < champion["params"] <= 2000
+    assert 0 < champion["validation"]["mean"] < 400  # the targets are from 25 to 346
+    card = (folder / "mlruns" / "champions" / told["study"] / "MODEL_CARD.md").read_text()
+    assert "predicts one number for rows of diabetes" in card

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from export_support import NAME
 
+from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
 from kerastuna.search.datasets.data import Dataset, load_dataset
+from kerastuna.search.datasets.task import Classification, Regression
 from kerastuna.search.errors import InputError, KerastunaError
 from kerastuna.search.export.c_array import compiled_bytes
 from kerastuna.search.export.exporter import FORMATS, export
@@ -63,7 +65,8 @@ def source_of(model: Path, data: Dataset, **changes: Any) -> ExportSource:
         "x_validation": data.x_validation,
         "y_validation": data.y_validation,
         "x_train": data.x_train,
-        "classes": 10,
+        "task": Classification(10),
+        "answers": ClassAnswers(10, logits=False),
         "preprocessing": "grey values divided by 255 */",
         "extra": {"study": "small", "trial": 7, "params": {"filters": 8}},
     }
@@ -137,7 +140,7 @@ def test_every_format_gives_the_answers_of_keras(exported, source):
     assert manifest["formats"]["c_array"]["validation"]["images"] == 1_000
     for name, entry in manifest["formats"].items():
         assert entry["milliseconds_per_image"] > 0, name
-        assert f"{name}: {summary(entry)}" in lines
+        assert f"{name}: {summary(entry, 'images')}" in lines
 
 
 def test_accuracy_is_that_of_the_model(exported, models, data):
@@ -170,8 +173,84 @@ def test_the_manifest_describes_what_lies_beside_it(exported, source):
         assert sums == {"bytes": len(data), "sha256": sha256(data).hexdigest()}
     assert manifest["lineage"] == source.extra
     assert manifest["labels"] == list("0123456789")
+    assert manifest["output"]["shape"] == ["n", 10]
     assert manifest["preprocessing"] == source.preprocessing
     assert list(out.parent.iterdir()) == [out]  # nothing is left of the work
+
+
+# rows, and predicted numbers
+
+
+ROWS = ("litert", "litert_int8", "c_array")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> ExportSource:
+    """A network of dense layers that was trained to predict a number, answered as (n,), from six columns with noise."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    random = np.random.default_rng(5)
+    x = random.normal(size=(2_000, 6)).astype(np.float32)
+    y = (200 + 50 * np.sin(x[:, 0]) + 20 * x[:, 1] + random.normal(0, 10, len(x))).astype(np.float32)
+    layers = [keras.layers.Dense(12, activation="relu"), keras.layers.Dense(1), keras.layers.Rescaling(50.0, 200.0)]
+    model: Any = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Reshape(())])
+    model.compile(keras.optimizers.Adam(0.02), loss="mae")
+    model.fit(x[:1_500], y[:1_500], batch_size=64, epochs=4, verbose=0)
+    path = tmp_path_factory.mktemp("rows") / "rows.keras"
+    model.save(path)
+    return ExportSource(
+        model_path=path,
+        name="rows",
+        x_validation=x[1_500:],
+        y_validation=y[1_500:],
+        x_train=x[:1_500],
+        task=Regression(),
+        answers=NumberAnswers(1),
+        preprocessing="none",
+        extra={},
+    )
+
+
+@pytest.fixture(scope="module")
+def exported_rows(rows, tmp_path_factory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("rows") / "out"
+    return out, dict(export(rows, out, ROWS, progress=silent))
+
+
+def test_a_network_that_predicts_numbers_from_rows_is_exported(exported_rows, rows):
+    import keras
+
+    out, manifest = exported_rows
+    assert manifest["passed"] is True, manifest["formats"]
+    assert {name: entry["passed"] for name, entry in manifest["formats"].items()} == dict.fromkeys(ROWS, True)
+    model: Any = keras.saving.load_model(rows.model_path)
+    mae = float(np.abs(model.predict(rows.x_validation, verbose=0) - rows.y_validation).mean())
+    assert mae < 0.5 * rows.y_validation.std()
+    for name in ROWS:
+        figures = manifest["formats"][name]["validation"]
+        assert figures["images"] == 500
+        assert figures["keras_mae"] == pytest.approx(mae, rel=1e-5)
+        assert figures["mae_lost_of_spread"] < 0.02
+        assert manifest["formats"][name]["arena_bytes"] > 0
+    assert manifest["output"]["shape"] == ["n"]
+    assert manifest["formats"]["litert"]["validation"]["largest_difference"] <= 1e-4
+    assert 1e-4 < manifest["formats"]["litert_int8"]["validation"]["largest_difference"] < 0.1
+    assert "MODEL_ROWS_INPUT_SIZE 6\n" in (out / "model_int8.h").read_text()
+
+
+def test_files_that_are_better_than_the_model_are_not_proven_by_that(exported_rows, rows, tmp_path):
+    import keras
+
+    other: Any = keras.saving.load_model(rows.model_path, compile=False)
+    other.set_weights([weight[::-1] for weight in other.get_weights()])
+    other.save(tmp_path / "other.keras")
+    changed = ExportSource(**{**vars(rows), "model_path": tmp_path / "other.keras"})
+    results = verify(exported_rows[0], changed)
+    assert "an answer differs from Keras's" in results["litert"]["problems"][0]
+    assert "closer to the targets than Keras by" in results["litert_int8"]["notes"][0]
+    assert results["c_array"]["notes"] == ["not proven: it is the int8 file, which is not"]
+    assert [results[name]["passed"] for name in ROWS] == [False, None, None]
 
 
 # damage
@@ -249,7 +328,7 @@ def test_a_second_export_replaces_the_first_and_leaves_what_is_not_its_own(copie
         y_validation=data.y_validation[:200],
         x_test=data.x_validation[200:300],
         y_test=data.y_validation[200:300],
-        labels=[f"digit {label}" for label in range(10)],
+        task=Classification(10, names=tuple(f"digit {label}" for label in range(10))),
         modules=["user_layers"],
     )
 

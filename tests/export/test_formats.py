@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from export_support import small_source
 
+from kerastuna.search.datasets.answers import NumberAnswers
+from kerastuna.search.datasets.task import Classification, Regression
 from kerastuna.search.errors import InputError
 from kerastuna.search.export.formats import FORMATS, MICRO, missing_packages
 
@@ -38,8 +40,20 @@ def test_sources_that_cannot_be_exported_are_refused(model: Path) -> None:
         small_source(model, x_test=np.zeros((4, 3, 2, 1), np.float32), y_test=source.y_validation[:4])
     with pytest.raises(InputError, match="belong together"):
         small_source(model, x_test=source.x_validation)
-    with pytest.raises(InputError, match="2 labels are given for 3 classes"):
-        small_source(model, labels=["a", "b"])
+    with pytest.raises(InputError, match="validation rows are of shape"):
+        small_source(model, x_validation=np.zeros(10, np.float32), x_train=np.zeros(10, np.float32))
+    several = {"y_validation": np.zeros((10, 2), np.float32), "x_test": source.x_validation}
+    with pytest.raises(InputError, match="test images are of shape"):
+        small_source(model, **several, y_test=np.zeros(10, np.float32))
+
+
+def test_samples_of_any_shape_have_a_unit_and_labels(model: Path) -> None:
+    assert (small_source(model).unit, small_source(model).labels) == ("images", ["0", "1", "2"])
+    assert small_source(model, task=Classification(3, names=("cat", "dog", "emu"))).labels == ("cat", "dog", "emu")
+    rows = np.zeros((10, 4), np.float32)
+    task = {"task": Regression(2, ("high", "wide")), "answers": NumberAnswers(2), "y_validation": rows[:, :2]}
+    source = small_source(model, x_validation=rows, x_train=rows, **task)
+    assert (source.unit, source.labels, source.input_shape) == ("rows", ("high", "wide"), (4,))
 
 
 def test_no_two_formats_write_to_the_same_place() -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from export_support import CLASSES, SHAPE, small_source, write_export, write_onnx
 
+from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
+from kerastuna.search.datasets.task import Classification, Regression
 from kerastuna.search.errors import InputError
-from kerastuna.search.export.parity import summary, verify
+from kerastuna.search.export.parity import _unlike_columns, summary, verify
 
 
 def save_model(path: Path, kernel: np.ndarray) -> Path:
@@ -61,19 +63,90 @@ def test_a_missing_file_fails(results: dict[str, dict[str, Any]]) -> None:
 def test_without_a_compiler_the_array_is_not_checked(results: dict[str, dict[str, Any]]) -> None:
     assert results["c_array"]["passed"] is None
     assert "there is no C compiler" in results["c_array"]["notes"][0]
-    assert summary(results["c_array"]).startswith("not checked, ")
+    assert summary(results["c_array"], "images").startswith("not checked, ")
 
 
 def test_the_summary_has_the_figures_on_one_line() -> None:
     figures = {"images": 2_000, "accuracy": 0.9, "points_lost": 0.25, "agreement": 0.998, "largest_difference": 0.01}
     result = {"passed": True, "problems": [], "notes": ["a note"], "bytes": 12_345, "validation": figures}
-    assert summary(result | {"milliseconds_per_image": 0.123, "arena_bytes": 4_096}) == (
-        "passed, as Keras on 1,996 of 2,000 validation images, probabilities within 1.0e-02, "
+    assert summary(result | {"milliseconds_per_image": 0.123, "arena_bytes": 4_096}, "images") == (
+        "passed, as Keras on 1,996 of 2,000 validation images, answers within 1.0e-02, "
         "accuracy 0.9000 (-0.25 points), 12,345 bytes, 0.12 ms an image, arena 4,096 bytes; a note"
     )
     failed = {"passed": False, "problems": ["it is wrong"], "notes": [], "bytes": 5}
-    assert summary(failed) == "FAILED, it is wrong, 5 bytes"
-    assert "within any bounds" in summary(failed | {"test": figures | {"largest_difference": None}})
+    assert summary(failed, "rows") == "FAILED, it is wrong, 5 bytes"
+    assert "within any bounds" in summary(failed | {"test": figures | {"largest_difference": None}}, "rows")
+
+
+def test_the_summary_of_predicted_numbers() -> None:
+    figures = {"images": 2_000, "mae": 1.25, "keras_mae": 1.2, "mae_lost_of_spread": 0.0125, "largest_difference": 0.01}
+    result = {"passed": True, "problems": [], "notes": [], "bytes": 5, "milliseconds_per_image": 0.5, "test": figures}
+    assert summary(result, "rows") == (
+        "passed, 2,000 test rows, answers within 1.0e-02, MAE 1.25 (+1.25 % of the spread), 5 bytes, 0.50 ms a row"
+    )
+    unknown = figures | {"mae": None, "mae_lost_of_spread": None}
+    assert "MAE not finite, 5 bytes" in summary(result | {"test": unknown}, "rows")
+
+
+def dense(path: Path, units: int, activation: str, kernel: np.ndarray) -> Path:
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(units, activation=activation, use_bias=False))
+    model.set_weights([kernel.reshape(6, units)])
+    model.save(path)
+    return path
+
+
+def check_keras(folder: Path, kernel: np.ndarray, exported: np.ndarray, activation: str, **task: Any) -> dict[str, Any]:
+    """The check of a Keras file with the kernel `exported` against a model with `kernel`, both with one output."""
+    dense(folder / "model.keras", 1, activation, exported)
+    write_export(folder, {"keras": ["model.keras"]})
+    (folder / "model").mkdir()
+    return verify(folder, small_source(dense(folder / "model" / "true.keras", 1, activation, kernel), **task))["keras"]
+
+
+TWO_CLASSES = {"task": Classification(2), "answers": ClassAnswers(1, logits=False)}
+
+
+def test_one_sigmoid_output_is_read_as_two_classes(tmp_path: Path) -> None:
+    """An argmax over its single column finds class 0 everywhere, in any file."""
+    kernel = np.array([2, -2, 1, -1, 1, -1], np.float32)
+    source = small_source(dense(tmp_path / "labelling.keras", 1, "sigmoid", kernel))
+    labels = (source.x_validation.reshape(10, 6) @ kernel > 0).astype(np.int32)
+    assert len(set(labels)) == 2
+    right = check_keras(tmp_path, kernel, kernel, "sigmoid", **TWO_CLASSES, y_validation=labels)
+    assert (right["passed"], right["validation"]["keras_accuracy"]) == (True, 1.0)
+
+
+def test_a_wrong_sigmoid_output_is_caught(tmp_path: Path) -> None:
+    kernel = np.array([2, -2, 1, -1, 1, -1], np.float32)
+    labels = np.arange(10, dtype=np.int32) % 2
+    wrong = check_keras(tmp_path, kernel, -kernel, "sigmoid", **TWO_CLASSES, y_validation=labels)
+    assert wrong["problems"] == ["validation: another class than Keras on 10 of 10 images"]
+
+
+def test_a_float_format_is_not_proven_where_a_constant_would_pass(tmp_path: Path) -> None:
+    kernel = np.full(6, 1e-6, np.float32)
+    labels = np.arange(10, dtype=np.int32) % 2
+    blind = check_keras(tmp_path, kernel, kernel, "sigmoid", **TWO_CLASSES, y_validation=labels)
+    assert (blind["passed"], blind["problems"]) == (None, [])
+    assert blind["notes"] == ["validation: Keras's answers to all 10 images are within 0.0001: agreement says nothing"]
+
+
+def test_predicted_numbers_are_compared_as_numbers(tmp_path: Path) -> None:
+    kernel = np.array([2, -2, 1, -1, 1, -1], np.float32)
+    numbers = {"task": Regression(), "answers": NumberAnswers(1), "y_validation": np.arange(10, dtype=np.float32)}
+    wrong = check_keras(tmp_path, kernel, kernel * np.float32(1.001), "linear", **numbers)
+    assert wrong["passed"] is False
+    assert "an answer differs from Keras's by 0.001, above 0.0001" in wrong["problems"][0]
+    assert wrong["validation"]["mae"] == pytest.approx(wrong["validation"]["keras_mae"], rel=0.01)
+
+
+def test_columns_of_unlike_size_are_told_of() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    assert not _unlike_columns(x)
+    assert not _unlike_columns(x * [1, 0, 1])  # there is nothing in a column that is always 0
+    assert _unlike_columns(x * [1, 1, 100])
+    assert not _unlike_columns(np.zeros((5, *SHAPE)))
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:

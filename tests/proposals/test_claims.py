@@ -66,29 +66,31 @@ def test_what_observers_return_is_kept_with_the_trial(claim: Claim, listener: Li
 
 
 def test_a_value_is_stored_before_observers_hear_of_its_epoch(claim: Claim, listener: Listener) -> None:
-    assert not claim.report(1, {"val_accuracy": 0.5}, 0.5)
+    assert not claim.report(1, {"val_accuracy": 0.5}, 0.5, None)
     assert listener.heard == [("epoch", 1, {"val_accuracy": 0.5}, {1: 0.5})]
 
 
-def test_an_epoch_without_the_objective_shows_a_living_worker(
-    stored: StoredStudy, claim: Claim, listener: Listener
-) -> None:
+def test_an_epoch_without_the_objective_shows_a_living_worker(claim: Claim, listener: Listener) -> None:
     claim.keep(last_seen=0.0)
-    stored.study.pruner = ThresholdPruner(lower=1.0)
-    assert not claim.report(1, {"loss": 2.0}, None)
+    assert not claim.report(1, {"loss": 2.0}, None, ThresholdPruner(lower=1.0))
     assert claim.attributes["last_seen"] > 0
     assert listener.heard == [("epoch", 1, {"loss": 2.0}, {})]
 
 
 def test_the_pruner_stops_a_trial(stored: StoredStudy, claim: Claim, listener: Listener) -> None:
-    stored.study.pruner = ThresholdPruner(lower=0.6)
-    assert claim.report(1, {}, 0.5)
+    assert claim.report(1, {}, 0.5, ThresholdPruner(lower=0.6))
     assert claim.reason == "stopped_early"
     claim.stop({"val_accuracy": 0.1})
     trial = stored.trial(0)
     assert (trial.state, trial.user_attrs["reason"]) == (TrialState.PRUNED, "stopped_early")
     assert trial.constraints == {"val_accuracy": 0.1}
     assert listener.heard[-1] == ("ended", "PRUNED", "stopped_early", 0.5)
+
+
+def test_a_trial_that_reports_again_was_not_stopped(claim: Claim) -> None:
+    assert claim.report(1, {}, 0.5, ThresholdPruner(lower=0.6))
+    assert not claim.report(2, {}, 0.5, None)
+    assert claim.reason is None
 
 
 def test_a_trial_that_completes_has_its_score_and_values(stored: StoredStudy, claim: Claim, listener: Listener) -> None:

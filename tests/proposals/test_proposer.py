@@ -568,7 +568,7 @@ def lived(storage: Callable[[], BaseStorage], sampler: str, trials: int, restart
             break
         outcome = OUTCOMES[count % len(OUTCOMES)]
         count += 1
-        claim.report(1, {}, accuracy(claim.values) / 2)
+        claim.report(1, {}, accuracy(claim.values) / 2, study.pruner)
         if outcome == "complete":
             study.tell(claim.number, accuracy(claim.values))
             continue

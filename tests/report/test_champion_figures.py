@@ -33,7 +33,8 @@ def record(**changes):
         "study": "mnist-convnet-15000-quick",
         "profile": "quick",
         "trial": 76,
-        "data": {"images": 4000},
+        "data": {"images": 4000, "input_shape": [28, 28, 1], "classes": 10},
+        "objective": "val_accuracy",
         "train_images_final": 10_000,
         "histories": [history(seed) for seed in range(3)],
         "test": {"opening": 2},
@@ -56,7 +57,7 @@ def answers(count=2000, classes=10, errors=100, seed=0):
 
 def draw(architecture=None, **changes) -> dict[str, Figure]:
     images, labels, predictions = answers()
-    given_data = {"images": images, "labels": labels, "predictions": predictions}
+    given_data = {"samples": images, "targets": labels, "answers": predictions}
     return dict(champion_figures(record(**changes), architecture=architecture, **given_data).drawn)
 
 
@@ -100,6 +101,13 @@ def test_learning_curves_without_validation_images():
     assert [[line.get_gid() for line in axes.lines] for axes in figure.axes] == [["training"], ["training"]]
 
 
+def test_learning_curves_of_trainings_that_ended_at_different_epochs():
+    figure = draw(histories=[history(0), history(1)[:4]])["learning_curves"]
+    figure.canvas.draw()
+    accuracy = figure.axes[0].lines[0].get_ydata()
+    assert np.isnan(accuracy).tolist() == [False, False, False, False, True, True]
+
+
 def test_learning_curves_with_a_loss_that_was_not_finite():
     broken: list[dict[str, Any]] = [dict(epoch) for epoch in history(0)]
     broken[2] |= {"loss": None, "accuracy": None}
@@ -136,7 +144,7 @@ def test_the_opening_of_the_test_set_is_told_wherever_its_images_are_shown(figur
 
 def test_a_hundred_classes_and_no_mistake():
     images, labels, predictions = answers(classes=100, errors=0)
-    figures = champion_figures(record(), images=images, labels=labels, predictions=predictions)
+    figures = champion_figures(record(), samples=images, targets=labels, answers=predictions)
     assert figures.left_out["mistakes"] == "none of the 2,000 images is taken for another class"
     matrix = figures.drawn["confusion_matrix"]
     check_layout(matrix)
@@ -161,7 +169,7 @@ def test_mistakes_show_the_surest_with_what_was_said(figures):
 def test_few_mistakes_in_colour():
     _, labels, predictions = answers(errors=5)
     images = np.random.default_rng(0).random((len(labels), 8, 8, 3), np.float32)
-    figure = champion_figures(record(), images=images, labels=labels, predictions=predictions).drawn["mistakes"]
+    figure = champion_figures(record(), samples=images, targets=labels, answers=predictions).drawn["mistakes"]
     check_layout(figure)
     assert len(figure.axes[0].images) == 5
     wrong = np.flatnonzero(predictions.argmax(axis=1) != labels)
@@ -181,3 +189,72 @@ def test_what_is_not_given_is_left_out_with_its_reason():
         "mistakes": "no predictions on test images are given",
         "architecture": "the space of the champion has no closed form",
     }
+
+
+def test_without_images_there_is_no_picture_of_mistakes():
+    _, labels, predictions = answers()
+    rows = np.zeros((len(labels), 13), np.float32)
+    five = np.zeros((len(labels), 4, 4, 5), np.float32)
+    for samples, shape in ((rows, "13"), (five, "4, 4, 5")):
+        figures = champion_figures(record(), samples=samples, targets=labels, answers=predictions)
+        assert figures.left_out["mistakes"] == f"samples of shape ({shape}) are not images of 1 or 3 channels"
+        assert "confusion_matrix" in figures.drawn
+
+
+NAMES = ("cat", "dog", "a very long name of a class", "$x_1$", *(f"animal {place}" for place in range(4, 10)))
+
+
+def test_classes_are_called_by_their_names_whatever_form_their_labels_have():
+    images, labels, predictions = answers()
+    data = record()["data"] | {"names": list(NAMES), "one_hot": True}
+    one_hot = np.eye(10, dtype=np.float32)[labels]
+    figures = champion_figures(record(data=data), samples=images, targets=one_hot, answers=predictions).drawn
+    matrix, mistakes = figures["confusion_matrix"], figures["mistakes"]
+    for figure in (matrix, mistakes):
+        check_layout(figure)
+    assert [label.get_text() for label in matrix.axes[0].get_yticklabels()][:4] == [
+        "cat",
+        "dog",
+        "a very\u2026class",
+        "$x_1$",
+    ]
+    axes, facts, _ = matrix.axes
+    counts = {(int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text()) for text in axes.texts}
+    wrong = {pair: count for pair, count in counts.items() if pair[0] != pair[1]}
+    assert f"cat taken for dog: {wrong[0, 1]}" in all_text(matrix) or wrong[0, 1] < sorted(wrong.values())[-10]
+    assert facts.texts[0].get_text().count(" taken for ") == 10
+    said, sure = predictions.argmax(axis=1), predictions.max(axis=1)
+    first = max(np.flatnonzero(said != labels), key=lambda index: sure[index])
+    told = mistakes.axes[0].texts[0].get_text().splitlines()
+    assert len(told) == 3
+    assert told[1].startswith("as ")
+    assert told[0][:3] == NAMES[labels[first]][:3]
+
+
+def test_learning_curves_show_the_metric_that_was_optimised():
+    def curves(objective: str) -> Figure:
+        kinds = [{"loss": 2.0, "val_loss": 2.5, "mae": 0.4, "val_mae": 0.6}, {"loss": 1.0, "val_loss": 1.5, "mae": 0.2}]
+        kinds[1]["val_mae"] = 0.3
+        return draw(objective=objective, histories=[kinds])["learning_curves"]
+
+    of_mae, of_loss = curves("val_mae"), curves("val_loss")
+    assert [axes.get_ylabel() for axes in of_mae.axes] == ["mae", "loss"]
+    assert [np.asarray(line.get_ydata()).tolist() for line in of_mae.axes[0].lines] == [[0.4, 0.2], [0.6, 0.3]]
+    assert of_mae.axes[0].get_yscale() == "linear"  # an error between 0 and 1 is no share
+    assert [axes.get_ylabel() for axes in of_loss.axes] == ["loss"]
+    for figure in (of_mae, of_loss):
+        check_layout(figure)
+
+
+def test_a_network_that_predicts_numbers():
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(200, 2)).astype(np.float32)
+    data = {"images": 4000, "input_shape": [13], "numbers": 2}
+    given = {"samples": rng.random((200, 13), np.float32), "targets": targets, "answers": targets + 0.1}
+    figures = champion_figures(record(data=data, objective="val_loss"), **given)
+    assert list(figures.drawn) == ["learning_curves", "scatter", "residuals"]
+    assert "trained on 10,000 rows" in all_text(figures.drawn["scatter"])
+    assert "4,000 training rows" in all_text(figures.drawn["learning_curves"])
+    assert set(figures.left_out) == {"architecture"}
+    untold = champion_figures(record(data=data, test=None))
+    assert untold.left_out["scatter"] == untold.left_out["residuals"] == "no predictions on test rows are given"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from champion_record import LIMITS, RECORD, changed, row
+from champion_record import LIMITS, RECORD, changed, of_numbers, row
 
 from kerastuna.search.report.model_card import model_card
 
@@ -47,6 +47,8 @@ def other(value: Any) -> Any:
             return "exponential"
         case "full":
             return "quick"
+        case "max":
+            return "min"
         case _:
             return f"{value}/another"
 
@@ -202,3 +204,73 @@ def test_no_password_is_shown():
     card = model_card(RECORD)
     assert "secret" not in card
     assert "https://me:***@mlflow.example.org" in card
+
+
+def test_a_record_of_0_1_0_is_still_described():
+    old = changed()
+    del old["direction"], old["answers"], old["test"]["metric"]
+    card = model_card(old)
+    assert row(card, "output") == ["float32 (n, 11), the probability of each class"]
+    assert "## Accuracy on test images" in card
+    assert "probabilities = model.predict(images)" in card
+    assert "less is better" not in card
+
+
+def test_a_network_that_predicts_numbers_for_rows():
+    card = model_card(of_numbers(openings=[]))
+    assert "A network with 14,652 parameters that predicts 2 numbers for rows of houses." in card
+    assert row(card, "output") == ["float32 (n, 2), the 2 predicted numbers"]
+    assert row(card, "numbers") == ["0: price, 1: age"]
+    assert row(card, "MACs per row") == ["3,578,496"]
+    assert row(card, "preprocessing") == ["none: the numbers as they are, as float32"]
+    assert row(card, "validation rows") == ["6,001: 10% of the training part, at random, split seed 17"]
+    assert "Rows of 13 numbers like those of houses" in card
+    assert "predicts 2 numbers for every row" in card
+    assert "Of mae, less is better." in card
+    assert {"## mae on validation rows", "## mae on test rows"} <= set(card.splitlines())
+    assert row(card, "price") == ["1,234", "2,346", "0.8123", "-12.34", "5,432"]
+    assert "Number age has the largest error relative to the spread of its targets: rmse 0.5678" in card
+    assert "numbers = model.predict(rows)" in card
+    told = re.sub(r"```.*?```", "", card, flags=re.DOTALL).lower()
+    for wrong in ("image", "pixel", "class", "accuracy", "probabilit", "stratified", "receptive"):
+        assert wrong not in told.replace("openings of the test set", ""), wrong
+
+
+def test_one_predicted_number():
+    record = of_numbers()
+    record["data"] |= {"numbers": 1}
+    del record["data"]["names"]
+    record["answers"] = {"width": 1, "meaning": "the predicted number"}
+    record["test"] |= {"per_number": record["test"]["per_number"][:1], "standard_error": None}
+    card = model_card(record)
+    assert "that predicts one number for rows of houses" in card
+    assert row(card, "output") == ["float32 (n, 1), the predicted number"]
+    assert "Its errors: rmse 2,346, where the targets have a standard deviation of 5,432." in card
+    assert "standard error" not in card
+
+
+def test_one_sigmoid_for_rows():
+    names = {"classes": 2, "names": ["healthy", "ill"], "input_shape": [30]}
+    record = changed(data=RECORD["data"] | names, answers={"width": 1, "meaning": "the probability of class 1"})
+    record["test"]["per_class"] = [
+        {"label": "healthy", "images": 90, "accuracy": 0.9},
+        {"label": "ill", "images": 10, "accuracy": 0.5},
+    ]
+    card = model_card(record | {"recipe": None, "layers": None, "summary": ""})
+    assert "that sorts rows of mnist into 2 classes" in card
+    assert row(card, "output") == ["float32 (n, 1), the probability of class 1"]
+    assert row(card, "classes") == ["0: healthy, 1: ill"]
+    assert "Class ill is its hardest: 0.5000 of 10 rows." in card
+    assert row(card, "ill") == ["10", "0.5000"]
+    assert {"## Accuracy on validation rows", "## Accuracy on test rows"} <= set(card.splitlines())
+    assert "image" not in card.lower()
+    assert "pixel" not in card.lower()
+    assert "logits" not in card
+
+
+def test_a_metric_that_the_model_does_not_report_is_replaced_and_that_is_said():
+    card = model_card(of_numbers(objective="val_my_own"))
+    assert "## my_own on validation rows" in card
+    assert "## mae on test rows" in card
+    assert "The model itself does not report my_own." in card
+    assert "does not report" not in model_card(of_numbers())

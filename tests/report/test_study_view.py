@@ -46,6 +46,11 @@ def test_the_note_names_the_data_behind_the_figures(study):
     name = "mnist-convnet-15000-quick"
     data = "4,000 training images, 4 epochs, one seed each"
     assert view_of(study).note == f"{name}; 20 complete trials, 12 stopped early; {data}"
+    of_rows = make_study([])
+    of_rows.set_user_attr(
+        "identity", {"data": {"images": 4000, "input_shape": [13]}, "epochs": 4, "objective": ["a", "min"]}
+    )
+    assert "4,000 training rows, 4 epochs" in view_of(of_rows).note
     foreign = optuna.create_study(study_name="x" * 50)
     assert view_of(foreign).note == f"{'x' * 39}...; 0 complete trials, 0 stopped early"
 

@@ -79,7 +79,7 @@ def test_an_objective_that_is_to_be_small():
     assert best[:, 1].tolist() == [0.9, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2]
     assert figures["optimization_history"].axes[0].get_ylabel() == "val_loss"
     assert lines(figures["optimization_history"], "beyond")[0].tolist() == [[6, 1]]
-    (front,) = lines(figures["params_vs_accuracy"], "pareto_front")
+    (front,) = lines(figures["params_vs_loss"], "pareto_front")
     assert front[-1, 1] == 0.2
     (first, *_, last) = lines(figures["parallel_coordinates"], "trial")
     assert (first[-1, 1], last[-1, 1]) == (1, 0)

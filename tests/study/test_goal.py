@@ -185,8 +185,16 @@ def test_a_missed_target_in_words():
     assert SMALLEST.superlative(0.85) == "closest to 0.9"
     assert SMALLEST.reason(0.85) == "the one whose mean comes closest to 0.9"
     assert SMALLEST.note(0.85, COUNTED) == "0.0500 short of 0.9"
+    of_loss = SmallestNetwork(Quantity("val_loss", "min"), "params", 0.3)
+    assert of_loss.note(0.30001234, COUNTED) == "1.234e-05 above 0.3"
+    assert of_loss.note(0.3, COUNTED) == "reaches 0.3 with 12,345 parameters"
     assert SMALLEST.unmet() == "none reached val_accuracy 0.9"
     assert BEST.unmet() == "none is complete"
+
+
+def test_a_loss_is_told_with_four_significant_digits():
+    assert BestMetric(Quantity("val_loss", "min")).amounts(0.00001234, COUNTED) == "1.234e-05"
+    assert BestMetric(Quantity("val_accuracy", "max")).amounts(0.00001234, COUNTED) == "0.0000"
 
 
 @each_goal(

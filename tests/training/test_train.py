@@ -68,3 +68,40 @@ def test_a_loss_that_is_not_finite_ends_the_training(dataset, space):
     space.Fixed("rate", 1e38)
     with pytest.raises(SearchFailed, match=r"a confirmation could not be trained: loss is \S+ after epoch \d"):
         train(Linear(), space, 5, dataset.x_train, dataset.y_train, 3)
+
+
+def test_a_function_that_builds_models_is_trained(dataset, space):
+    model, history = train(Linear().build, space, 5, dataset.x_train, dataset.y_train, 1)
+    assert model.built
+    assert len(history) == 1
+
+
+class Silent(Linear):
+    """Calls no callbacks, and returns `result`."""
+
+    def __init__(self, result):
+        super().__init__()
+        self.result = result
+
+    def fit(self, hp, model, *args, **kwargs):
+        return self.result
+
+
+@pytest.mark.parametrize("result", [0.25, {"val_accuracy": 0.25, "by_class": np.ones(3)}])
+def test_without_epochs_what_fit_returns_is_the_one_entry(dataset, space, result):
+    data = (dataset.x_train, dataset.y_train)
+    _, history = train(Silent(result), space, 5, *data, 1, objective="val_accuracy")
+    assert history == [{"val_accuracy": 0.25}]
+
+
+def test_what_fit_returns_counts_at_the_last_epoch(dataset, space):
+    class Best(Linear):
+        def fit(self, hp, model, *args, **kwargs):
+            super().fit(hp, model, *args, **kwargs)
+            return 2.0
+
+    data = (dataset.x_train, dataset.y_train)
+    _, history = train(Best(), space, 5, *data, 2, objective="my_score")
+    assert "my_score" not in history[0]
+    assert history[1]["my_score"] == 2.0
+    assert "loss" in history[1]

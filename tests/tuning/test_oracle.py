@@ -542,6 +542,39 @@ def test_a_pruner_by_name_is_told_the_epochs_of_a_search(tmp_path: Path):
         assert isinstance(oracle.study.pruner, FirstHalfPruner)
 
 
+def stopped_at(oracle: OptunaOracle, scores: list[float], epochs: int) -> list[int | None]:
+    """The epoch at which each trial is stopped, with so many epochs of its own and the same score after each."""
+    ends: list[int | None] = []
+    for score in scores:
+        trial = begin(oracle)
+        told = (epoch for epoch in range(1, epochs) if oracle.report(trial.trial_id, epoch, {"score": score}, epochs))
+        ends.append(next(told, None))
+        complete(oracle, trial, score)
+    return ends
+
+
+@pytest.mark.parametrize("pruner", ["halving", "hyperband", "median"])
+def test_a_pruner_by_name_goes_by_the_trials_own_epochs_where_the_search_has_none(tmp_path: Path, pruner: str):
+    oracle = make(tmp_path, pruner=pruner, max_trials=None)
+    scores = [1 - number / 30 for number in range(30)]
+    with oracle.searching():
+        ends = [end for end in stopped_at(oracle, scores, 20) if end]
+        assert ends
+        assert 4 <= min(ends) <= max(ends) <= 10  # from a fifth of the epochs to a half
+
+
+def test_the_epochs_of_a_search_go_before_those_of_a_trial(tmp_path: Path):
+    oracle = make(tmp_path, pruner="halving", max_trials=None)
+    with oracle.searching(epochs=10):
+        assert set(stopped_at(oracle, [0.9, 0.8, 0.7], 20)) == {None, 2}
+
+
+def test_a_trial_that_must_not_be_stopped_keeps_its_values(tmp_path: Path):
+    oracle = make(tmp_path, pruner=StopAt(1, 0.5))
+    assert not oracle.report(begin(oracle).trial_id, 1, {"score": 0.1}, may_stop=False)
+    assert oracle.study.trials[0].intermediate_values == {1: 0.1}
+
+
 def test_a_users_own_pruner_decides_to_the_end(tmp_path: Path):
     oracle = make(tmp_path, pruner=StopAt(3, 0.5))
     with oracle.searching(epochs=3):

@@ -382,8 +382,8 @@ def test_a_trial_that_the_deadline_cuts_off_comes_first_the_next_time(tmp_path: 
     tuner = OptunaTuner(perceptron, OBJECTIVE, 2, **given)
     reporter = tuner._reporter
 
-    def expired(trial: Any, execution: int) -> Any:
-        made = reporter(trial, execution)
+    def expired(*given: Any, **named: Any) -> Any:
+        made = reporter(*given, **named)
         made._deadline = tuner.oracle.deadline = 0.0
         return made
 

@@ -1,0 +1,56 @@
+"""Where the arrays of a data set are read from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from ..errors import DataError
+from ..messages import shown
+
+Readers = Mapping[str, Callable[[], np.ndarray]]
+"""One reader for each array, by its name, so that only what is needed is read."""
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """A data set that was found. Its arrays are read when they are asked for.
+
+    Attributes:
+        spec: as the user named it.
+        readers: of "x_train", "y_train" and, where there is a test part, "x_test" and "y_test".
+        places: where an array lies, as messages name it; those that are absent are named after the spec.
+        columns: of a table, the target last; empty for everything else.
+        by_class: whether the form of the source says what the classes are, as folders of images do.
+    """
+
+    spec: str
+    readers: Readers
+    places: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    by_class: bool = False
+
+    def place(self, name: str) -> str:
+        """How messages name an array."""
+        return self.places.get(name, f"{name} of {shown(self.spec)}")
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test part, or half of one."""
+        return any(name in self.readers for name in ("x_test", "y_test"))
+
+    def part(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Samples and targets of the part "train" or "test"; raises DataError if one is absent or cannot be read."""
+        self.require(part)
+        return self.readers[f"x_{part}"](), self.readers[f"y_{part}"]()
+
+    def require(self, part: str) -> None:
+        """Raises DataError unless the part has both arrays."""
+        missing = [name for name in (f"x_{part}", f"y_{part}") if name not in self.readers]
+        if missing:
+            raise DataError(
+                f"{shown(self.spec)} lacks {' and '.join(missing)} (it has {list(self.readers)[:10]}): "
+                "a data set holds x_train, y_train and, if it has a test part, x_test, y_test; rename or add them"
+            )

@@ -1,0 +1,106 @@
+"""Whose score it is: the epoch whose weights a model has when its training is over.
+
+A callback may restore the weights of an earlier epoch, as `EarlyStopping(restore_best_weights=True)` does, and an
+optimizer may put averaged weights in their place at the end. A score has to be that of the weights that are kept.
+"""
+
+import logging
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import keras
+import numpy as np
+
+from .metric_values import numbers_in
+
+_logger = logging.getLogger(__name__)
+
+
+@final
+class ValidatedWeights:
+    """Remembers, by a checksum, which weights were validated in every epoch."""
+
+    def __init__(self) -> None:
+        self._tested: int | None = None
+        self._epochs: list[int | None] = []
+
+    def test_begins(self, model: Any) -> None:
+        """The weights of `model` are going to be validated."""
+        self._tested = _checksum(model)
+
+    def epoch_ends(self, model: Any) -> None:
+        """An epoch ended. If nothing was validated in it, its weights are those that the model has now."""
+        self._epochs.append(_checksum(model) if self._tested is None else self._tested)
+        self._tested = None
+
+    def epochs_since(self, model: Any) -> int | None:
+        """How many epochs ago the weights were validated that `model` has now: 0 for the last epoch.
+
+        None where they never were. 0 too where nothing is known, because the callbacks were not told of the model.
+        """
+        if not self._epochs or self._epochs[-1] is None:
+            return 0
+        now = _checksum(model)
+        return next((ago for ago, then in enumerate(reversed(self._epochs)) if then == now), None)
+
+
+def _checksum(model: Any) -> int | None:
+    if (weights := getattr(model, "weights", None)) is None:
+        return None
+    checksum = 0
+    for weight in weights:
+        checksum = zlib.crc32(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes(), checksum)
+    return checksum
+
+
+def result_of_kept_weights(result: Any, ago: int | None, again: Callable[[], Mapping[str, float]]) -> Any:
+    """The result of a training with the score of the weights that the model has at its end.
+
+    Only a `History` is changed: another result is what the user's own code says of the model.
+
+    Args:
+        result: what `HyperModel.fit` returned.
+        ago: how many epochs ago these weights were validated; None if never.
+        again: validates them now, and returns the metrics.
+    """
+    if ago == 0 or not isinstance(result, keras.callbacks.History):
+        return result
+    if ago is not None:
+        return _until(result, ago)
+    metrics = again()
+    if not metrics:
+        _logger.warning("a model's weights were changed after they were validated: its score is of those before")
+    result.history |= {name: [*result.history.get(name, ())[:-1], value] for name, value in metrics.items()}
+    return result
+
+
+def _until(history: keras.callbacks.History, ago: int) -> keras.callbacks.History:
+    """The history without its last `ago` epochs; itself where it has no more than these."""
+    if ago >= max(map(len, history.history.values()), default=0):
+        return history
+    until = keras.callbacks.History()
+    until.epoch = history.epoch[:-ago]
+    until.history = {name: values[:-ago] if len(values) > ago else values for name, values in history.history.items()}
+    return until
+
+
+def validated_again(model: Any, given: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics in validation of the weights that a compiled model has now; empty where they cannot be computed.
+
+    Args:
+        model: that was trained.
+        given: the arguments of `model.fit` by name. Data that can be read once only are left alone.
+    """
+    data = given.get("validation_data")
+    if not getattr(model, "compiled", False) or data is None:
+        return {}
+    arguments: dict[str, Any] = {"batch_size": given.get("validation_batch_size")}
+    if isinstance(data, tuple | list):
+        arguments |= dict(zip(("x", "y", "sample_weight"), data, strict=False))
+    elif isinstance(data, keras.utils.PyDataset) or hasattr(data, "element_spec"):
+        arguments = {"x": data, "steps": given.get("validation_steps")}
+    else:
+        return {}
+    found = model.evaluate(**arguments, verbose=0, return_dict=True)
+    return {f"val_{name}": value for name, value in numbers_in(found).items()}

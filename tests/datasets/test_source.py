@@ -1,0 +1,40 @@
+"""Where arrays are read from: what is there, what is read, and how messages name it."""
+
+import numpy as np
+import pytest
+
+from kerastuna.search.datasets.source import Readers, Source
+from kerastuna.search.errors import DataError
+
+
+def trap() -> np.ndarray:
+    raise AssertionError("read without need")
+
+
+def test_only_what_is_asked_for_is_read():
+    readers: Readers = {"x_train": lambda: np.ones(3), "y_train": lambda: np.zeros(3), "x_test": trap, "y_test": trap}
+    source = Source("set", readers)
+    assert source.has_test
+    x, y = source.part("train")
+    assert (x.tolist(), y.tolist()) == ([1, 1, 1], [0, 0, 0])
+    with pytest.raises(AssertionError, match="without need"):
+        source.part("test")
+
+
+def test_half_a_part_is_refused_unread():
+    source = Source("https://me:secret@host/set", {"x_train": trap, "y_train": trap, "y_test": trap})
+    assert source.has_test
+    source.require("train")
+    with pytest.raises(
+        DataError, match=r"host/set' lacks x_test \(it has \['x_train', 'y_train', 'y_test'\]\)"
+    ) as caught:
+        source.part("test")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(DataError, match="lacks x_train and y_train"):
+        Source("set", {}).require("train")
+    assert not Source("set", {"x_train": trap, "y_train": trap}).has_test
+
+
+def test_places():
+    source = Source("set", {}, {"y_train": "column 'price' of 'a.csv'"})
+    assert (source.place("x_train"), source.place("y_train")) == ("x_train of 'set'", "column 'price' of 'a.csv'")

@@ -1,0 +1,162 @@
+"""How the answers of real Keras models are read, and which models are refused."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
+from kerastuna.search.datasets.task import Classification, Regression, Task
+from kerastuna.search.errors import SpaceError
+from kerastuna.search.training.answers import answers_of, evaluated, takes_logits
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(300, 4)).astype(np.float32)
+TWO = (X[:, 0] + 0.3 * RNG.normal(size=300) > 0.4).astype(np.int32)
+THREE = np.digitize(X[:, 0], [-0.4, 0.4]).astype(np.int32)
+ONE_HOT = np.eye(3, dtype=np.float32)[THREE]
+NUMBERS = (X @ RNG.normal(size=(4, 3))).astype(np.float32)
+BINARY, SPARSE = keras.losses.BinaryCrossentropy, keras.losses.SparseCategoricalCrossentropy
+
+
+def model(units: int, activation: str | None, loss: Any, *metrics: Any, y: np.ndarray | None = None) -> Any:
+    """A small network, trained where `y` is given."""
+    keras.utils.set_random_seed(5)
+    made: Any = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation=activation)])
+    if loss is not None:
+        made.compile(keras.optimizers.Adam(0.05), loss, metrics=list(metrics), run_eagerly=True)
+    if y is not None:
+        made.fit(X, y, epochs=2, verbose=0)
+    return made
+
+
+READABLE: list[Any] = [
+    (Classification(2), (1, "sigmoid", "binary_crossentropy", "accuracy"), TWO, "accuracy", ClassAnswers(1, False)),
+    (
+        Classification(2),
+        (1, None, BINARY(from_logits=True), keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)),
+        *(TWO, "accuracy", ClassAnswers(1, True)),
+    ),
+    (
+        Classification(2),
+        (
+            1,
+            None,
+            lambda y, z: keras.losses.binary_crossentropy(y, z, from_logits=True),
+            keras.metrics.BinaryAccuracy("acc", threshold=0.0),
+        ),
+        *(TWO, "acc", ClassAnswers(1, True)),
+    ),
+    (Classification(2), (2, "softmax", SPARSE(), "accuracy"), TWO, "accuracy", ClassAnswers(2, False)),
+    (Classification(3), (3, "softmax", SPARSE(), "accuracy"), THREE, "accuracy", ClassAnswers(3, False)),
+    (Classification(3), (5, "softmax", SPARSE(), "accuracy"), THREE, "accuracy", ClassAnswers(5, False)),
+    (Classification(3), (3, None, SPARSE(from_logits=True), "accuracy"), THREE, "accuracy", ClassAnswers(3, True)),
+    (
+        Classification(3, one_hot=True),
+        (3, "softmax", "categorical_crossentropy", "categorical_accuracy"),
+        *(ONE_HOT, "categorical_accuracy", ClassAnswers(3, False)),
+    ),
+    (
+        Classification(3, one_hot=True),
+        (3, None, keras.losses.CategoricalCrossentropy(from_logits=True), "accuracy"),
+        *(ONE_HOT, "accuracy", ClassAnswers(3, True)),
+    ),
+    (Regression(), (1, None, "mse", "mae"), NUMBERS[:, 0], "mae", NumberAnswers(1)),
+    (
+        Regression(),
+        (1, None, "mse", keras.metrics.RootMeanSquaredError()),
+        NUMBERS[:, 0],
+        "root_mean_squared_error",
+        NumberAnswers(1),
+    ),
+    (Regression(3), (3, None, "mae", "mse"), NUMBERS, "mse", NumberAnswers(3)),
+    (Regression(3), (3, None, "mae", keras.metrics.R2Score()), NUMBERS, "r2_score", NumberAnswers(3)),
+]
+
+
+@pytest.mark.parametrize(("task", "made", "y", "metric", "answers"), READABLE)
+def test_a_metric_of_the_answers_is_what_keras_reports(
+    task: Task, made: tuple, y: np.ndarray, metric: str, answers: Any
+) -> None:
+    network = model(*made, y=y)
+    found = answers_of(network, task, X, y, metric)
+    assert found == answers
+    own = task.metric(metric, y, found.read(network.predict(X, verbose=0)))
+    assert own == pytest.approx(evaluated(network, X, y, metric), rel=1e-3)
+
+
+def test_an_objective_that_only_the_model_knows_is_not_checked() -> None:
+    network = model(3, None, "mse", y=NUMBERS)
+    assert answers_of(network, Regression(3), X, NUMBERS, "loss") == NumberAnswers(3)
+    assert evaluated(network, X, NUMBERS, "loss") == pytest.approx(network.evaluate(X, NUMBERS, verbose=0))
+    assert evaluated(network, X, NUMBERS, "mae") is None
+
+
+def test_binary_accuracy_of_logits_is_refused() -> None:
+    network = model(1, None, BINARY(from_logits=True), "accuracy", y=TWO)
+    with pytest.raises(SpaceError, match=r"reports accuracy 0\.\d{4} where its answers, read as the logit of class 1,"):
+        answers_of(network, Classification(2), X, TWO, "accuracy")
+
+
+def test_logits_in_place_of_probabilities_are_refused_even_where_samples_are_sorted() -> None:
+    network = model(1, None, BINARY(from_logits=True), "accuracy", y=TWO)
+    x, y = np.repeat(X, 8, axis=0), np.repeat(TWO, 8)
+    z = network.predict(x, verbose=0)[:, 0]
+    order = np.argsort(np.where((z > 0) & (z <= 0.5), 1, 0), kind="stable")  # the first 256 show no difference
+    with pytest.raises(SpaceError, match="threshold of the metric"):
+        answers_of(network, Classification(2), x[order], y[order], "accuracy")
+
+
+def test_a_metric_of_its_own_under_a_known_name_is_refused() -> None:
+    def mae(y: Any, z: Any) -> Any:
+        error: Any = keras.ops.mean(keras.ops.abs(y - z), axis=-1)
+        return 1000 * error
+
+    with pytest.raises(SpaceError, match=r"reports mae .* read as the 3 predicted numbers, give"):
+        answers_of(model(3, None, "mse", mae), Regression(3), X, NUMBERS, "mae")
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_several_outputs_are_refused(kind: Any) -> None:
+    x = keras.Input((4,))
+    outputs = [keras.layers.Dense(2, name="a")(x), keras.layers.Dense(2, name="b")(x)]
+    network = keras.Model(x, outputs if kind is list else dict(zip("ab", outputs, strict=True)))
+    with pytest.raises(
+        SpaceError, match=f"the model answers a {kind.__name__} of 2: a network for this command has one"
+    ):
+        answers_of(network, Classification(2), X, TWO, "accuracy")
+
+
+def test_a_wrong_shape_is_refused() -> None:
+    with pytest.raises(SpaceError, match=r"shape \(n, 1\), but a classifier of 3 classes"):
+        answers_of(model(1, "sigmoid", None), Classification(3), X, THREE, "accuracy")
+
+
+def test_a_model_that_is_not_compiled_is_read_by_its_shape_and_values() -> None:
+    network = model(3, "softmax", None)
+    assert evaluated(network, X, THREE, "accuracy") is None
+    assert answers_of(network, Classification(3), X, THREE, "accuracy") == ClassAnswers(3, False)
+    assert answers_of(model(3, None, None), Classification(3), X, THREE, "accuracy") == ClassAnswers(3, True)
+    assert answers_of(model(1, None, None), Classification(2), X, TWO, "accuracy") == ClassAnswers(1, True)
+
+
+def test_a_metric_that_is_no_number_is_not_told() -> None:
+    each: Any = None
+    network = model(3, None, "mse", keras.metrics.R2Score(class_aggregation=each))
+    assert evaluated(network, X, NUMBERS, "r2_score") is None
+    assert answers_of(network, Regression(3), X, NUMBERS, "r2_score") == NumberAnswers(3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "logits"),
+    [
+        ("binary_crossentropy", False),
+        (BINARY(), False),
+        (BINARY(from_logits=True), True),
+        ([SPARSE(from_logits=True)], True),
+        (None, False),
+    ],
+)
+def test_which_losses_take_logits(loss: Any, logits: bool) -> None:
+    assert takes_logits(model(3, None, loss)) is logits
