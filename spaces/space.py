@@ -100,9 +100,7 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             given = args[2] if len(args) > 2 else kwargs["batch_size"]
             raise InputError(f"batch_size={given}: the batch size is part of this space's recipe; leave it out")
         recipe = self.recipe(hp)
-        epochs = kwargs.get("epochs", 1)
-        schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
-        kwargs["callbacks"] = [schedule, *(kwargs.get("callbacks") or [])]
+        kwargs["callbacks"] = [scheduler(recipe, kwargs.get("epochs", 1)), *(kwargs.get("callbacks") or [])]
         images = kwargs.get("x", args[0] if args else None)
         if hasattr(images, "shape"):  # a tf.data.Dataset or a generator has its own batches
             kwargs["batch_size"] = recipe.batch_size
@@ -126,6 +124,11 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             self.recipe(point)
             hp.merge(point, overwrite=False)
             pending += [scope for scope in point.inactive_scopes if scope not in explored and scope not in pending]
+
+
+def scheduler(recipe: Recipe, epochs: int) -> keras.callbacks.Callback:
+    """Sets the learning rate of every epoch of a training of `epochs`."""
+    return keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
 
 
 def build_model(architecture: Architecture, name: str | None = None) -> keras.Model:

@@ -82,7 +82,7 @@ class ProgressObserver(SearchObserver):
 
 
 def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-    shown = {name: value for name, value in metrics.items() if name != "seconds"}
+    shown = {name: value for name, value in metrics.items() if name not in ("seconds", "compile_seconds")}
     progress.epoch_ended(number=number, epoch=epoch, epochs=epochs, metrics=shown, seconds=metrics["seconds"])
 
 

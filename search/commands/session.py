@@ -93,8 +93,10 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     _quiet_libraries()
     from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver
+    from ..training.engine import keep_compiled_programs
     from .observers import ProgressObserver
 
+    keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
     dataset, space = load_data_and_space(options, profile.images)
     facts = _facts(device, dataset)

@@ -6,8 +6,9 @@ override or use. tests/compat/test_keras_tuner.py fails when an upgrade changes 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
+import keras
 import keras_tuner
 from keras_tuner.engine.tuner import Tuner, maybe_distribute
 from keras_tuner.src import config
@@ -17,7 +18,7 @@ from keras_tuner.src.engine.hypermodel import get_hypermodel
 Space = TypeVar("Space", bound=keras_tuner.HyperParameters)
 
 TUNER_MEMBERS: Mapping[str, str] = {
-    "_build_and_fit_model": "called: one execution of a trial",
+    "_build_and_fit_model": "overridden: an engine may train the network of a SearchSpace",
     "_build_hypermodel": "called: a model at some hyperparameters, under the distribution strategy",
     "_configure_tensorboard_dir": "overridden: it imports tensorboard, which TensorFlow no longer brings",
     "_deepcopy_callbacks": "called: every execution has callbacks of its own",
@@ -82,8 +83,20 @@ def fits_once(tuner: Any) -> bool:
 
 
 def tuner_callback(tuner: Any, trial: Any) -> Any:
-    """The callback that calls a tuner's own `on_epoch_begin` and the like, which a subclass may override."""
-    return tuner_utils.TunerCallback(tuner, trial)
+    """The callback that calls a tuner's own `on_epoch_begin` and the like, which a subclass may override.
+
+    KerasTuner's class is no longer public. It has methods for batches too, which do nothing unless a subclass overrides
+    them: without need, they would keep an engine from training a whole epoch at once.
+    """
+    kind, base = type(tuner), keras_tuner.Tuner
+    unused = kind.on_batch_begin is base.on_batch_begin and kind.on_batch_end is base.on_batch_end
+    return (_EpochCallback if unused else tuner_utils.TunerCallback)(tuner, trial)
+
+
+@final
+class _EpochCallback(tuner_utils.TunerCallback):
+    on_batch_begin: Any = keras.callbacks.Callback.on_batch_begin
+    on_batch_end: Any = keras.callbacks.Callback.on_batch_end
 
 
 def distribution(strategy: Any) -> AbstractContextManager[Any]:

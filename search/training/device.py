@@ -137,7 +137,7 @@ def _gpu_name() -> str:
         gpu = tf.config.list_physical_devices("GPU")[0]
         return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
     if keras.backend.backend() == "jax":
-        import jax  # pyright: ignore[reportMissingImports]  an extra
+        import jax  # an extra
 
         return str(jax.devices("gpu")[0].device_kind)
     return str(keras.distribution.list_devices("gpu")[0])

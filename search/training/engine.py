@@ -4,13 +4,15 @@ Keras's `fit` returns to Python after every batch, to run the callbacks that ask
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 import keras_tuner
 import numpy as np
 
-from ...spaces.space import SearchSpace
+from ...spaces.space import SearchSpace, scheduler
+from .epochs import EpochReporter
 
 BATCH_METHODS = (
     "on_batch_begin",
@@ -75,6 +77,14 @@ def engine_for(backend: str) -> Engine | None:
     return JaxEngine()
 
 
+def keep_compiled_programs(backend: str, folder: Path) -> None:
+    """Keep what an engine compiles in `folder`, where the next process finds it; nothing where there is no engine."""
+    if backend == "jax":
+        from .jax_engine import use_compilation_cache
+
+        use_compilation_cache(folder)
+
+
 def obstacle(model: keras.Model, arguments: Mapping[str, Any]) -> str | None:
     """Why Keras's `fit` has to train `model`; None where an engine can.
 
@@ -120,12 +130,17 @@ def fit(
         or obstacle(model, arguments) is not None
     ):
         return hypermodel.fit(hyperparameters, model, *args, **kwargs)
-    recipe, epochs = hypermodel.recipe(hyperparameters), arguments.get("epochs", 1)
-    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
-    arguments["callbacks"] = [schedule, *keras.tree.flatten(arguments.get("callbacks") or [])]
+    recipe = hypermodel.recipe(hyperparameters)
+    callbacks = keras.tree.flatten(arguments.get("callbacks") or [])
+    arguments["callbacks"] = [scheduler(recipe, arguments.get("epochs", 1)), *callbacks]
     return engine.fit(model, **arguments, batch_size=recipe.batch_size)
 
 
 def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:
-    """Whether the class of `callback`, or the callback itself as a `LambdaCallback` does, has this method anew."""
+    """Whether the class of `callback`, or the callback itself as a `LambdaCallback` does, has this method anew.
+
+    An engine validates the weights that a model has at the end of an epoch, so `EpochReporter` need not be told.
+    """
+    if type(callback) is EpochReporter and name == "on_test_begin":
+        return False
     return getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)

@@ -16,7 +16,10 @@ from .kept_weights import ValidatedWeights
 from .metric_values import number_of, numbers_in
 
 EpochMetrics = Mapping[str, float]
-"""Metrics of one epoch by Keras's names, with "learning_rate" and "seconds" (training and validation together)."""
+"""Metrics of one epoch by Keras's names, with "learning_rate" and "seconds" (training and validation together).
+
+The first one has "compile_seconds" too, where an engine compiled the network before it.
+"""
 
 Report = Callable[[int, EpochMetrics, int | None], bool]
 """Called with the epoch, from 1, its metrics, and the epochs of the whole training; returns whether to stop.
@@ -111,6 +114,8 @@ class EpochReporter(keras.callbacks.Callback):
             metrics["learning_rate"] = rate
         now = time.monotonic()
         metrics["seconds"], self._began = now - self._began, now
+        if not self.history and (compiling := (self.params or {}).get("compile_seconds")) is not None:
+            metrics["compile_seconds"] = float(compiling)
         self.history.append(metrics)
         self._weights.epoch_ends(self.model)
         self._last = max(epoch, self._last) + 1

@@ -7,9 +7,9 @@ gradients, but only outside of loops: inside one, the gradient of a small layer 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax  # pyright: ignore[reportMissingImports]  an extra
-from jax import lax  # pyright: ignore[reportMissingImports]
-from jax.extend.core import Literal  # pyright: ignore[reportMissingImports]
+import jax  # an extra
+from jax import lax
+from jax.extend.core import Literal
 
 
 def with_canonical_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:

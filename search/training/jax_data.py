@@ -4,8 +4,8 @@ import weakref
 from dataclasses import dataclass
 from typing import Any, final
 
-import jax  # pyright: ignore[reportMissingImports]  an extra
-import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
+import jax  # an extra
+import jax.numpy as jnp
 import keras
 import numpy as np
 

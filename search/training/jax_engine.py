@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import jax  # pyright: ignore[reportMissingImports]  an extra
-import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
+import jax  # an extra
+import jax.numpy as jnp
 import keras
 import numpy as np
-from jax import lax  # pyright: ignore[reportMissingImports]
-from jax.experimental.compilation_cache import compilation_cache  # pyright: ignore[reportMissingImports]
+from jax import lax
+from jax.experimental.compilation_cache import compilation_cache
 
 from ...spaces.space import VALIDATION_BATCH_SIZE
 from .jax_convolutions import with_canonical_convolutions
@@ -93,7 +93,7 @@ def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def _compiler_options() -> dict[str, int]:
+def _compiler_options() -> Any:
     """On a CPU, the first level of LLVM's optimization compiles in a third of the time, and an epoch takes as long."""
     return {"xla_backend_optimization_level": 1} if _on_cpu() else {}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
+from .engine import fit
 from .epochs import EpochMetrics, EpochReporter, final_metrics
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
@@ -52,7 +53,7 @@ def train(
     trained = hypermodel_of(hypermodel)
     model = trained.build(hyperparameters)
     given = {} if validation is None else {"validation_data": validation}
-    results = trained.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
+    results = fit(trained, hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
     if reporter.failure is not None:
         raise SearchFailed(f"a confirmation could not be trained: {reporter.failure}")
     ago = reporter.epochs_since_kept

@@ -28,6 +28,7 @@ from ..study.events import SearchObserver
 from ..tracking.recorder import TrackingObserver
 from ..tracking.tracker import Tracker
 from ..training.device import software
+from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
@@ -240,6 +241,12 @@ class OptunaTuner(keras_tuner.Tuner):
             if reporter.stopped:
                 break
         return results
+
+    def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(self.hypermodel, SearchSpace):
+            return super()._build_and_fit_model(trial, *args, **kwargs)
+        model = self._try_build(trial.hyperparameters)
+        return fit(self.hypermodel, trial.hyperparameters, model, *args, **kwargs)
 
     def _run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
