@@ -66,7 +66,7 @@ def test_without_validation_images_nothing_is_validated(dataset, space):
 
 def test_a_loss_that_is_not_finite_ends_the_training(dataset, space):
     space.Fixed("rate", 1e38)
-    with pytest.raises(SearchFailed, match=r"a confirmation could not be trained: loss is \S+ after epoch \d"):
+    with pytest.raises(SearchFailed, match=r"the network could not be trained: loss is \S+ after epoch \d"):
         train(Linear(), space, 5, dataset.x_train, dataset.y_train, 3)
 
 
