@@ -55,13 +55,13 @@ def train(
     results = trained.fit(hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
     if reporter.failure is not None:
         raise SearchFailed(f"the network could not be trained: {reporter.failure}")
-    ago = reporter.epochs_since_kept
+    ago, own_fit = reporter.epochs_since_kept, has_own_fit(hypermodel)
     history = list(reporter.history)[: len(reporter.history) - (ago or 0)]
-    if ago is None and not has_own_fit(hypermodel):
+    if ago is None and not own_fit:
         history[-1] = {**history[-1], **validated_again(model, given)}
-    if objective is not None:
-        if ago != 0 and isinstance(results, keras.callbacks.History):
-            return model, history
+    # What a `History` says of its end is then of other weights.
+    is_corrected = isinstance(results, keras.callbacks.History) and ago != 0 and not (ago is None and own_fit)
+    if objective is not None and not is_corrected:
         returned, _ = final_metrics(results, keras_tuner.Objective(objective, "max"))  # the direction plays no part
         history[-1:] = [{**(history[-1] if history else {}), **returned}]
     return model, history

@@ -230,7 +230,8 @@ class OptunaTuner(keras_tuner.Tuner):
             self._note(trial, reporter, execution)
             model, own_fit = reporter.model, has_own_fit(self.hypermodel)
             again = partial(validated_again, None if own_fit else model, kwargs)
-            results[-1] = result_of_kept_weights(results[-1], reporter.epochs_since_kept, again)
+            ago = reporter.epochs_since_kept
+            results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
             objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
             if model is not None and (best is None or score is None or objective.better_than(score, best)):
