@@ -51,7 +51,7 @@ class ConfirmationObserver(Protocol):
         ...
 
     def training_ended(self, trial: int, value: float | None) -> None:
-        """A training ended with the objective at its last epoch; None where there were no validation images."""
+        """A training ended with the objective at its last epoch; None where there was no validation."""
         ...
 
 
@@ -111,7 +111,7 @@ class Retraining:
     Attributes:
         hypermodel: builds and fits them.
         space: the hyperparameters known by now.
-        dataset: training and validation images.
+        dataset: training and validation samples.
         objective: name of the metric on validation.
         epochs: of every training.
         observer: told of every training.
@@ -152,10 +152,10 @@ class Retraining:
         return history
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> keras.Model:
-        """Train the network of `trial` on training and validation images together, from `seed`.
+        """Train the network of `trial` on training and validation samples together, from `seed`.
 
-        A `fit` of the hypermodel's own may need validation images. It is given those of the search, although they are
-        among its training images too: what it measures on them says nothing about the network.
+        A `fit` of the hypermodel's own may need validation samples. It is given those of the search, although they are
+        among its training samples too: what it measures on them says nothing about the network.
 
         Raises SearchFailed when it cannot be trained.
         """

@@ -250,5 +250,5 @@ def test_a_loss_that_is_not_finite_names_the_trial(study, dataset, space):
         callbacks[0].on_epoch_end(0, {"loss": float("nan")})
         return 0.5
 
-    with pytest.raises(SearchFailed, match="trial 1 with seed 7: a confirmation could not be trained: loss is nan"):
+    with pytest.raises(SearchFailed, match="trial 1 with seed 7: the network could not be trained: loss is nan"):
         retraining(dataset, space, hypermodel=Fitting(diverging)).on_all_images(study.trials[1], 7)

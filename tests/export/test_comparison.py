@@ -15,7 +15,7 @@ COMMON: dict[str, Any] = {
     "invalid": 0,
     "constant": False,
     "largest_difference": 0.0,
-    "spread": 0.5,
+    "half_range": 0.5,
     "distance": math.inf,
 }
 
