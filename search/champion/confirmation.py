@@ -22,7 +22,7 @@ from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit
-from ..training.metric_values import objective_problem
+from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
 from .evaluation import spread
@@ -151,7 +151,7 @@ class Retraining:
             )
         return history
 
-    def on_all_images(self, trial: FrozenTrial, seed: int) -> keras.Model:
+    def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
         """Train the network of `trial` on training and validation samples together, from `seed`.
 
         A `fit` of the hypermodel's own may need validation samples. It is given those of the search, although they are
@@ -163,9 +163,9 @@ class Retraining:
         x = np.concatenate([dataset.x_train, dataset.x_validation])
         y = np.concatenate([dataset.y_train, dataset.y_validation])
         seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
-        model, _ = self._train(trial, seed, "final", x, y, seen)
+        model, history = self._train(trial, seed, "final", x, y, seen)
         self.observer.training_ended(trial.number, None)
-        return model
+        return model, None if seen is None else number_of(history[-1].get(self.objective))
 
     def _train(
         self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any

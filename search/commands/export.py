@@ -246,9 +246,8 @@ def _answers(model: Any, dataset: "Dataset", objective: str) -> "Answers":
     """
     from ..training.answers import answers_of
 
-    task, metric = dataset.task, objective.removeprefix("val_")
-    known = task.main_metric if metric == "loss" else metric  # a loss is not computed from answers here
-    return answers_of(model, task, dataset.x_validation, dataset.y_validation, known)
+    metric = objective.removeprefix("val_")
+    return answers_of(model, dataset.task, dataset.x_validation, dataset.y_validation, metric)
 
 
 def _modules(space: str) -> tuple[str, ...]:

@@ -154,9 +154,11 @@ class ClassComparison(Comparison):
             return f"right more often than Keras by {100 * gained / self.samples:.2f} points: {_ANOTHER}"
         if self.keras_classes == 1:
             return f"Keras gives one class for all {self.samples:,} {self.unit}: {_NOTHING}"
-        if self.keras_correct - self.best_constant[0] > self._allowed(*self.best_constant):
-            return ""
-        return f"a file that gives one class for all {self.samples:,} {self.unit} would pass too: {_NOTHING}"
+        if self.keras_correct - self.best_constant[0] <= self._allowed(*self.best_constant):
+            return f"a file that gives one class for all {self.samples:,} {self.unit} would pass too: {_NOTHING}"
+        if not self._can_tell and -gained > self._largest_loss:
+            return f"loses {-100 * gained / self.samples:.2f} points, on too few {self.unit} to tell it from chance"
+        return ""
 
     def _allowed(self, correct: int, regained: int) -> float:
         """How many samples more than a file with these figures Keras may classify correctly."""
