@@ -13,11 +13,13 @@ from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
 from ..datasets.answers import Answers
 from ..datasets.data import has_test, load_test
+from ..errors import DataError, SearchFailed
+from ..messages import cause
 from ..study.goal import goal_of
-from ..training.answers import answers_of
+from ..training.answers import answers_of, check_measured
 from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
-from .ledger import open_test_set, openings, refuse_second_opening
+from .ledger import open_test_set, openings, refuse_second_opening, withdraw_opening
 from .publish import Publisher
 from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
 
@@ -67,10 +69,9 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     tested = has_test(confirmation.data)
     if tested:
         refuse_second_opening(study, winner.number, again)
-    ships = retraining.on_all_images(winner, seeds[0])
-    dataset = retraining.dataset
-    answers = answers_of(ships, dataset.task, dataset.x_validation, dataset.y_validation, retraining.metric)
-    models = [ships, *(retraining.on_all_images(winner, seed) for seed in seeds[1:])]
+    ships, measured = retraining.on_all_images(winner, seeds[0])
+    answers = _answers(retraining, ships, measured)
+    models = [ships, *(retraining.on_all_images(winner, seed)[0] for seed in seeds[1:])]
     retraining.observer.confirmation_ended()
     path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
@@ -80,6 +81,16 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     return _publish(confirmation, record, ships, result, samples)
 
 
+def _answers(retraining: Retraining, model: keras.Model, measured: float | None) -> Answers:
+    """How the answers of a trained model are read; raises SpaceError when that is not what the training measured."""
+    dataset, metric = retraining.dataset, retraining.metric
+    x, y = dataset.x_validation, dataset.y_validation
+    answers = answers_of(model, dataset.task, x, y, metric)
+    if measured is not None:
+        check_measured(model, dataset.task, answers, x, y, metric, measured)
+    return answers
+
+
 def _test(
     confirmation: Confirmation, record: dict[str, Any], models: Sequence[keras.Model], answers: Answers
 ) -> tuple[TestResult, np.ndarray]:
@@ -87,7 +98,11 @@ def _test(
     study, retraining = confirmation.study, confirmation.retraining
     dataset = retraining.dataset
     opening = open_test_set(study, record["trial"], f"the confirmed winner's {retraining.metric}")
-    loaded = load_test(confirmation.data, dataset)
+    try:
+        loaded = load_test(confirmation.data, dataset)
+    except DataError:  # nothing was seen
+        withdraw_opening(study, opening)
+        raise
     assert loaded is not None  # `has_test` said so
     samples, targets = loaded
     result = evaluate(models, samples, targets, dataset.task, answers, retraining.metric)
@@ -127,9 +142,17 @@ def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Arch
 
 
 def save_model(model: keras.Model, path: Path) -> Path:
-    """Write the model in Keras's own format, replacing an older one only when the new one is complete."""
+    """Write the model in Keras's own format, replacing an older one only when the new one is complete.
+
+    Raises SearchFailed when Keras cannot write it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.partial.keras")
-    model.save(temporary)
+    try:
+        model.save(temporary)
+    except Exception as error:  # of a model of the user's own class
+        raise SearchFailed(
+            f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with Keras"
+        ) from error
     temporary.replace(path)
     return path

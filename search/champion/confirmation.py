@@ -22,7 +22,7 @@ from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit
-from ..training.metric_values import objective_problem
+from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
 from .evaluation import spread
@@ -51,7 +51,7 @@ class ConfirmationObserver(Protocol):
         ...
 
     def training_ended(self, trial: int, value: float | None) -> None:
-        """A training ended with the objective at its last epoch; None where there were no validation images."""
+        """A training ended with the objective at its last epoch; None where there was no validation."""
         ...
 
 
@@ -111,7 +111,7 @@ class Retraining:
     Attributes:
         hypermodel: builds and fits them.
         space: the hyperparameters known by now.
-        dataset: training and validation images.
+        dataset: training and validation samples.
         objective: name of the metric on validation.
         epochs: of every training.
         observer: told of every training.
@@ -151,11 +151,11 @@ class Retraining:
             )
         return history
 
-    def on_all_images(self, trial: FrozenTrial, seed: int) -> keras.Model:
-        """Train the network of `trial` on training and validation images together, from `seed`.
+    def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
+        """Train the network of `trial` on training and validation samples together, from `seed`.
 
-        A `fit` of the hypermodel's own may need validation images. It is given those of the search, although they are
-        among its training images too: what it measures on them says nothing about the network.
+        A `fit` of the hypermodel's own may need validation samples. It is given those of the search, although they are
+        among its training samples too: what it measures on them says nothing about the network.
 
         Raises SearchFailed when it cannot be trained.
         """
@@ -163,9 +163,9 @@ class Retraining:
         x = np.concatenate([dataset.x_train, dataset.x_validation])
         y = np.concatenate([dataset.y_train, dataset.y_validation])
         seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
-        model, _ = self._train(trial, seed, "final", x, y, seen)
+        model, history = self._train(trial, seed, "final", x, y, seen)
         self.observer.training_ended(trial.number, None)
-        return model
+        return model, None if seen is None else number_of(history[-1].get(self.objective))
 
     def _train(
         self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any

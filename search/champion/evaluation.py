@@ -10,7 +10,7 @@ import numpy as np
 
 from ..datasets.answers import Answers
 from ..datasets.task import Task
-from ..training.answers import evaluated
+from ..training.answers import metrics_of
 from .ledger import Opening
 
 
@@ -87,7 +87,7 @@ def evaluate(
     ]
     values = [task.metric(metric, y, one) for one in read]
     if None in values:
-        values = [evaluated(model, x, y, metric, batch_size) for model in models]
+        values = [metrics_of(model, x, y, batch_size).get(metric) for model in models]
     if None in values:
         metric = task.main_metric
         values = [task.metric(metric, y, one) for one in read]

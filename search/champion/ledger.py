@@ -57,3 +57,8 @@ def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
     )
     study.set_user_attr(OPENINGS, [*study.user_attrs.get(OPENINGS, []), asdict(opening)])
     return opening
+
+
+def withdraw_opening(study: optuna.Study, opening: Opening) -> None:
+    """Take an opening back, since the test set could not be read: no model has seen it."""
+    study.set_user_attr(OPENINGS, [entry for entry in study.user_attrs[OPENINGS] if entry != asdict(opening)])

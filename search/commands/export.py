@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from ..datasets.answers import Answers
     from ..datasets.data import Dataset
 
-PREPROCESSING = {
-    "images": "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay",
-    "rows": "float32, as they are given",
-}
 Say = Callable[[str], None]
 
 
@@ -111,16 +108,16 @@ def export_champion(
             shutil.copy(card, folder / card.name)
 
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
-    images = _test_images(study, champion["trial"], dataset, options) if test else (None, None)
+    test_part = _test_part(study, champion["trial"], dataset, options) if test else (None, None)
     lineage["note"] = "the model was trained on the validation samples too: its figures there only compare the formats"
-    origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, images)
+    origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, test_part)
     return _export_file(path, origin, out, formats, say, add_card)
 
 
 def export_trial(
     study: "optuna.Study", number: int, options: SearchOptions, out: Path, formats: Any, test: bool, say: Say
 ) -> Mapping[str, Any]:
-    """Export a complete trial of `study` with the weights of its last epoch; returns the manifest.
+    """Export a complete trial of `study` with the weights that its training ended with; returns the manifest.
 
     Raises InputError when there is no such trial, its weights are not in this folder, or another process could not load
     the model. The test set is opened after that.
@@ -145,8 +142,8 @@ def export_trial(
         raise SpaceError(f"{name} cannot be exported: {problem}")
     answers = _answers(model, dataset, goal_of(study).metric.name)
     lineage = {"study": study.study_name, "trial": number, "params": model.count_params()}
-    images = _test_images(study, number, dataset, options) if test else (None, None)
-    origin = _Origin(name, dataset, lineage | _openings(study), answers, options.space, images)
+    test_part = _test_part(study, number, dataset, options) if test else (None, None)
+    origin = _Origin(name, dataset, lineage | _openings(study), answers, options.space, test_part)
     return _export_model(model, origin, out, formats, say)
 
 
@@ -249,9 +246,8 @@ def _answers(model: Any, dataset: "Dataset", objective: str) -> "Answers":
     """
     from ..training.answers import answers_of
 
-    task, metric = dataset.task, objective.removeprefix("val_")
-    known = task.main_metric if metric == "loss" else metric  # a loss is not computed from answers here
-    return answers_of(model, task, dataset.x_validation, dataset.y_validation, known)
+    metric = objective.removeprefix("val_")
+    return answers_of(model, dataset.task, dataset.x_validation, dataset.y_validation, metric)
 
 
 def _modules(space: str) -> tuple[str, ...]:
@@ -272,7 +268,7 @@ def _data_and_space(study: "optuna.Study", options: SearchOptions) -> tuple["Dat
     return dataset, space
 
 
-def _test_images(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
+def _test_part(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
     """The test set, after its opening for an export has been written down."""
     from ..champion.ledger import open_test_set
     from ..datasets.data import has_test, load_test

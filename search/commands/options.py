@@ -46,6 +46,8 @@ def objective_of(text: str) -> tuple[str, Direction]:
     Raises InputError for any other text.
     """
     name, _, direction = text.partition(":")
+    if direction_of(name) is not None and not name.startswith("val_"):
+        raise InputError(f"objective {name!r} is measured on the samples of the training: give val_{name}")
     known = direction if direction in get_args(Direction) else None if direction else direction_of(name)
     if not name or known is None:
         raise InputError(
@@ -152,6 +154,13 @@ class SearchOptions:
         if self.objective is not None:
             return (self.objective,)
         return tuple(part for part in self.pareto or self.reach or () if part not in COST_NAMES)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing is asked for but how thorough the search is."""
+        return replace(
+            self, **dict.fromkeys(("images", "trials", "epochs", "timeout")), profile="auto", device="auto"
+        ) == (SearchOptions())
 
     @property
     def limits(self) -> Budget:

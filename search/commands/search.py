@@ -54,7 +54,7 @@ def _confirmed(session: "Session", progress: "Progress", options: argparse.Names
 
 
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
-    from ..datasets.task import unit_of
+    from ...spaces.space import SearchSpace
     from ..display.summary import SearchResult, print_summary, search_json
 
     options, profile = session.options, session.profile
@@ -63,7 +63,9 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
         profile=profile.name,
         epochs=profile.epochs,
         images=len(session.dataset.x_train),
-        unit=unit_of(session.dataset.input_shape),
+        unit=session.dataset.unit,
+        closed_form=isinstance(session.tuner.hypermodel, SearchSpace),
+        is_usual=options.is_usual,
         champion=champion,
         limits=options.limits,
         tracking_uri=session.tracker.tracking_uri,

@@ -43,7 +43,7 @@ class Session:
         options: of the command.
         profile: as it was resolved.
         device: that trains.
-        dataset: with training and validation images.
+        dataset: with training and validation samples.
         tuner: of the study.
         tracker: of the study in MLflow.
         recorder: the observer that writes to the tracker.

@@ -6,6 +6,11 @@ import numpy as np
 
 from ..errors import DataError
 
+PREPROCESSING = {
+    "images": "float32 (height, width, channels); whole pixel values, 0 to 255, are divided by 255; floats stay",
+    "rows": "float32, as they are given",
+}
+"""What `network_input` does, in words, by what samples are called."""
 _LARGEST = np.finfo(np.float32).max
 
 

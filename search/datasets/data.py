@@ -5,8 +5,8 @@ array, of a folder only the training part is opened, and a user's function for t
 loaders return both parts at once. Then the test part is dropped.)
 
 Images become float32 (n, height, width, channels): floating point numbers are kept, integers (0 to 255, uint8 or wider)
-are divided by 255. Rows, (n, features) or of five axes and more, become float32 as they are. What targets become says
-`training_targets`.
+are divided by 255. Rows, (n, features) or of five axes and more, become float32 as they are. `training_targets` says
+what targets become.
 """
 
 import os

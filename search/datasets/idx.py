@@ -10,7 +10,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..messages import cause, shown
-from .source import Source
+from .source import Readers, Source
 
 _ANY = re.compile(r".*[-.]idx\d+[-.](ubyte|byte|short|int|float|double)(\.gz)?", re.IGNORECASE)
 _NAME = re.compile(
@@ -59,15 +59,10 @@ def open_idx_folder(spec: str) -> Source:
             f"{shown(spec)} holds the IDX files of several data sets, {', '.join(map(repr, sorted(families)[:5]))}: "
             "move those of each into a folder of its own"
         )
-    for key, names in files.items():
-        # Unpacked files often lie beside the packed ones that they come from.
-        plain = [name for name in names if not name.lower().endswith(".gz")] or names
-        if len(plain) > 1:
-            raise DataError(f"{shown(spec)} has {plain[0]} and {plain[1]}, both for {key}: keep one of them")
-        files[key] = plain
-    _require_pairs(spec, {key: names[0] for key, names in files.items()})
-    paths = {key: folder / names[0] for key, names in files.items()}
-    readers: dict[str, Callable[[], np.ndarray]] = {key: partial(_read, path) for key, path in paths.items()}
+    chosen = {key: _only(spec, key, names) for key, names in files.items()}
+    _require_pairs(spec, chosen)
+    paths = {key: folder / name for key, name in chosen.items()}
+    readers: Readers = {key: partial(_read, path) for key, path in paths.items()}
     return Source(spec, readers, {key: shown(str(path)) for key, path in paths.items()})
 
 
@@ -91,6 +86,15 @@ def _sorted_out(spec: str) -> tuple[dict[str, list[str]], set[str], list[str]]:
         else:
             others.append(name)
     return files, families, others
+
+
+def _only(spec: str, key: str, names: Sequence[str]) -> str:
+    """The name of the file that is read for an array."""
+    # Unpacked files often lie beside the packed ones that they come from.
+    plain = [name for name in names if not name.lower().endswith(".gz")] or names
+    if len(plain) > 1:
+        raise DataError(f"{shown(spec)} has {plain[0]} and {plain[1]}, both for {key}: keep one of them")
+    return plain[0]
 
 
 def _require_pairs(spec: str, files: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DataError
 from ..messages import cause, shown
 from ..user_code import is_reference
+from .checks import check_finite
 from .source import Source
 
 if TYPE_CHECKING:
@@ -227,12 +228,7 @@ def _feature(column: Any, name: str, path: Path) -> np.ndarray:
             "for each category, or leave it out"
         )
     values = column.to_numpy(dtype=np.float64)
-    wrong = int((~(np.abs(values) <= np.finfo(np.float32).max)).sum())
-    if wrong:
-        raise DataError(
-            f"column {name!r} of {_quoted(path)} has {wrong:,} values that are infinite or beyond float32: replace "
-            "them by finite numbers"
-        )
+    check_finite(values, f"column {name!r} of {_quoted(path)}")
     return values
 
 

@@ -17,7 +17,7 @@ from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
-from .progress_state import about, words
+from .progress_state import about, count, words
 from .tables import console, leaderboard_table
 
 Champion = Mapping[str, Any]
@@ -32,6 +32,8 @@ class SearchResult:
         study: with every trial.
         profile: its name; `epochs` of a full trial and training `images`, as it decided them.
         unit: what these are called, "images" or "rows".
+        closed_form: whether the space describes its networks, so that their layers can be shown.
+        is_usual: whether data, space and objective are those of the command by itself.
         champion: the record of the confirmed winner, or None.
         limits: on the networks.
         tracking_uri: of MLflow.
@@ -44,6 +46,8 @@ class SearchResult:
     epochs: int
     images: int
     unit: str
+    closed_form: bool
+    is_usual: bool
     champion: Champion | None
     limits: Budget
     tracking_uri: str
@@ -120,7 +124,7 @@ def champion_lines(champion: Champion) -> list[str]:
     more = f"{100 * curse:+.2f} points" if is_accuracy(metric) else f"{signed(curse, metric)} against the mean"
     lines = [
         f"champion: trial {champion['trial']}{size}  {champion['summary']}",
-        f"  validation {_mean(validation, metric)} over {validation['n']} fresh seeds; in the search "
+        f"  validation {_mean(validation, metric)} over {count(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:
@@ -129,8 +133,8 @@ def champion_lines(champion: Champion) -> list[str]:
         measured = test.get("metric", ACCURACY)
         error, samples = test["standard_error"], f"its {test['images']:,} {unit}"
         lines.append(
-            f"  test {_mean(test, measured)} ({percent(test['min'], measured)} to {percent(test['max'], measured)}) "
-            f"over {test['n']} models trained on {champion['train_images_final']:,} {unit}, validation included; "
+            f"  test {_mean(test, measured)}{_range(test, measured)} over {count(test['n'], 'model')} trained on "
+            f"{champion['train_images_final']:,} {unit}, validation included; "
             f"opening {test['opening']} of the test set; "
             + (f"on {samples}" if error is None else f"the standard error of {samples} is {points(error, measured)}")
         )
@@ -155,8 +159,9 @@ def print_summary(result: SearchResult, program: str, location: str, file: TextI
     for line in champion_lines(result.champion) if result.champion else ():
         out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"every figure: profile {result.profile}, {result.images:,} training {result.unit}, {result.epochs} epochs; "
-        f"the table shows one seed, on the validation {result.unit}, at the last epoch",
+        f"every figure: profile {result.profile}, {result.images:,} training {result.unit}, "
+        f"{count(result.epochs, 'epoch')}; the table shows one seed, on the validation {result.unit}, at the last "
+        "epoch",
         markup=False,
         soft_wrap=True,
     )
@@ -173,18 +178,26 @@ def _next_steps(result: SearchResult, program: str, study: str) -> list[tuple[st
     more = [
         ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{ui_path(result.study_run)}"),
         (f"{program} trials --study {study}", "this table again, also while a search runs"),
-        (f"{program} describe --study {study} --trial N", "the layers of a trial"),
+        *([(f"{program} describe --study {study} --trial N", "the layers of a trial")] if result.closed_form else []),
     ]
     if not goal.has_winner:
         more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
     elif result.champion is not None:
-        more.append(("make export", "the champion in every format, each proven to give the same answers"))
+        export = "make export" if study == result.study.study_name else f"{program} export --study {study}"
+        more.append((export, "the champion in every format, each proven to give the same answers"))
     elif goal.results(result.study.get_trials(deepcopy=False)):
         more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
-    if result.profile == "quick" and goal.compares_by_metric:
+    if result.profile == "quick" and goal.compares_by_metric and result.is_usual:
         effort = f"all {result.unit}, 20 epochs, 100 trials"
         more.append(("make search PROFILE=full", f"{effort}: hours on a CPU, made for a GPU"))
     return more
+
+
+def _range(figures: Mapping[str, Any], metric: str) -> str:
+    """The smallest and the largest of several values, in brackets."""
+    if figures["n"] == 1:
+        return ""
+    return f" ({percent(figures['min'], metric)} to {percent(figures['max'], metric)})"
 
 
 def _from_here(path: Path) -> Path:

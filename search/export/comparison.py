@@ -19,9 +19,9 @@ LARGEST_LOSS_PERMILLE = 3  # of the samples: 0.3 points of accuracy, for int8
 SAMPLES_TO_TELL = 5_000
 LARGEST_RISE_PERCENT = 2  # of the MAE, in the standard deviation of the targets, for int8
 STANDARD_ERRORS = 3  # by which the loss on fewer samples must exceed that limit
-FOLLOWS = 0.1  # root mean square of the differences, as a share of the spread of Keras's answers
-_LIMIT = f"{LARGEST_LOSS_PERMILLE / 10:g} points"
-_RISE = f"{LARGEST_RISE_PERCENT} % of the spread of the targets"
+FOLLOWS = 0.1  # root mean square of the differences, as a share of the standard deviation of Keras's answers
+_LOSS_LIMIT = f"{LARGEST_LOSS_PERMILLE / 10:g} points"
+_RISE_LIMIT = f"{LARGEST_RISE_PERCENT} % of the spread of the targets"
 _NOTHING = "agreement says nothing"
 _ANOTHER = "it may be another network"
 
@@ -37,7 +37,7 @@ class Comparison(ABC):
         constant: whether the format answers the same for all samples, of which there are several.
         largest_difference: between two numbers, relative to the largest that Keras answers (for a classifier at
             least 1); infinite if one of them is not finite.
-        spread: half of the range of Keras's answers, relative to the same: so far may a constant be from all of them.
+        half_range: of Keras's answers, relative to the same: the best constant differs from none of them by more.
         distance: root mean square of the differences of what the answers say, as a share of the standard deviation of
             what Keras says; infinite if Keras says the same for all samples.
     """
@@ -47,7 +47,7 @@ class Comparison(ABC):
     invalid: int
     constant: bool
     largest_difference: float
-    spread: float
+    half_range: float
     distance: float
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Comparison(ABC):
     def doubt(self, exact: bool) -> str:
         """Why the answers prove nothing although there is no problem; empty if they prove it."""
         if exact:
-            if self.spread > LARGEST_DIFFERENCE:
+            if self.half_range > LARGEST_DIFFERENCE:
                 return ""
             return f"Keras's answers to all {self.samples:,} {self.unit} are within {LARGEST_DIFFERENCE:g}: " + _NOTHING
         return "" if self.distance <= FOLLOWS else self._int8_doubt()
@@ -131,7 +131,9 @@ class ClassComparison(Comparison):
     def int8_note(self) -> str:
         if self._can_tell:
             return ""
-        return f"{self.samples:,} {self.unit} are too few to tell a loss of {_LIMIT}; {SAMPLES_TO_TELL:,} are enough"
+        return (
+            f"{self.samples:,} {self.unit} are too few to tell a loss of {_LOSS_LIMIT}; {SAMPLES_TO_TELL:,} are enough"
+        )
 
     def _float_problem(self) -> str:
         if self.same == self.samples:
@@ -143,26 +145,33 @@ class ClassComparison(Comparison):
         if lost <= self._allowed(self.correct, self.regained):
             return ""
         points = 100 * lost / self.samples
-        return f"loses {points:.2f} points of accuracy on {self.samples:,} {self.unit}, above {_LIMIT}"
+        return f"loses {points:.2f} points of accuracy on {self.samples:,} {self.unit}, above {_LOSS_LIMIT}"
 
     def _int8_doubt(self) -> str:
         gained = self.correct - self.keras_correct
         chance = STANDARD_ERRORS * math.sqrt(max(0, 2 * self.regained - gained))
-        if gained > LARGEST_LOSS_PERMILLE * self.samples / 1000 + chance:
+        if gained > self._largest_loss + chance:
             return f"right more often than Keras by {100 * gained / self.samples:.2f} points: {_ANOTHER}"
         if self.keras_classes == 1:
             return f"Keras gives one class for all {self.samples:,} {self.unit}: {_NOTHING}"
-        if self.keras_correct - self.best_constant[0] > self._allowed(*self.best_constant):
-            return ""
-        return f"a file that gives one class for all {self.samples:,} {self.unit} would pass too: {_NOTHING}"
+        if self.keras_correct - self.best_constant[0] <= self._allowed(*self.best_constant):
+            return f"a file that gives one class for all {self.samples:,} {self.unit} would pass too: {_NOTHING}"
+        if not self._can_tell and -gained > self._largest_loss:
+            return f"loses {-100 * gained / self.samples:.2f} points, on too few {self.unit} to tell it from chance"
+        return ""
 
     def _allowed(self, correct: int, regained: int) -> float:
         """How many samples more than a file with these figures Keras may classify correctly."""
-        allowed = LARGEST_LOSS_PERMILLE * self.samples / 1000
-        if not self._can_tell:
-            # The standard error of a paired difference is the root of the number of samples on which only one is right.
-            allowed += STANDARD_ERRORS * math.sqrt(max(0, self.keras_correct - correct + 2 * regained))
-        return allowed
+        if self._can_tell:
+            return self._largest_loss
+        # The standard error of a paired difference is the root of the number of samples on which only one is right.
+        chance = STANDARD_ERRORS * math.sqrt(max(0, self.keras_correct - correct + 2 * regained))
+        return self._largest_loss + chance
+
+    @property
+    def _largest_loss(self) -> float:
+        """The limit of int8 in samples."""
+        return LARGEST_LOSS_PERMILLE * self.samples / 1000
 
     @property
     def _can_tell(self) -> bool:
@@ -202,7 +211,7 @@ class NumberComparison(Comparison):
     def int8_note(self) -> str:
         if self.rise is None or self._can_tell:
             return ""
-        return f"{self.samples:,} {self.unit} are too few to tell a rise of the MAE by {_RISE}"
+        return f"{self.samples:,} {self.unit} are too few to tell a rise of the MAE by {_RISE_LIMIT}"
 
     def _float_problem(self) -> str:
         return ""
@@ -265,7 +274,7 @@ def _compared(
         "invalid": int((~np.isfinite(raw)).any(axis=1).sum()),
         "constant": len(y) > 1 and bool((raw == raw[0]).all()),
         "largest_difference": _worst(np.abs(raw - keras_raw).max(axis=0), size),
-        "spread": float(_shares(np.ptp(keras_raw, axis=0) / 2, size).max()),
+        "half_range": float(_shares(np.ptp(keras_raw, axis=0) / 2, size).max()),
         "distance": _worst(error, deviation) if np.any(deviation > 0) else math.inf,
     }
     if isinstance(task, Classification):

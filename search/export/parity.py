@@ -219,17 +219,19 @@ def _judge(
         return
     findings.figures["output_shape"] = ["n", *expected.shape[1:]]
     start, exact = 0, FORMATS[name].exact
+    problems: list[str] = []
     for part, chosen in rows.items():
         given = answers[start : start + len(chosen)]
         start += len(chosen)
         comparison = compare(source.task, source.answers, expected[chosen], given, targets[chosen], source.unit)
         findings.figures[part] = comparison.figures()
         if problem := comparison.problem(exact):
-            findings.problems.append(f"{part}: {problem}")
-            if not exact and _unlike_columns(source.x_train):
-                findings.notes.append("int8 has one scale for all columns, and theirs differ: train on scaled columns")
+            problems.append(f"{part}: {problem}")
             continue
         doubt = comparison.doubt(exact)
         findings.proven |= not doubt
         told = [doubt] if exact else [doubt, comparison.int8_note()] if name != "c_array" else []
         findings.notes += [f"{part}: {note}" for note in told if note]
+    findings.problems += problems
+    if problems and not exact and _unlike_columns(source.x_train):
+        findings.notes.append("int8 has one scale for all columns, and theirs differ: train on scaled columns")

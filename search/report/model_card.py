@@ -5,6 +5,7 @@ Every number in it is read from the champion's record.
 
 import json
 
+from ..datasets.checks import PREPROCESSING
 from ..datasets.task import ACCURACY, Regression
 from ..messages import figure, number, redact
 from ..study.budget import UNITS, as_budget
@@ -90,7 +91,7 @@ def _details(record: Record) -> str:
         ("network", record["summary"] or None),
         ("input", f"float32 (n, {', '.join(map(str, data['input_shape']))})"),
         ("output", f"float32 (n, {_width(record)}), {meaning_of_answers(record)}"),
-        *(([_names(record)]) if data.get("names") else []),
+        *([_names(record)] if data.get("names") else []),
         ("parameters", count(params)),
         ("of them trainable", count(record["trainable"])),
         ("of them not trainable", count(record["non_trainable"])),
@@ -181,7 +182,6 @@ def _data(record: Record) -> str:
     regression, unit = isinstance(task_in(record), Regression), unit_in(record)
     chosen = "at random" if regression else "stratified"
     split = f"{data['validation_fraction']:.0%} of the training part, {chosen}, split seed {data['split_seed']}"
-    pixels = "integer pixels (0 to 255) divided by 255, floating point as it is"
     rows = [
         ("data set", data["name"]),
         ("SHA-256 of the training part", data["fingerprint"]),
@@ -189,7 +189,7 @@ def _data(record: Record) -> str:
         (f"validation {unit}", f"{data['validation']:,}: {split}"),
         (f"training {unit} of the model that ships", f"{record['train_images_final']:,}: validation included"),
         (f"test {unit}", count(test["images"]) if test else "not opened"),
-        ("preprocessing", pixels if _of_images(record) else "none: the numbers as they are, as float32"),
+        ("preprocessing", PREPROCESSING[unit]),
         *([("targets", "as they are, as float32")] if regression else []),
     ]
     return section("Data", facts(rows))

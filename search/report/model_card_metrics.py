@@ -30,7 +30,8 @@ def _metrics(record: Record) -> str:
         "Metrics",
         " ".join(
             (
-                f"Chosen {text(goal.selection)} at the last epoch, never the best epoch.",
+                f"Chosen {text(goal.selection)} at the last epoch, or at that whose weights a callback of the space "
+                "restored.",
                 *([f"Of {text(metric_in(record))}, less is better."] if goal.metric.direction == "min" else []),
                 "Means and standard deviations (of the sample) are over seeds, which change the first weights and the "
                 f"order of the {unit}.",

@@ -12,18 +12,12 @@ MORE_IS_BETTER = (
     "cosine_similarity",
     "f1_score",
     "fbeta_score",
-    "binary_io_u",
     "io_u",
-    "mean_io_u",
-    "one_hot_io_u",
-    "one_hot_mean_io_u",
     "pearson_correlation",
     "precision",
-    "precision_at_recall",
     "r2",
     "r2_score",
     "recall",
-    "recall_at_precision",
     "sensitivity_at_specificity",
     "specificity_at_sensitivity",
     "true_negatives",
@@ -51,7 +45,7 @@ def direction_of(metric: str) -> Direction | None:
     """The direction of a metric that Keras calls `metric`, such as "val_accuracy"; None where the name does not tell.
 
     A name may have something before or after what is known: "val_head_binary_accuracy", "auc_1". KerasTuner minimises
-    `F1Score`, `R2Score`, `CosineSimilarity` and the metrics of intersection over union, which is never meant.
+    `F1Score`, `R2Score`, `CosineSimilarity` and `BinaryIoU`, which is never meant.
     """
     spellings = (f"_{metric}", f"_{metric.rstrip('0123456789').rstrip('_')}")
     if any(name.endswith(f"_{known}") for known in MORE_IS_BETTER for name in spellings):

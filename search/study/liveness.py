@@ -28,6 +28,11 @@ def claim_attributes() -> dict[str, Any]:
     return {WORKER: this_worker(), LAST_SEEN: time.time()}
 
 
+def runs_here(trial: FrozenTrial) -> bool:
+    """Whether `trial` is running and belongs to this process."""
+    return trial.state == TrialState.RUNNING and trial.user_attrs.get(WORKER) == this_worker()
+
+
 def is_alive(trial: FrozenTrial, now: float | None = None) -> bool:
     """Whether the process that trains `trial` is still alive.
 

@@ -13,13 +13,16 @@ from ..messages import figure
 CHECKED_SAMPLES = 256
 TOLERANCE = 1e-3
 """Between Keras's figure and ours, relative for those above 1: both are computed in float32 or better."""
+MEASURED_TOLERANCE = 0.05
+"""Between our figure and that of a user's own `fit`, relative: it may be a mean over batches."""
 
 
 def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, metric: str) -> Answers:
     """How the answers of `model` are read.
 
-    Where the model reports `metric` itself and the task knows it too, both are computed for some samples and must
-    agree: else the model's loss and metric take its answers for different things, and every figure would be doubtful.
+    Where the model reports `metric` or the task's main metric itself, and the task knows it too, both are computed for
+    some samples and must agree: else the model's loss and metric take its answers for different things, and every
+    figure would be doubtful.
 
     Answers are logits where the loss says so, and where they are not between 0 and 1: a loss of the user's own does not
     tell.
@@ -41,27 +44,48 @@ def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, met
             "array; search such models with OptunaTuner in Python"
         )
     answers = task.answers(raw.shape[1:], takes_logits(model) or bool((np.abs(raw - 0.5) > 0.5 + TOLERANCE).any()))
-    own = task.metric(metric, y, answers.read(raw))
-    reported = None if own is None else evaluated(model, x, y, metric)
-    if own is not None and reported is not None and abs(own - reported) > TOLERANCE * max(1.0, abs(own)):
-        raise SpaceError(
-            f"the model reports {metric} {figure(reported, metric)} where its answers, read as {answers.meaning}, give "
-            f"{figure(own, metric)}: "
-            "let its last layer, loss and metric agree, such as from_logits of the loss and threshold of the metric"
-        )
+    reported = metrics_of(model, x, y)
+    for name in dict.fromkeys((metric, task.main_metric)):
+        own, told = task.metric(name, y, answers.read(raw)), reported.get(name)
+        if own is not None and told is not None and abs(own - told) > TOLERANCE * max(1.0, abs(own)):
+            raise SpaceError(
+                f"the model reports {name} {figure(told, name)} where its answers, read as {answers.meaning}, give "
+                f"{figure(own, name)}: "
+                "let its last layer, loss and metric agree, such as from_logits of the loss and threshold of the metric"
+            )
     return answers
 
 
-def evaluated(model: keras.Model, x: np.ndarray, y: np.ndarray, metric: str, batch_size: int = 512) -> float | None:
-    """The metric as the model itself computes it; None when the model is not compiled or does not report it.
+def check_measured(
+    model: keras.Model, task: Task, answers: Answers, x: np.ndarray, y: np.ndarray, metric: str, measured: float
+) -> None:
+    """Compare what the user's own `fit` measured on samples with what the model answers to them as they are.
 
-    None too when it is no number.
+    Args:
+        model, task, answers, metric: as for `answers_of`.
+        x, y: the samples that were measured, all of them, and their targets.
+        measured: the metric, as `fit` reported it.
+
+    Raises SpaceError when they differ by more than averages over batches may.
     """
+    raw: Any = model.predict(x, verbose=0)  # pyright: ignore[reportArgumentType]
+    own = task.metric(metric, y, answers.read(raw))
+    found = metrics_of(model, x, y).get(metric) if own is None else own
+    if found is None or abs(found - measured) <= MEASURED_TOLERANCE * max(abs(found), abs(measured)) + TOLERANCE:
+        return
+    raise SpaceError(
+        f"fit measured {metric} {figure(measured, metric)} on samples for which the model, given them as they are, has "
+        f"{figure(found, metric)}: let the model itself change samples and answers (with layers), and let fit end with "
+        "the weights that it measured"
+    )
+
+
+def metrics_of(model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int = 512) -> dict[str, float]:
+    """The metrics that the model itself computes and that are numbers; none when it is not compiled."""
     if not getattr(model, "compiled", False):
-        return None
+        return {}
     reported: Any = model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)  # pyright: ignore
-    value = reported.get(metric)
-    return float(value) if value is not None and np.ndim(value) == 0 else None
+    return {name: float(value) for name, value in reported.items() if np.ndim(value) == 0}
 
 
 def takes_logits(model: keras.Model) -> bool:

@@ -6,7 +6,7 @@ optimizer may put averaged weights in their place at the end. A score has to be 
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
@@ -22,24 +22,29 @@ class ValidatedWeights:
     """Remembers, by a checksum, which weights were validated in every epoch."""
 
     def __init__(self) -> None:
+        self._validates = False
         self._tested: int | None = None
         self._epochs: list[int | None] = []
 
     def test_begins(self, model: Any) -> None:
         """The weights of `model` are going to be validated."""
+        if not self._validates:
+            self._validates = True
+            self._epochs = [None] * len(self._epochs)
         self._tested = _checksum(model)
 
     def epoch_ends(self, model: Any) -> None:
-        """An epoch ended. If nothing was validated in it, its weights are those that the model has now."""
-        self._epochs.append(_checksum(model) if self._tested is None else self._tested)
+        """An epoch ended. If nothing is validated in any, its weights are those that the model has now."""
+        self._epochs.append(self._tested if self._validates else _checksum(model))
         self._tested = None
 
     def epochs_since(self, model: Any) -> int | None:
         """How many epochs ago the weights were validated that `model` has now: 0 for the last epoch.
 
-        None where they never were. 0 too where nothing is known, because the callbacks were not told of the model.
+        None where they never were, as after an epoch that `validation_freq` passes over. 0 too where nothing is known,
+        because the callbacks were not told of the model.
         """
-        if not self._epochs or self._epochs[-1] is None:
+        if all(then is None for then in self._epochs):
             return 0
         now = _checksum(model)
         return next((ago for ago, then in enumerate(reversed(self._epochs)) if then == now), None)
@@ -54,20 +59,23 @@ def _checksum(model: Any) -> int | None:
     return checksum
 
 
-def result_of_kept_weights(result: Any, ago: int | None, again: Callable[[], Mapping[str, float]]) -> Any:
+def result_of_kept_weights(
+    result: Any, epochs: Sequence[Mapping[str, Any]], ago: int | None, again: Callable[[], Mapping[str, float]]
+) -> Any:
     """The result of a training with the score of the weights that the model has at its end.
 
     Only a `History` is changed: another result is what the user's own code says of the model.
 
     Args:
         result: what `HyperModel.fit` returned.
+        epochs: the metrics that every epoch reported.
         ago: how many epochs ago these weights were validated; None if never.
         again: validates them now, and returns the metrics.
     """
     if ago == 0 or not isinstance(result, keras.callbacks.History):
         return result
     if ago is not None:
-        return _until(result, ago)
+        return _until(result, epochs, ago)
     metrics = again()
     if not metrics:
         _logger.warning("a model's weights were changed after they were validated: its score is of those before")
@@ -75,13 +83,20 @@ def result_of_kept_weights(result: Any, ago: int | None, again: Callable[[], Map
     return result
 
 
-def _until(history: keras.callbacks.History, ago: int) -> keras.callbacks.History:
+def _until(history: keras.callbacks.History, epochs: Sequence[Mapping[str, Any]], ago: int) -> keras.callbacks.History:
     """The history without its last `ago` epochs; itself where it has no more than these."""
+
+    def kept(name: str, values: list[Any]) -> list[Any]:
+        # An epoch without validation adds nothing to the values of a metric in validation.
+        is_told = any(name in epoch for epoch in epochs)
+        late = sum(name in epoch for epoch in epochs[-ago:]) if is_told else ago
+        return values[: max(0, len(values) - late)] or values
+
     if ago >= max(map(len, history.history.values()), default=0):
         return history
     until = keras.callbacks.History()
     until.epoch = history.epoch[:-ago]
-    until.history = {name: values[:-ago] if len(values) > ago else values for name, values in history.history.items()}
+    until.history = {name: kept(name, values) for name, values in history.history.items()}
     return until
 
 

@@ -83,7 +83,8 @@ def modules_of(path: Path) -> tuple[str, ...]:
     """The modules that register with Keras what a `.keras` file names: import them before it is loaded."""
     known = keras.saving.get_custom_objects()
     keys = {
-        told["config" if told["class_name"] == "function" else "registered_name"] for told in _named(_config_in(path))
+        entry["config" if entry["class_name"] == "function" else "registered_name"]
+        for entry in _named(_config_in(path))
     }
     return tuple(sorted({known[key].__module__ for key in keys if key in known}))
 
@@ -109,19 +110,19 @@ def _named(config: Any) -> Iterator[Mapping[str, Any]]:
             yield from _named(part)
 
 
-def _is_own(told: Mapping[str, Any]) -> bool:
+def _is_own(entry: Mapping[str, Any]) -> bool:
     """Whether this is a class that is not one of Keras's. One of the main program has no module."""
-    module = str(told.get("module")).partition(".")[0]
-    return bool(told.get("registered_name")) and module not in ("keras", "builtins")
+    module = str(entry.get("module")).partition(".")[0]
+    return bool(entry.get("registered_name")) and module not in ("keras", "builtins")
 
 
 def _unregistered(config: Mapping[str, Any]) -> str:
     """What a description names and another process would not find, in one line; "" where there is nothing."""
     problems: dict[str, None] = {}
-    for told in _named(config):
-        if told["class_name"] == "__lambda__":
+    for entry in _named(config):
+        if entry["class_name"] == "__lambda__":
             return f"{_LAMBDA}, {_FATE}"
-        if problem := _problem_of(told):
+        if problem := _problem_of(entry):
             problems[problem] = None
     if not problems:
         return ""
@@ -129,22 +130,22 @@ def _unregistered(config: Mapping[str, Any]) -> str:
     return f"{next(iter(problems))}{others}, {_FATE}"
 
 
-def _problem_of(told: Mapping[str, Any]) -> str:
+def _problem_of(entry: Mapping[str, Any]) -> str:
     """Why another process would not find a class or function; "" where it would."""
-    if told["class_name"] == "function":
-        key = str(told["config"])
+    if entry["class_name"] == "function":
+        key = str(entry["config"])
         name, where = key.rpartition(">")[2], ""
-    elif _is_own(told):
-        key, name, where = told["registered_name"], told["class_name"], f" of {told['module'] or '__main__'}"
+    elif _is_own(entry):
+        key, name, where = entry["registered_name"], entry["class_name"], f" of {entry['module'] or '__main__'}"
     else:
         return ""
     found = keras.saving.get_custom_objects().get(key)
     if found is not None:
         return _misplaced(found)
     if where:
-        kind = _kind(getattr(sys.modules.get(told["module"] or "__main__"), name, None))
+        kind = _kind(getattr(sys.modules.get(entry["module"] or "__main__"), name, None))
         return f"{kind} {name}{where} is not registered with Keras: put {REGISTER} before the class"
-    if _is_keras_function(told):
+    if _is_keras_function(entry):
         return ""
     if hasattr(keras.ops, name):
         return f"Keras does not load its function keras.ops.{name} from a file: call it in a function with {REGISTER}"
@@ -161,9 +162,9 @@ def _misplaced(found: Any) -> str:
     return ""
 
 
-def _is_keras_function(told: Mapping[str, Any]) -> bool:
+def _is_keras_function(entry: Mapping[str, Any]) -> bool:
     try:
-        keras.saving.deserialize_keras_object(dict(told))
+        keras.saving.deserialize_keras_object(dict(entry))
     except (TypeError, ValueError):
         return False
     return True

@@ -31,10 +31,10 @@ def train(
 
     Args:
         hypermodel: a `HyperModel`, or a function from hyperparameters to a compiled model.
-        seed: of the initial weights, the order of the images and everything else that is random.
-        x: float32 (n, height, width, channels).
-        y: int32 (n,).
-        validation: images and labels of the same shapes and types.
+        seed: of the initial weights, the order of the samples and everything else that is random.
+        x: float32 (n, ...); y: as the targets of the task are.
+        epochs: of the training.
+        validation: samples and targets of the same shapes and types.
         objective: the name of the metric for which a `HyperModel.fit` may return a value of its own. As in a search,
             what `fit` returns counts at the last epoch; where no epochs were reported, it is the only one.
         report: called after every epoch, counted from 1.
@@ -55,14 +55,14 @@ def train(
     given = {} if validation is None else {"validation_data": validation}
     results = fit(trained, hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
     if reporter.failure is not None:
-        raise SearchFailed(f"a confirmation could not be trained: {reporter.failure}")
-    ago = reporter.epochs_since_kept
+        raise SearchFailed(f"the network could not be trained: {reporter.failure}")
+    ago, own_fit = reporter.epochs_since_kept, has_own_fit(hypermodel)
     history = list(reporter.history)[: len(reporter.history) - (ago or 0)]
-    if ago is None and not has_own_fit(hypermodel):
+    if ago is None and not own_fit:
         history[-1] = {**history[-1], **validated_again(model, given)}
-    if objective is not None:
-        if ago != 0 and isinstance(results, keras.callbacks.History):
-            return model, history
+    # What a `History` says of its end is then of other weights.
+    is_corrected = isinstance(results, keras.callbacks.History) and ago != 0 and not (ago is None and own_fit)
+    if objective is not None and not is_corrected:
         returned, _ = final_metrics(results, keras_tuner.Objective(objective, "max"))  # the direction plays no part
         history[-1:] = [{**(history[-1] if history else {}), **returned}]
     return model, history

@@ -1,10 +1,12 @@
 """What has to be mended in KerasTuner before an oracle can stand on it."""
 
 import functools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, final
 
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -28,6 +30,17 @@ def exclusive(method: Method) -> Method:
         return result
 
     return call  # type: ignore[return-value]
+
+
+class MendedOracle(keras_tuner.Oracle):
+    """The base of an oracle; abstract, as `keras_tuner.Oracle` is."""
+
+    @exclusive
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take the metrics of a trial, without NumPy's warning where they are NaN: `end_trial` fails such a trial."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="All-NaN axis encountered")
+            return super().update_trial(trial_id, metrics, step)
 
 
 @final

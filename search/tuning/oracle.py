@@ -1,7 +1,6 @@
 """`OptunaOracle`: KerasTuner's oracle on an Optuna study."""
 
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,28 +9,28 @@ from typing import Any, Unpack
 import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial, TrialStatus
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from ..compat.keras_tuner import with_values
 from ..errors import InfeasibleArchitecture
 from ..proposals.claims import Claim
 from ..proposals.distributions import ParameterSpace, Values, values_key
-from ..study.attributes import HYPERPARAMETERS, NAME, SEED, WORKER, is_trained
+from ..study.attributes import HYPERPARAMETERS, NAME, SEED, is_trained
 from ..study.budget import Size
 from ..study.events import Announcer, SearchObserver
-from ..study.liveness import this_worker
+from ..study.liveness import runs_here
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..training.epochs import failure_reason
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
-from .keras_tuner_fixes import DefaultingHyperParameters, exclusive
+from .keras_tuner_fixes import DefaultingHyperParameters, MendedOracle, exclusive
 from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
 from .trial_end import end_in_study, fail_where_unknown
 
 
-class OptunaOracle(keras_tuner.Oracle):
+class OptunaOracle(MendedOracle):
     """Proposes trials with an Optuna sampler, under a hard budget, and keeps them in an Optuna study.
 
     The study holds everything: several processes may share it, and a new process goes on with it. A proposal that is
@@ -143,8 +142,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self.ongoing_trials = {}
         for trial in self._trials:
             trial_id = trial_id_of(trial.number)
-            mine = trial.state == TrialState.RUNNING and trial.user_attrs.get(WORKER) == this_worker()
-            if mine and trial_id not in self._retry_queue:  # reloaded within one process: it keeps its id
+            if runs_here(trial) and trial_id not in self._retry_queue:  # reloaded within one process: it keeps its id
                 values = trial.user_attrs[HYPERPARAMETERS]
                 self._claims[trial_id] = Claim(self._opened.stored, self._announcer, trial.number, values)
                 self.trials[trial_id] = Trial(self._at(values), trial_id)
@@ -292,13 +290,6 @@ class OptunaOracle(keras_tuner.Oracle):
         by_trial = self._epochs is None and epochs is not None
         pruner = self.settings.pruner_of(epochs) if by_trial else self.study.pruner
         return claim.report(epoch, metrics, value, pruner if may_stop else None)
-
-    @exclusive
-    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Take the metrics of a trial, as in `keras_tuner.Oracle`."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="All-NaN axis encountered")  # `end_trial` fails such a trial
-            return super().update_trial(trial_id, metrics, step)
 
     def score_trial(self, trial: Trial) -> None:
         """Set the score to the objective at the last step that was reported. The best step would look too good."""

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Unpack
 
 import keras
@@ -232,7 +231,8 @@ class OptunaTuner(keras_tuner.Tuner):
             self._note(trial, reporter, execution)
             model, own_fit = reporter.model, has_own_fit(self.hypermodel)
             again = partial(validated_again, None if own_fit else model, kwargs)
-            results[-1] = result_of_kept_weights(results[-1], reporter.epochs_since_kept, again)
+            ago = reporter.epochs_since_kept
+            results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
             objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
             if model is not None and (best is None or score is None or objective.better_than(score, best)):
@@ -281,9 +281,7 @@ class OptunaTuner(keras_tuner.Tuner):
         """The names of the metrics that the objective is made of."""
         return tuple(getattr(self.oracle.objective, "name_to_direction", [self.oracle.objective.name]))
 
-    def _reporter(
-        self, trial: Any, execution: int, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = MappingProxyType({})
-    ) -> EpochReporter:
+    def _reporter(self, trial: Any, execution: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EpochReporter:
         # What trains in its own way may report one thing and return another.
         plain = type(self).run_trial is OptunaTuner.run_trial and fits_once(self) and not has_own_fit(self.hypermodel)
         check = self._check if plain and validates_every_epoch(kwargs) else lambda metrics: None
@@ -316,7 +314,7 @@ class OptunaTuner(keras_tuner.Tuner):
         return Path(self._get_checkpoint_fname(trial_id_of(number)))
 
     def load_trial(self, number: int) -> keras.Model:
-        """The model of a trained trial with the weights of its last epoch.
+        """The model of a trained trial with the weights that its training ended with.
 
         Raises StudyError when no trained trial has this number, or its weights were not kept.
         """
@@ -327,7 +325,7 @@ class OptunaTuner(keras_tuner.Tuner):
         return self.load_model(self.oracle.trials[trial_id])
 
     def load_model(self, trial: Any) -> keras.Model:
-        """The model of `trial` with the weights of its last epoch; raises StudyError where they were not kept."""
+        """The model of `trial`, as `load_trial` loads it; raises StudyError where its weights were not kept."""
         path = Path(self._get_checkpoint_fname(trial.trial_id))
         if not path.exists():
             raise StudyError(

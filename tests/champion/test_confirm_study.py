@@ -4,6 +4,7 @@ The whole confirmation of images is tested from the shell in tests/end_to_end.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kerastuna.search.champion.ledger import openings
 from kerastuna.search.champion.record import champion_of
 from kerastuna.search.datasets.data import Dataset
 from kerastuna.search.datasets.task import Classification, Regression, Task
-from kerastuna.search.errors import SpaceError
+from kerastuna.search.errors import DataError, SearchFailed, SpaceError
 from kerastuna.search.report.champion_figures import champion_figures
 
 SHAPE = (2, 2, 1)
@@ -165,6 +166,58 @@ def test_answers_that_cannot_be_read_are_refused_before_the_test_set_is_opened(
     assert not openings(given.study)
     assert champion_of(given.study) is None
     assert not list(tmp_path.rglob("*.keras"))
+
+
+def test_a_fit_that_changes_the_samples_is_refused_before_the_test_set_is_opened(
+    give_test_part: Any, tmp_path: Path
+) -> None:
+    built = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+
+    class Turned(keras_tuner.HyperModel):
+        """Its networks are right for negated samples alone."""
+
+        def build(self, hp: Any) -> Any:
+            return built(hp)
+
+        def fit(self, hp: Any, model: Any, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
+            return model.fit(-x, y, validation_data=(-validation_data[0], validation_data[1]), **kwargs)
+
+    give_test_part(TWO)
+    given = confirmation(built, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    turned = replace(given, retraining=replace(given.retraining, hypermodel=Turned(), epochs=12))
+    with pytest.raises(SpaceError, match=r"fit measured accuracy .* given them as they are, has"):
+        confirm_study(turned, top=1, seeds=[1], again=False)
+    assert not openings(given.study)
+
+
+def test_a_test_part_that_cannot_be_read_is_no_opening(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def unreadable(spec: str, like: Dataset) -> Any:
+        assert [opening.opening for opening in openings(given.study)] == [1]  # it is written down before
+        raise DataError("an unknown class")
+
+    monkeypatch.setattr(module, "has_test", lambda spec: True)
+    monkeypatch.setattr(module, "load_test", unreadable)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    with pytest.raises(DataError, match="an unknown class"):
+        confirm_study(given, top=1, seeds=[1], again=False)
+    assert openings(given.study) == []
+
+
+def test_a_model_that_keras_cannot_write_is_one_line(tmp_path: Path) -> None:
+    class Own(keras.Model):
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+    model = Own(2)
+    model(np.ones((1, 3), np.float32))
+    with pytest.raises(SearchFailed, match=r"the champion cannot be saved .*get_config") as refused:
+        save_model(model, tmp_path / "champion.keras")
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_model_replaces_the_one_before_it(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_fresh_seeds_are_fixed_by_the_study_and_differ():
 
 def test_the_final_models_see_training_and_validation_images(study, dataset, space):
     listener = Listener()
-    model: Any = retraining(dataset, space, listener).on_all_images(study.trials[1], 7)
+    model: Any = retraining(dataset, space, listener).on_all_images(study.trials[1], 7)[0]
     assert listener.trainings == [(1, 7, "final")]
     assert listener.values == [None]
     steps = -(-(len(dataset.x_train) + len(dataset.x_validation)) // 32)
@@ -206,7 +206,8 @@ def test_a_fit_of_its_own_has_validation_images_at_the_end_too(study, dataset, s
         return 0.25
 
     given: list[tuple[int, int]] = []
-    retraining(dataset, space, hypermodel=Fitting(fit)).on_all_images(study.trials[1], 7)
+    _, measured = retraining(dataset, space, hypermodel=Fitting(fit)).on_all_images(study.trials[1], 7)
+    assert measured == 0.25
     train, validation = len(dataset.x_train), len(dataset.x_validation)
     assert given == [(train + validation, validation)]
 
@@ -214,7 +215,8 @@ def test_a_fit_of_its_own_has_validation_images_at_the_end_too(study, dataset, s
 def test_a_function_that_builds_models_is_confirmed(study, dataset, space):
     training = retraining(dataset, space, hypermodel=Perceptron().build)
     assert len(confirm_candidates(study, training, 1, [7])) == 1
-    assert training.on_all_images(study.trials[1], 7).built
+    model, measured = training.on_all_images(study.trials[1], 7)
+    assert (model.built, measured) == (True, None)
 
 
 def test_an_error_in_a_users_code_is_one_line(study, dataset, space):
@@ -250,5 +252,5 @@ def test_a_loss_that_is_not_finite_names_the_trial(study, dataset, space):
         callbacks[0].on_epoch_end(0, {"loss": float("nan")})
         return 0.5
 
-    with pytest.raises(SearchFailed, match="trial 1 with seed 7: a confirmation could not be trained: loss is nan"):
+    with pytest.raises(SearchFailed, match="trial 1 with seed 7: the network could not be trained: loss is nan"):
         retraining(dataset, space, hypermodel=Fitting(diverging)).on_all_images(study.trials[1], 7)

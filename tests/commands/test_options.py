@@ -30,6 +30,7 @@ def test_numbers_are_above_zero(name: str, value: Any) -> None:
         ({"sampler": "bayes"}, "--sampler bayes: choose one of tpe, random, gp, cmaes, nsga2, qmc"),
         ({"pruner": "axe"}, "--pruner axe: choose one of halving, hyperband, median, none"),
         ({"task": "ranking"}, "--task ranking: choose one of auto, classification, regression"),
+        ({"objective": "accuracy"}, "objective 'accuracy' is measured on the samples of the training: give val_accur"),
         ({"objective": "score"}, "objective 'score': give the name of a metric that the training reports"),
         ({"objective": "val_f1:up"}, "objective 'val_f1:up': give the name of a metric"),
         ({"objective": ":max"}, "objective ':max': give the name of a metric"),
@@ -83,6 +84,17 @@ def test_the_metrics_that_were_named(options: SearchOptions, metrics: tuple[str,
 
 def test_a_named_objective_is_in_the_name_of_the_study() -> None:
     assert SearchOptions(objective="wit:max").study_name("t", "mine", "quick") == "t-mine-15000-quick-wit"
+
+
+def test_how_thorough_a_search_is_makes_it_no_other_search() -> None:
+    assert SearchOptions(trials=3, epochs=1, images=50, timeout=9.0, profile="quick", device="cpu").is_usual
+    others: list[dict[str, Any]] = [
+        {"data": "my.npz"},
+        {"budget": 900},
+        {"objective": "val_loss"},
+        {"folder": Path("r")},
+    ]
+    assert not any(SearchOptions(**other).is_usual for other in others)
 
 
 @pytest.mark.parametrize("name", ["", "  "])

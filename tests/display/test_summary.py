@@ -73,6 +73,8 @@ def result_of(study: optuna.Study, **given: Any) -> SearchResult:
             "epochs": 5,
             "images": 4000,
             "unit": "images",
+            "closed_form": True,
+            "is_usual": True,
             "champion": None,
             "limits": Budget(15000),
         },
@@ -130,7 +132,7 @@ def test_champion_lines() -> None:
     ]
     untested = champion_lines(CHAMPION | {"test": None, "params": None, "validation": {"mean": 0.95, "n": 1}})
     assert untested[0] == "champion: trial 1  16 | gap"
-    assert untested[1].startswith("  validation 95.00 % over 1 fresh seeds")
+    assert untested[1].startswith("  validation 95.00 % over 1 fresh seed;")
     assert untested[2] == "  test: the data set has no test part"
 
 
@@ -206,9 +208,18 @@ def test_the_summary_for_people() -> None:
 def test_the_summary_goes_on_from_a_champion() -> None:
     text = printed(result_of(study_of(complete(0.96)), champion=CHAMPION, profile="full"))
     assert "champion: trial 1, 1,234 parameters" in text
-    assert "make export" in text
+    assert "bin/kerastuna export --study one --folder runs" in text
     assert "confirm" not in text
     assert "PROFILE=full" not in text
+
+
+def test_the_summary_suggests_nothing_that_would_do_something_else() -> None:
+    study = study_of(complete(0.96))
+    assert "describe" not in printed(result_of(study, closed_form=False))
+    assert "PROFILE=full" not in printed(result_of(study, is_usual=False))  # it knows nothing of the data
+    out = io.StringIO()
+    print_summary(result_of(study, champion=CHAMPION), "bin/kerastuna", "", out)
+    assert "  make export  " in out.getvalue()
 
 
 def test_the_model_file_is_told_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

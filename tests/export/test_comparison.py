@@ -15,7 +15,7 @@ COMMON: dict[str, Any] = {
     "invalid": 0,
     "constant": False,
     "largest_difference": 0.0,
-    "spread": 0.5,
+    "half_range": 0.5,
     "distance": math.inf,
 }
 
@@ -61,7 +61,18 @@ def test_int8_may_lose_three_tenths_of_a_point(samples: int, lost: int, regained
     result = comparison(samples, lost, regained)
     assert bool(result.problem(INT8)) is refused
     assert bool(result.int8_note()) is (samples < 5_000)
-    assert result.doubt(INT8) == ("right more often than Keras by 4.00 points: it may be another network" * (lost < 0))
+    doubt = result.doubt(INT8)
+    if lost < 0:
+        assert doubt == "right more often than Keras by 4.00 points: it may be another network"
+    elif samples < 5_000:
+        assert doubt == f"loses {100 * lost / samples:.2f} points, on too few images to tell it from chance"
+    else:
+        assert doubt == ""
+
+
+def test_int8_is_proven_on_few_samples_too_where_it_loses_no_more_than_the_limit() -> None:
+    assert comparison(1_000, 3).doubt(INT8) == ""
+    assert "too few" in comparison(1_000, 4).doubt(INT8)
 
 
 def test_floats_must_agree_on_every_sample_within_a_ten_thousandth() -> None:

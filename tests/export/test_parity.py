@@ -14,7 +14,8 @@ from export_support import CLASSES, SHAPE, small_source, write_export, write_onn
 from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
 from kerastuna.search.datasets.task import Classification, Regression
 from kerastuna.search.errors import InputError
-from kerastuna.search.export.parity import _unlike_columns, summary, verify
+from kerastuna.search.export.formats import ExportSource
+from kerastuna.search.export.parity import _Findings, _judge, _unlike_columns, summary, verify
 
 
 def save_model(path: Path, kernel: np.ndarray) -> Path:
@@ -147,6 +148,32 @@ def test_columns_of_unlike_size_are_told_of() -> None:
     assert not _unlike_columns(x * [1, 0, 1])  # there is nothing in a column that is always 0
     assert _unlike_columns(x * [1, 1, 100])
     assert not _unlike_columns(np.zeros((5, *SHAPE)))
+
+
+def test_unlike_columns_are_told_of_once_for_all_parts(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32) * np.array([1, 100], np.float32)
+    labels = (x[:, 0] > 0).astype(np.int32)
+    model = tmp_path / "model.keras"
+    model.touch()  # it is not run
+    source = ExportSource(
+        model_path=model,
+        name="unlike",
+        x_validation=x[:20],
+        y_validation=labels[:20],
+        x_train=x,
+        task=Classification(2),
+        answers=ClassAnswers(2, logits=False),
+        preprocessing="as they are",
+        extra={},
+        x_test=x[20:],
+        y_test=labels[20:],
+    )
+    right, wrong = np.eye(2)[labels], np.eye(2)[1 - labels]
+    rows = {"validation": np.arange(20), "test": np.arange(20, 40)}
+    findings = _Findings()
+    _judge(findings, "litert_int8", source, wrong, right, labels, rows)
+    assert [problem.partition(":")[0] for problem in findings.problems] == ["validation", "test"]
+    assert findings.notes == ["int8 has one scale for all columns, and theirs differ: train on scaled columns"]
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:

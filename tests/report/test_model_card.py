@@ -222,7 +222,7 @@ def test_a_network_that_predicts_numbers_for_rows():
     assert row(card, "output") == ["float32 (n, 2), the 2 predicted numbers"]
     assert row(card, "numbers") == ["0: price, 1: age"]
     assert row(card, "MACs per row") == ["3,578,496"]
-    assert row(card, "preprocessing") == ["none: the numbers as they are, as float32"]
+    assert row(card, "preprocessing") == ["float32, as they are given"]
     assert row(card, "validation rows") == ["6,001: 10% of the training part, at random, split seed 17"]
     assert "Rows of 13 numbers like those of houses" in card
     assert "predicts 2 numbers for every row" in card

@@ -17,7 +17,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
 
-from kerastuna.search.study.liveness import SILENT_SECONDS, fail_abandoned_trials, is_alive, this_worker
+from kerastuna.search.study.liveness import SILENT_SECONDS, fail_abandoned_trials, is_alive, runs_here, this_worker
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 
@@ -109,3 +109,15 @@ def test_the_trial_of_a_silent_worker_on_another_machine_is_failed() -> None:
     for last_seen in (time.time() - SILENT_SECONDS - 1, time.time()):
         study.add_trial(running(worker=elsewhere, last_seen=last_seen))
     assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
+
+
+def test_a_trial_runs_here_while_it_runs_in_this_process() -> None:
+    def trial(state: TrialState, worker: dict[str, Any] | None) -> optuna.trial.FrozenTrial:
+        value = 1.0 if state == TrialState.COMPLETE else None
+        return optuna.trial.create_trial(state=state, value=value, user_attrs={"worker": worker} if worker else {})
+
+    here = this_worker()
+    assert runs_here(trial(TrialState.RUNNING, here))
+    assert not runs_here(trial(TrialState.COMPLETE, here))
+    assert not runs_here(trial(TrialState.RUNNING, here | {"pid": 1}))
+    assert not runs_here(trial(TrialState.RUNNING, None))

@@ -9,7 +9,7 @@ import pytest
 from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import SpaceError
-from kerastuna.search.training.answers import answers_of, evaluated, takes_logits
+from kerastuna.search.training.answers import answers_of, check_measured, metrics_of, takes_logits
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(300, 4)).astype(np.float32)
@@ -83,14 +83,14 @@ def test_a_metric_of_the_answers_is_what_keras_reports(
     found = answers_of(network, task, X, y, metric)
     assert found == answers
     own = task.metric(metric, y, found.read(network.predict(X, verbose=0)))
-    assert own == pytest.approx(evaluated(network, X, y, metric), rel=1e-3)
+    assert own == pytest.approx(metrics_of(network, X, y)[metric], rel=1e-3)
 
 
 def test_an_objective_that_only_the_model_knows_is_not_checked() -> None:
     network = model(3, None, "mse", y=NUMBERS)
     assert answers_of(network, Regression(3), X, NUMBERS, "loss") == NumberAnswers(3)
-    assert evaluated(network, X, NUMBERS, "loss") == pytest.approx(network.evaluate(X, NUMBERS, verbose=0))
-    assert evaluated(network, X, NUMBERS, "mae") is None
+    assert metrics_of(network, X, NUMBERS)["loss"] == pytest.approx(network.evaluate(X, NUMBERS, verbose=0))
+    assert "mae" not in metrics_of(network, X, NUMBERS)
 
 
 def test_binary_accuracy_of_logits_is_refused() -> None:
@@ -135,7 +135,7 @@ def test_a_wrong_shape_is_refused() -> None:
 
 def test_a_model_that_is_not_compiled_is_read_by_its_shape_and_values() -> None:
     network = model(3, "softmax", None)
-    assert evaluated(network, X, THREE, "accuracy") is None
+    assert metrics_of(network, X, THREE) == {}
     assert answers_of(network, Classification(3), X, THREE, "accuracy") == ClassAnswers(3, False)
     assert answers_of(model(3, None, None), Classification(3), X, THREE, "accuracy") == ClassAnswers(3, True)
     assert answers_of(model(1, None, None), Classification(2), X, TWO, "accuracy") == ClassAnswers(1, True)
@@ -144,7 +144,7 @@ def test_a_model_that_is_not_compiled_is_read_by_its_shape_and_values() -> None:
 def test_a_metric_that_is_no_number_is_not_told() -> None:
     each: Any = None
     network = model(3, None, "mse", keras.metrics.R2Score(class_aggregation=each))
-    assert evaluated(network, X, NUMBERS, "r2_score") is None
+    assert "r2_score" not in metrics_of(network, X, NUMBERS)
     assert answers_of(network, Regression(3), X, NUMBERS, "r2_score") == NumberAnswers(3)
 
 
@@ -160,3 +160,33 @@ def test_a_metric_that_is_no_number_is_not_told() -> None:
 )
 def test_which_losses_take_logits(loss: Any, logits: bool) -> None:
     assert takes_logits(model(3, None, loss)) is logits
+
+
+def test_the_main_metric_is_compared_whatever_the_objective_is() -> None:
+    network = model(1, None, BINARY(from_logits=True), "accuracy", y=TWO)
+    with pytest.raises(SpaceError, match="reports accuracy"):
+        answers_of(network, Classification(2), X, TWO, "loss")
+
+
+@pytest.mark.parametrize(
+    ("task", "made", "y", "metric"),
+    [
+        (Classification(2), (1, "sigmoid", None), TWO, "accuracy"),  # not compiled
+        (Regression(3), (3, None, "mse", "mae"), NUMBERS, "mae"),
+        (Regression(3), (3, None, "mse"), NUMBERS, "loss"),  # only Keras knows it
+    ],
+)
+def test_what_fit_measured_is_what_the_model_answers(task: Task, made: tuple, y: np.ndarray, metric: str) -> None:
+    network = model(*made, y=y if made[2] else None)
+    answers = answers_of(network, task, X, y, metric)
+    own = task.metric(metric, y, answers.read(network.predict(X, verbose=0)))
+    right = metrics_of(network, X, y)[metric] if own is None else own
+    for measured in (right, 1.02 * right):  # a mean over batches
+        check_measured(network, task, answers, X, y, metric, measured)
+    with pytest.raises(SpaceError, match=f"fit measured {metric} .* let the model itself change samples and answers"):
+        check_measured(network, task, answers, X, y, metric, 1.5 * right)
+
+
+def test_what_cannot_be_computed_is_not_compared() -> None:
+    network = model(3, None, None)
+    check_measured(network, Regression(3), NumberAnswers(3), X, NUMBERS, "wit", 12.0)

@@ -67,10 +67,37 @@ def test_early_stopping_restores_an_epoch(restore: bool):
     with without_graphs():
         result = model.fit(X, Y, epochs=6, validation_data=(X, Y), verbose=0, callbacks=[stop, reporter])
     assert reporter.epochs_since_kept == (2 if restore else 0)
-    kept = result_of_kept_weights(result, reporter.epochs_since_kept, pytest.fail)
+    kept = result_of_kept_weights(result, reporter.history, reporter.epochs_since_kept, pytest.fail)
     assert kept.history["val_loss"][-1] == pytest.approx(model.evaluate(X, Y, verbose=0)[0], rel=1e-5)
     assert len(kept.epoch) == (1 if restore else 3)
     assert len(result.epoch) == 3
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
+def test_early_stopping_restores_an_epoch_where_not_every_epoch_is_validated():
+    model = model_of(keras.optimizers.SGD(-0.1))  # every epoch is worse
+    reporter = EpochReporter(lambda epoch, metrics, epochs: False, ())
+    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    given = {"validation_data": (X, Y), "validation_freq": 2}
+    with without_graphs():
+        result = model.fit(X, Y, epochs=9, verbose=0, callbacks=[stop, reporter], **given)
+        expected = model.evaluate(X, Y, verbose=0)[0]
+    assert len(result.history["val_loss"]) == 3
+    kept = result_of_kept_weights(result, reporter.history, reporter.epochs_since_kept, pytest.fail)
+    assert kept.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+    assert kept.epoch == [0, 1]
+
+
+def test_an_epoch_that_is_not_validated_is_not_taken_for_one_that_is():
+    model = model_of()
+    reporter = EpochReporter(lambda epoch, metrics, epochs: False, ())
+    given = {"validation_data": (X, Y), "validation_freq": 2}
+    with without_graphs():
+        result = model.fit(X, Y, epochs=3, verbose=0, callbacks=[reporter], **given)
+        assert reporter.epochs_since_kept is None
+        kept = result_of_kept_weights(result, reporter.history, None, lambda: validated_again(model, given))
+        expected = model.evaluate(X, Y, verbose=0)[0]
+    assert kept.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]
 
 
 def test_weights_that_were_never_validated_are_validated():
@@ -81,7 +108,7 @@ def test_weights_that_were_never_validated_are_validated():
         result = model.fit(X, Y, epochs=2, verbose=0, callbacks=[reporter], **given)
         before = result.history["val_mae"][-1]
         assert reporter.epochs_since_kept is None
-        kept = result_of_kept_weights(result, None, lambda: validated_again(model, given))
+        kept = result_of_kept_weights(result, reporter.history, None, lambda: validated_again(model, given))
         expected = model.evaluate(X, Y, batch_size=4, verbose=0, return_dict=True)
     assert {"loss", "mae"} == expected.keys()
     for name, value in expected.items():
@@ -111,17 +138,17 @@ def test_nothing_is_said_without_data_that_can_be_read_again(given: dict[str, An
 
 def test_a_score_of_other_weights_is_told(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
-        result = result_of_kept_weights(history_of(val_loss=[2.0, 1.0]), None, dict)
+        result = result_of_kept_weights(history_of(val_loss=[2.0, 1.0]), [], None, dict)
     assert result.history == {"val_loss": [2.0, 1.0]}
     assert "changed after they were validated" in caplog.text
 
 
 @pytest.mark.parametrize("result", [0.7, {"val_loss": 0.7}])
 def test_what_the_own_code_of_a_user_returns_stands(result: Any):
-    assert result_of_kept_weights(result, 1, pytest.fail) is result
+    assert result_of_kept_weights(result, [], 1, pytest.fail) is result
 
 
 def test_a_history_that_is_shorter_stands():
     history = history_of(loss=[3.0, 2.0], val_loss=[1.0])  # of the last of several trainings
-    assert result_of_kept_weights(history, 2, pytest.fail) is history
-    assert result_of_kept_weights(history, 1, pytest.fail).history == {"loss": [3.0], "val_loss": [1.0]}
+    assert result_of_kept_weights(history, [], 2, pytest.fail) is history
+    assert result_of_kept_weights(history, [], 1, pytest.fail).history == {"loss": [3.0], "val_loss": [1.0]}

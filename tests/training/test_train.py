@@ -66,7 +66,7 @@ def test_without_validation_images_nothing_is_validated(dataset, space):
 
 def test_a_loss_that_is_not_finite_ends_the_training(dataset, space):
     space.Fixed("rate", 1e38)
-    with pytest.raises(SearchFailed, match=r"a confirmation could not be trained: loss is \S+ after epoch \d"):
+    with pytest.raises(SearchFailed, match=r"the network could not be trained: loss is \S+ after epoch \d"):
         train(Linear(), space, 5, dataset.x_train, dataset.y_train, 3)
 
 
@@ -105,3 +105,15 @@ def test_what_fit_returns_counts_at_the_last_epoch(dataset, space):
     assert "my_score" not in history[0]
     assert history[1]["my_score"] == 2.0
     assert "loss" in history[1]
+
+
+def test_a_fit_that_does_not_validate_its_last_epoch_has_a_value_all_the_same(dataset, space):
+    class EveryOther(Linear):
+        def fit(self, hp, model, *args, **kwargs):
+            return super().fit(hp, model, *args, **kwargs, validation_freq=2)
+
+    data = (dataset.x_train, dataset.y_train)
+    validation = (dataset.x_validation, dataset.y_validation)
+    _, history = train(EveryOther(), space, 5, *data, 3, validation=validation, objective="val_loss")
+    assert [("val_loss" in epoch) for epoch in history] == [False, True, True]
+    assert history[2]["val_loss"] == pytest.approx(history[1]["val_loss"])

@@ -1,12 +1,16 @@
 """KerasTuner's faults that an oracle cannot stand on, mended."""
 
+import math
 import threading
+import warnings
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import pytest
+from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kerastuna.search.tuning.keras_tuner_fixes import DefaultingHyperParameters, exclusive
+from kerastuna.search.tuning.keras_tuner_fixes import DefaultingHyperParameters, MendedOracle, exclusive
 
 
 class Oracle(keras_tuner.oracles.RandomSearchOracle):
@@ -28,6 +32,25 @@ def test_the_lock_is_free_after_an_error() -> None:
     other.join(timeout=10)
     assert said == ["done"]
     assert Oracle.work.__doc__ == "What it does."
+
+
+class Mended(MendedOracle, keras_tuner.oracles.RandomSearchOracle):
+    pass
+
+
+@pytest.mark.parametrize(("kind", "warns"), [(keras_tuner.oracles.RandomSearchOracle, True), (Mended, False)])
+def test_a_metric_that_is_nan_brings_no_warning(kind: Any, warns: bool, tmp_path: Path) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("width", 1, 9)
+    oracle = kind(objective=keras_tuner.Objective("score", "max"), max_trials=1, hyperparameters=hp)
+    oracle._set_project_dir(tmp_path, "project")
+    trial = Trial(hp, "0", TrialStatus.RUNNING)
+    oracle.trials["0"] = trial
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        oracle.update_trial("0", {"score": math.nan})
+    assert any("All-NaN" in str(warning.message) for warning in caught) == warns
+    assert math.isnan(trial.metrics.get_last_value("score"))
 
 
 def test_missing_values_are_defaults_and_not_random() -> None:
