@@ -33,6 +33,8 @@ from kerastuna.search.study.events import Announcer, SearchObserver, TrialRecord
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import open_study
+from kerastuna.search.tuning.hyperparameters import hyperparameters_at
+from kerastuna.search.tuning.measure import NetworkMeasure
 from kerastuna.spaces.convnet import ConvNet
 from kerastuna.spaces.errors import InfeasibleArchitecture
 
@@ -47,20 +49,17 @@ class Networks:
         self._declared = keras_tuner.HyperParameters()
         self.space.declare_hyperparameters(self._declared)
         self.parameters = ParameterSpace(self._declared.space)
+        self._measure = NetworkMeasure(self.space, self.space.build)
 
     def at(self, values: Values) -> keras_tuner.HyperParameters:
         """KerasTuner's hyperparameters with these values."""
-        hyperparameters = self._declared.copy()
-        hyperparameters.values = dict(values)
-        return hyperparameters
+        return hyperparameters_at(self._declared, values)
 
     def measure(self, values: Values) -> Size:
         """The size of the network at `values`, as `OptunaTuner` measures it."""
-        hyperparameters = self.at(values)
-        cost = self.space.cost(hyperparameters)
-        return Size(
-            cost.params, cost.macs, cost.peak_activation_bytes, self.space.architecture(hyperparameters).summary
-        )
+        size = self._measure(self.at(values), BUDGET.limits)
+        assert size is not None
+        return size
 
     def feasible(self, count: int) -> list[keras_tuner.HyperParameters]:
         """`count` random points whose layers fit the input."""
@@ -189,7 +188,7 @@ def print_counts(networks: Networks, repeats: int) -> None:
     points = networks.feasible(repeats)
 
     def in_closed_form(hyperparameters: keras_tuner.HyperParameters) -> int:
-        return networks.space.cost(hyperparameters).params
+        return networks.measure(hyperparameters.values).params
 
     def by_building(hyperparameters: keras_tuner.HyperParameters) -> int:
         return networks.space.build(hyperparameters).count_params()

@@ -17,6 +17,7 @@ from ..errors import DataError, SearchFailed
 from ..messages import cause
 from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
+from ..training.garbage import old_objects_passed_over
 from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import open_test_set, openings, refuse_second_opening, withdraw_opening
@@ -46,6 +47,7 @@ class Confirmation:
     publisher: Publisher
 
 
+@old_objects_passed_over()
 def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int], again: bool) -> Mapping[str, Any]:
     """Confirm the `top` best trials on `seeds`, open the test set for the winner, and publish it.
 

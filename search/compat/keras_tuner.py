@@ -77,9 +77,10 @@ def check_results(results: Any, objective: Any) -> None:
     tuner_utils.validate_trial_results(results, objective, "Tuner.run_trial()")
 
 
-def fits_once(tuner: Any) -> bool:
-    """Whether an execution of a trial is one call of the hypermodel's `fit`, and a subclass has not changed that."""
-    return type(tuner)._build_and_fit_model is Tuner._build_and_fit_model
+def trains_as(tuner: Any, base: type[Tuner]) -> bool:
+    """Whether a trial is trained as by the class `base`, and a subclass of it has not changed that."""
+    kind = type(tuner)
+    return kind.run_trial is base.run_trial and kind._build_and_fit_model is base._build_and_fit_model
 
 
 def tuner_callback(tuner: Any, trial: Any) -> Any:

@@ -16,9 +16,9 @@ from ...spaces.space import SearchSpace
 from ..compat.keras_tuner import (
     check_results,
     distribution,
-    fits_once,
     oracle_of_client,
     tracebacks_hidden,
+    trains_as,
     tuner_callback,
 )
 from ..errors import InputError, OverBudget, SpaceError, StudyError
@@ -29,6 +29,7 @@ from ..tracking.tracker import Tracker
 from ..training.device import software
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
+from ..training.garbage import old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..training.metric_values import objective_problem
@@ -189,6 +190,7 @@ class OptunaTuner(keras_tuner.Tuner):
                 return
             epochs = epochs_of(args, kwargs)
             with (
+                old_objects_passed_over(),
                 self.oracle.searching(epochs=epochs, deadline=deadline, observers=self._recorders()),
                 tracebacks_hidden(kwargs.get("verbose") == 0),
             ):
@@ -212,7 +214,6 @@ class OptunaTuner(keras_tuner.Tuner):
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""
         callbacks = kwargs.pop("callbacks", None) or []
-        seed = self._seed_of(trial)
         results: list[Any] = []
         best: float | None = None
         for execution in range(self.executions_per_trial):
@@ -220,7 +221,7 @@ class OptunaTuner(keras_tuner.Tuner):
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
-            keras.utils.set_random_seed((seed + execution) % 2**32)
+            keras.utils.set_random_seed((self._seed_of(trial) + execution) % 2**32)
             try:
                 results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
                 if reporter.failure is not None:
@@ -229,9 +230,8 @@ class OptunaTuner(keras_tuner.Tuner):
                 self._note(trial, reporter, execution, reason=failure_reason(error))
                 raise
             self._note(trial, reporter, execution)
-            model, own_fit = reporter.model, has_own_fit(self.hypermodel)
-            again = partial(validated_again, None if own_fit else model, kwargs)
-            ago = reporter.epochs_since_kept
+            model, ago = reporter.model, reporter.epochs_since_kept
+            again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, kwargs)
             results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
             objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
@@ -283,7 +283,7 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def _reporter(self, trial: Any, execution: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EpochReporter:
         # What trains in its own way may report one thing and return another.
-        plain = type(self).run_trial is OptunaTuner.run_trial and fits_once(self) and not has_own_fit(self.hypermodel)
+        plain = trains_as(self, OptunaTuner) and not has_own_fit(self.hypermodel)
         check = self._check if plain and validates_every_epoch(kwargs) else lambda metrics: None
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else None  # None: a worker of KerasTuner's kind
 
