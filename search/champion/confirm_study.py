@@ -12,7 +12,7 @@ import optuna
 from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
 from ..datasets.answers import Answers
-from ..datasets.data import has_test, load_test
+from ..datasets.data import fingerprint, has_test, load_test
 from ..errors import DataError, SearchFailed
 from ..messages import cause
 from ..study.goal import goal_of
@@ -108,7 +108,7 @@ def _test(
     assert loaded is not None  # `has_test` said so
     samples, targets = loaded
     result = evaluate(models, samples, targets, dataset.task, answers, retraining.metric)
-    record["test"] = result.record(opening)
+    record["test"] = result.record(opening) | {"fingerprint": fingerprint(samples, targets)}
     record["openings"] = [vars(entry) for entry in openings(study)]
     return result, samples
 

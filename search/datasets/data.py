@@ -137,7 +137,7 @@ def load_dataset(
         x_validation=network_input(x[validation]),
         y_validation=targets[validation],
         task=_named(found, source),
-        fingerprint=_fingerprint(x, y, *([np.array(source.columns)] if source.columns else [])),
+        fingerprint=fingerprint(x, y, *([np.array(source.columns)] if source.columns else [])),
         seed=seed,
         columns=source.columns,
     )
@@ -206,7 +206,8 @@ def _named(task: Task, source: Source) -> Task:
     return replace(task, names=source.columns[-1:]) if isinstance(task, Regression) and source.columns else task
 
 
-def _fingerprint(*arrays: np.ndarray) -> str:
+def fingerprint(*arrays: np.ndarray) -> str:
+    """SHA-256 over dtype, shape and bytes of the arrays."""
     digest = sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

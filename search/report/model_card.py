@@ -189,6 +189,7 @@ def _data(record: Record) -> str:
         (f"validation {unit}", f"{data['validation']:,}: {split}"),
         (f"training {unit} of the model that ships", f"{record['train_images_final']:,}: validation included"),
         (f"test {unit}", count(test["images"]) if test else "not opened"),
+        *([("SHA-256 of the test part, as tested", test["fingerprint"])] if "fingerprint" in (test or {}) else []),
         ("preprocessing", PREPROCESSING[unit]),
         *([("targets", "as they are, as float32")] if regression else []),
     ]

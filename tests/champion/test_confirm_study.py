@@ -20,7 +20,7 @@ from kerastuna.search.champion.confirmation import Retraining
 from kerastuna.search.champion.evaluation import TestResult
 from kerastuna.search.champion.ledger import openings
 from kerastuna.search.champion.record import champion_of
-from kerastuna.search.datasets.data import Dataset
+from kerastuna.search.datasets.data import Dataset, fingerprint
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import DataError, SearchFailed, SpaceError
 from kerastuna.search.report.champion_figures import champion_figures
@@ -121,6 +121,7 @@ def test_one_sigmoid_gets_the_figures_that_keras_gives_it(give_test_part: Any, t
         assert entry["images"] == of_class.sum()
         assert entry["accuracy"] == pytest.approx((said[of_class] == entry["label"]).mean())
     assert [opening.purpose for opening in openings(given.study)] == ["the confirmed winner's accuracy"]
+    assert test["fingerprint"] == fingerprint(X[140:], TWO[140:])
     drawn = champion_figures(record, samples=kept.samples, targets=kept.result.targets, answers=kept.result.answers)
     counts = np.zeros((2, 2), int)
     for text in drawn.drawn["confusion_matrix"].axes[0].texts:

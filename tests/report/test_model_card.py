@@ -274,3 +274,9 @@ def test_a_metric_that_the_model_does_not_report_is_replaced_and_that_is_said():
     assert "## mae on test rows" in card
     assert "The model itself does not report my_own." in card
     assert "does not report" not in model_card(of_numbers())
+
+
+def test_the_test_part_is_told_by_its_fingerprint_where_it_is_known():
+    name = "SHA-256 of the test part, as tested"
+    assert row(model_card(changed(test=RECORD["test"] | {"fingerprint": "ab12"})), name) == ["ab12"]
+    assert name not in model_card(RECORD)
