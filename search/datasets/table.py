@@ -156,7 +156,7 @@ def _check_test_header(header: Sequence[str], columns: Sequence[str], test: Path
     missing = [name for name in columns if name not in header]
     more = [name for name in header if name not in columns]
     if missing or more:
-        differs = f"lacks the columns {_some(missing)}" if missing else f"has the columns {_some(more)} besides"
+        differs = f"lacks {_some(missing)}" if missing else f"has {_some(more)} besides"
         raise DataError(
             f"{_quoted(test)} {differs}, compared with {_quoted(train)}: both need the same columns, the target "
             "included; add or remove columns, or move the file away"

@@ -55,6 +55,7 @@ def _introduction(record: Record) -> str:
     size = "" if record["params"] is None else f" with {record['params']:,} parameters"
     title = f"# Model card: {text(record['study'])}"
     candidates = text(goal_in(record).selected(len(record["candidates"])))
+    trained = search["complete"] + search["pruned"]
     source = f"{unit_in(record)} of {text(data['name'])}"
     match task_in(record):
         case Regression(numbers=numbers):
@@ -63,7 +64,7 @@ def _introduction(record: Record) -> str:
             purpose = f"sorts {source} into {data['classes']} classes"
     found = (
         f"A network{size} that {purpose}. Kerastuna trained "
-        f"{search['complete'] + search['pruned']:,} networks{f' of at most {limits}' if limits else ''}, "
+        f"{trained:,} network{'' if trained == 1 else 's'}{f' of at most {limits}' if limits else ''}, "
         f"{candidates} again on {seeds(record)} that the search had not used, and chose {_choice(record)}."
     )
     if record["profile"] != "quick":

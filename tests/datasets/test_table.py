@@ -215,8 +215,8 @@ def test_a_test_class_that_the_training_part_lacks(tmp_path: Path):
 @pytest.mark.parametrize(
     ("test", "named"),
     [
-        (FRAME.drop(columns="price"), ["test.", "lacks the columns price", "the target included"]),
-        (FRAME.assign(id=N), ["has the columns id besides"]),
+        (FRAME.drop(columns="price"), ["test.", "lacks price", "the target included"]),
+        (FRAME.assign(id=N), ["has id besides"]),
     ],
 )
 def test_other_columns_in_the_test_table(
