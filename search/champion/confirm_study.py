@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -13,14 +14,14 @@ from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
 from ..datasets.answers import Answers
 from ..datasets.data import fingerprint, has_test, load_test
-from ..errors import DataError, SearchFailed
+from ..errors import SearchFailed
 from ..messages import cause
 from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
 from ..training.garbage import old_objects_passed_over
 from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
-from .ledger import open_test_set, openings, refuse_second_opening, withdraw_opening
+from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
 from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
 
@@ -99,12 +100,8 @@ def _test(
     """Open the test set for the champion, and add to its record what the models score there."""
     study, retraining = confirmation.study, confirmation.retraining
     dataset = retraining.dataset
-    opening = open_test_set(study, record["trial"], f"the confirmed winner's {retraining.metric}")
-    try:
-        loaded = load_test(confirmation.data, dataset)
-    except DataError:  # nothing was seen
-        withdraw_opening(study, opening)
-        raise
+    purpose = f"the confirmed winner's {retraining.metric}"
+    opening, loaded = read_test_set(study, record["trial"], purpose, partial(load_test, confirmation.data, dataset))
     assert loaded is not None  # `has_test` said so
     samples, targets = loaded
     result = evaluate(models, samples, targets, dataset.task, answers, retraining.metric)

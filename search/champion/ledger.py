@@ -1,12 +1,15 @@
 """The ledger of the test set: every opening is written down, and a second look has to be asked for."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import final
+from typing import TypeVar, final
 
 import optuna
 
-from ..errors import InputError
+from ..errors import DataError, InputError
+
+Result = TypeVar("Result")
 
 OPENINGS = "test_openings"
 """User attribute of a study: its openings of the test set, in order."""
@@ -59,6 +62,11 @@ def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
     return opening
 
 
-def withdraw_opening(study: optuna.Study, opening: Opening) -> None:
-    """Take an opening back, since the test set could not be read: no model has seen it."""
-    study.set_user_attr(OPENINGS, [entry for entry in study.user_attrs[OPENINGS] if entry != asdict(opening)])
+def read_test_set(study: optuna.Study, trial: int, purpose: str, read: Callable[[], Result]) -> tuple[Opening, Result]:
+    """Open the test set, and `read` it. If that raises DataError, nothing was seen, and the opening is taken back."""
+    opening = open_test_set(study, trial, purpose)
+    try:
+        return opening, read()
+    except DataError:
+        study.set_user_attr(OPENINGS, [entry for entry in study.user_attrs[OPENINGS] if entry != asdict(opening)])
+        raise

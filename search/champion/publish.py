@@ -81,6 +81,7 @@ class Publisher:
                 self.tracker.run_id,
                 name=name,
                 model=model,
+                input_shape=record["data"]["input_shape"],
                 rank=rank,
                 confirmed=record["validation"]["mean"],
                 params=record["hyperparameters"],

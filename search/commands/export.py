@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -270,13 +271,13 @@ def _data_and_space(study: "optuna.Study", options: SearchOptions) -> tuple["Dat
 
 def _test_part(study: "optuna.Study", trial: int, dataset: "Dataset", options: SearchOptions) -> Any:
     """The test set, after its opening for an export has been written down."""
-    from ..champion.ledger import open_test_set
+    from ..champion.ledger import read_test_set
     from ..datasets.data import has_test, load_test
 
     if not has_test(options.data):
         raise InputError(f"data set {options.data!r} has no test part: leave --test out")
-    open_test_set(study, trial, "parity of the exported formats")
-    return load_test(options.data, dataset)
+    purpose = "parity of the exported formats"
+    return read_test_set(study, trial, purpose, partial(load_test, options.data, dataset))[1]
 
 
 def _openings(study: "optuna.Study") -> dict[str, Any]:

@@ -31,8 +31,9 @@ def search(options: argparse.Namespace) -> int:
         from .session import log_report, open_session
 
         session = open_session(wanted, progress)
-        metric = session.tuner.oracle.goal.metric.name
-        check_first_model(session.tuner, session.dataset, wanted.space, metric, progress.message)
+        if session.tuner.oracle.remaining_trials() == session.profile.trials:  # none is trained yet
+            metric = session.tuner.oracle.goal.metric.name
+            check_first_model(session.tuner, session.dataset, wanted.space, metric, progress.message)
         run_search(session, progress)
         log_report(session.study, session.tracker)
         champion = _confirmed(session, progress, options) if options.confirm else None

@@ -50,6 +50,7 @@ def register_champion(
     *,
     name: str,
     model: keras.Model,
+    input_shape: Sequence[int],
     rank: Sequence[float],
     confirmed: float,
     params: Mapping[str, Any],
@@ -61,6 +62,8 @@ def register_champion(
 
     Args:
         name: of the registered model.
+        model: with one input and one output; a model of the user's own class does not tell their shapes.
+        input_shape: of one sample.
         rank: where the model stands by its confirmed figures, compared from the first on; the smaller the better. That
             alone decides on the alias.
         confirmed: the mean of the objective on validation over fresh seeds.
@@ -68,6 +71,10 @@ def register_champion(
 
     Raises InputError when the store cannot be used.
     """
+    import keras
+
+    answers: Any = model.compute_output_spec(keras.KerasTensor((None, *input_shape)))
+    shapes = tuple(input_shape), tuple(answers.shape[1:])
     with refused(tracking_uri):
         client = open_client(tracking_uri)
         own = {"mlflow.parentRunId": parent_run_id, "kerastuna.kind": "champion"}
@@ -76,7 +83,7 @@ def register_champion(
         try:
             log_batch(client, run_id, params=params, metrics=[(0, metrics)])
             client.log_artifacts(run_id, str(artifacts))
-            number = _log_and_register(tracking_uri, run_id, name, model, metrics)
+            number = _log_and_register(tracking_uri, run_id, name, model, shapes, metrics)
             client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
             for key, value in as_tags(tags).items():
                 client.set_model_version_tag(name, str(number), key, value)
@@ -92,8 +99,14 @@ def register_champion(
 
 
 def _log_and_register(
-    tracking_uri: str, run_id: str, name: str, model: keras.Model, metrics: Mapping[str, float]
+    tracking_uri: str,
+    run_id: str,
+    name: str,
+    model: keras.Model,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    metrics: Mapping[str, float],
 ) -> int:
+    """Returns the number of the version; `shapes` are those of one sample and of the answer to it."""
     import logging
 
     import mlflow
@@ -102,8 +115,8 @@ def _log_and_register(
     from mlflow.types import Schema, TensorSpec
 
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.input_shape[1:]), "samples")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *model.output_shape[1:]), "answers")]),
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *shapes[0]), "samples")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, *shapes[1]), "answers")]),
     )
     before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     chatter = logging.getLogger("mlflow")

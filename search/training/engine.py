@@ -3,9 +3,9 @@
 Keras's `fit` returns to Python after every batch, to run the callbacks that ask for it. A search needs none there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -13,6 +13,9 @@ import numpy as np
 
 from ...spaces.space import SearchSpace, scheduler
 from .epochs import EpochReporter
+
+if TYPE_CHECKING:
+    from .jax_engine import JaxEngine
 
 BATCH_METHODS = (
     "on_batch_begin",
@@ -29,46 +32,7 @@ ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuf
 """Arguments of `fit` that an engine takes."""
 
 
-class Engine(Protocol):
-    """Trains compiled Keras models whose data are arrays; ask `obstacle` first whether it can train one."""
-
-    def fit(
-        self,
-        model: keras.Model,
-        x: np.ndarray,
-        y: np.ndarray,
-        *,
-        batch_size: int,
-        epochs: int = 1,
-        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
-        callbacks: Iterable[keras.callbacks.Callback] = (),
-        shuffle: bool = True,
-        seed: int | None = None,
-        verbose: int | str = 0,
-    ) -> keras.callbacks.History:
-        """Train `model` in place, as `model.fit` does.
-
-        After every epoch the model has its weights, its moving statistics, its random seeds and the state of its
-        optimizer, and `on_epoch_end` is told the same metrics as by `fit`. The learning rate of an epoch is what the
-        optimizer has after `on_epoch_begin`. The parameters of callbacks also hold "trace_seconds" and
-        "compile_seconds", which were spent before the first epoch.
-
-        Args:
-            x: (n, ...); a trained network never changes it, and neither may anybody else while it exists, since it
-                stays on the device.
-            y: (n, ...).
-            batch_size: samples of a training step; the last step of an epoch has what is left.
-            validation_data: samples and targets that are evaluated after every epoch.
-            callbacks: called at the beginning and at the end of the training and of every epoch.
-            shuffle: whether every epoch has an order of its own.
-            seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
-                `keras.utils.set_random_seed` sets.
-            verbose: as for `fit`.
-        """
-        ...
-
-
-def engine_for(backend: str) -> Engine | None:
+def engine_for(backend: str) -> "JaxEngine | None":
     """The engine for Keras's backend of this name, such as "jax"; None where Keras's `fit` has to do."""
     if backend != "jax":
         return None

@@ -22,7 +22,7 @@ _data = DeviceData()  # for the process
 
 @final
 class JaxEngine:
-    """An `Engine`, which describes the arguments."""
+    """Trains compiled Keras models whose data are arrays; ask `engine.obstacle` first whether it can train one."""
 
     def fit(
         self,
@@ -38,6 +38,25 @@ class JaxEngine:
         seed: int | None = None,
         verbose: int | str = 0,
     ) -> keras.callbacks.History:
+        """Train `model` in place, as `model.fit` does.
+
+        After every epoch the model has its weights, its moving statistics, its random seeds and the state of its
+        optimizer, and `on_epoch_end` is told the same metrics as by `fit`. The learning rate of an epoch is what the
+        optimizer has after `on_epoch_begin`. The parameters of callbacks also hold "trace_seconds" and
+        "compile_seconds", which were spent before the first epoch.
+
+        Args:
+            x: (n, ...); a trained network never changes it, and neither may anybody else while it exists, since it
+                stays on the device.
+            y: (n, ...).
+            batch_size: samples of a training step; the last step of an epoch has what is left.
+            validation_data: samples and targets that are evaluated after every epoch.
+            callbacks: called at the beginning and at the end of the training and of every epoch.
+            shuffle: whether every epoch has an order of its own.
+            seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
+                `keras.utils.set_random_seed` sets.
+            verbose: as for `fit`.
+        """
         if seed is None:
             seed = int(np.random.randint(2**31))
         train = _put(x, y)

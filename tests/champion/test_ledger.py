@@ -3,8 +3,8 @@
 import optuna
 import pytest
 
-from kerastuna.search.champion.ledger import open_test_set, openings, refuse_second_opening, withdraw_opening
-from kerastuna.search.errors import InputError
+from kerastuna.search.champion.ledger import open_test_set, openings, read_test_set, refuse_second_opening
+from kerastuna.search.errors import DataError, InputError
 
 
 def test_the_ledger_numbers_every_opening() -> None:
@@ -23,7 +23,14 @@ def test_the_ledger_numbers_every_opening() -> None:
 
 def test_an_opening_that_showed_nothing_is_withdrawn() -> None:
     study = optuna.create_study(study_name="digits")
-    first, second = open_test_set(study, 1, "the winner"), open_test_set(study, 2, "another winner")
-    withdraw_opening(study, second)
+    first, seen = read_test_set(study, 1, "the winner", lambda: len(openings(study)))
+    assert (first.opening, seen) == (1, 1)  # it is written down before anything is read
+
+    def unreadable() -> None:
+        assert len(openings(study)) == 2
+        raise DataError("an unknown class")
+
+    with pytest.raises(DataError, match="an unknown class"):
+        read_test_set(study, 2, "another winner", unreadable)
     assert openings(study) == [first]
     refuse_second_opening(study, 2, again=False)

@@ -24,7 +24,9 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tracker: Tracker, tmp_path: Path) -> None:
     publisher = Publisher(tracker, tracker.tracking_uri, {"device": "a processor"})
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input(RECORD["data"]["input_shape"]), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
     told: list[dict[str, Any]] = []
     for name, mean in (("first", 0.99), ("worse", 0.98)):
         record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras")}

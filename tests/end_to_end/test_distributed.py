@@ -3,7 +3,6 @@
 As a script, this is one of them.
 """
 
-import importlib.util
 import json
 import socket
 import subprocess
@@ -33,7 +32,6 @@ def test_a_second_process_goes_on_as_the_first_would_have_and_loads_its_weights(
     assert printed["accuracy"] == pytest.approx(printed["best"])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_the_same_search_on_jax(tmp_path: Path, mnist_slice: Path):
     printed = finish(start("resume", tmp_path, mnist_slice, 1, KERAS_BACKEND="jax"))
     assert printed["accuracy"] == pytest.approx(printed["best"])

@@ -3,7 +3,6 @@
 This file is run as a program with KERAS_BACKEND=jax, and prints what it saw.
 """
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from typing import Any
 
 import pytest
 from support import script_environment
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
 
 @pytest.fixture(scope="module")

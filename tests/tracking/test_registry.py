@@ -7,6 +7,7 @@ import keras
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.models import get_model_info
 
 from kerastuna.search.tracking.registry import register_champion
 from kerastuna.search.tracking.store import default_tracking_uri
@@ -34,6 +35,7 @@ def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, r
         tracker.run_id,
         name="digits-max" if rank is None else "digits-ranked",
         model=model,
+        input_shape=(2,),
         rank=(-confirmed,) if rank is None else rank,
         confirmed=confirmed,
         params={"units": 1},
@@ -47,6 +49,51 @@ def _weight(tracker: Tracker, name: str) -> float:
     """The weight of the model that holds the alias, as a user loads it."""
     mlflow.set_tracking_uri(tracker.tracking_uri)
     return float(mlflow.keras.load_model(f"models:/{name}@champion").get_weights()[0][0, 0])  # pyright: ignore
+
+
+@keras.saving.register_keras_serializable("registry")
+class Own(keras.Model):
+    """Of the user's own class: it has no `input_shape`."""
+
+    def __init__(self, units: int, **given: Any) -> None:
+        super().__init__(**given)
+        self.units, self.dense = units, keras.layers.Dense(units)
+
+    def build(self, input_shape: Any) -> None:
+        self.dense.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units}
+
+
+def test_a_model_of_the_users_own_class_is_registered_with_its_shapes(tracker: Tracker, tmp_path: Path):
+    model = Own(2)
+    model.build((None, 3))
+    (tmp_path / "MODEL_CARD.md").write_text("a card")
+    registered = register_champion(
+        tracker.tracking_uri,
+        tracker.experiment_id,
+        tracker.run_id,
+        name="own",
+        model=model,
+        input_shape=(3,),
+        rank=(0.0,),
+        confirmed=0.9,
+        params={},
+        metrics={},
+        tags={},
+        artifacts=tmp_path,
+    )
+    mlflow.set_tracking_uri(tracker.tracking_uri)
+    signature: Any = get_model_info(registered.uri).signature
+    assert signature.inputs.inputs[0].shape == (-1, 3)
+    assert signature.outputs.inputs[0].shape == (-1, 2)
+    loaded: Any = mlflow.keras.load_model(registered.uri)  # pyright: ignore
+    assert loaded.get_weights()[0].tolist() == model.get_weights()[0].tolist()
 
 
 def test_the_alias_passes_by_validation_only(tracker: Tracker, tmp_path: Path):
@@ -86,6 +133,7 @@ def test_a_store_that_cannot_be_used_is_one_line(tracker: Tracker, tmp_path: Pat
             tracker.run_id,
             name="digits",
             model=keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]),
+            input_shape=(2,),
             rank=(0.0,),
             confirmed=0.9,
             params={},

@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-import pytest
-
-pytest.importorskip("jax", reason="JAX is not installed")
-
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pytest
 from jax import lax
 
 from kerastuna.search.training.jax_convolutions import with_canonical_convolutions

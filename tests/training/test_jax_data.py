@@ -5,8 +5,6 @@ import gc
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="JAX is not installed")
-
 from kerastuna.search.training.jax_data import DeviceData, as_bytes
 
 BYTES = np.arange(256, dtype=np.uint8).reshape(4, 64)
