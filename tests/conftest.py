@@ -9,6 +9,7 @@ import pytest
 from support import without_graphs, write_slice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERASTUNA_WORKERS"] = "1"  # except where a test is about workers: starting them takes seconds
 
 LONGEST = ("end_to_end", "export", "report")
 

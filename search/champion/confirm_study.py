@@ -19,11 +19,14 @@ from ..messages import cause
 from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
 from ..training.garbage import old_objects_passed_over
-from .confirmation import Retraining, chosen, confirm_candidates, confirmed_seeds
+from ..workers.pool import WorkerPool
+from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
 from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
+from .retraining import Retraining
+from .trainings import Training, run_trainings
 
 
 @final
@@ -38,6 +41,7 @@ class Confirmation:
         folder: of the runs; the champion is saved there.
         facts: for the record: profile, space, device, backend, versions, commit.
         publisher: registers the champion.
+        pool: of the workers that train; None for this process.
     """
 
     study: optuna.Study
@@ -46,6 +50,7 @@ class Confirmation:
     folder: Path
     facts: Mapping[str, Any]
     publisher: Publisher
+    pool: WorkerPool | None = None
 
 
 @old_objects_passed_over()
@@ -63,7 +68,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     trials = chosen(study, top)
     done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
     retraining.observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
-    candidates = confirm_candidates(study, retraining, top, seeds)
+    candidates = confirm_candidates(study, retraining, top, seeds, confirmation.pool)
     winner = study.get_trials(deepcopy=False)[candidates[0].trial]
     champion = champion_of(study)
     if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
@@ -72,10 +77,16 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     tested = has_test(confirmation.data)
     if tested:
         refuse_second_opening(study, winner.number, again)
-    ships, measured = retraining.on_all_images(winner, seeds[0])
-    answers = _answers(retraining, ships, measured)
-    models = [ships, *(retraining.on_all_images(winner, seed)[0] for seed in seeds[1:])]
+    final = run_trainings(
+        [Training(winner, seed, is_final=True) for seed in seeds],
+        retraining,
+        confirmation.pool,
+        lambda training, result: retraining.observer.training_ended(winner.number, training.seed, None),
+    )
+    models = [model for model, _ in final]
+    ships, measured = final[0]
     retraining.observer.confirmation_ended()
+    answers = _answers(retraining, ships, measured)
     path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
     record |= {"answers": answers.record(), "model_path": str(path)}

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from .common import open_study_of, print_json, search_options
@@ -27,9 +27,9 @@ def confirm(options: argparse.Namespace) -> int:
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
 
-    with redirect_stdout(sys.stderr), make_progress() as progress:
+    with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
-        session = open_session(wanted, progress)
+        session = open_session(wanted, progress, stack)
         champion = confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
         log_report(session.study, session.tracker)
     if options.json:
@@ -47,8 +47,9 @@ def confirm_session(
     Returns the champion's record. Raises what `confirm_study` raises.
     """
     from ..champion.confirm_study import Confirmation, confirm_study
-    from ..champion.confirmation import Retraining, fresh_seeds
+    from ..champion.confirmation import fresh_seeds
     from ..champion.publish import Publisher
+    from ..champion.retraining import Retraining
     from ..study.events import observed
     from .observers import ConfirmationProgress
 
@@ -68,6 +69,7 @@ def confirm_session(
             **{key: session.facts[key] for key in ("device", "backend", "versions", "git_commit")},
         },
         publisher=Publisher(session.tracker, session.tracking_uri, session.facts),
+        pool=session.pool,
     )
     with observed([session.recorder], session.study, oracle.search_record(profile.epochs)):
         return confirm_study(

@@ -1,94 +1,18 @@
-"""The progress display as an observer of a search and of a confirmation."""
+"""The progress display as an observer of a confirmation."""
 
 import time
-from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
-import optuna
-
+from ..champion.retraining import ConfirmationObserver
 from ..display.progress import Progress
-from ..study.attributes import is_trained
-from ..study.events import SearchObserver, SearchStatus
-from ..study.goal import Goal, Quantity, goal_of, score_of
+from ..display.search_observer import show_epoch
+from ..study.goal import Quantity
 from ..training.epochs import EpochMetrics
 
 
 @final
-class ProgressObserver(SearchObserver):
-    """Shows a search on a display.
-
-    Args:
-        progress: the display.
-        profile: the name of the profile.
-        timeout: of the search, in seconds; None for no limit.
-    """
-
-    def __init__(self, progress: Progress, profile: str, timeout: float | None) -> None:
-        self._progress, self._profile, self._timeout = progress, profile, timeout
-        self._epochs = 0
-        self._goal: Goal | None = None
-        self._began: dict[int, float] = {}  # by the number of a running trial
-
-    def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
-        """Show the study, how many of its trials are done, and the best so far."""
-        trials, goal = study.get_trials(deepcopy=False), goal_of(study)
-        self._goal, self._epochs = goal, settings["epochs"]
-        results = goal.results(trials)
-        self._progress.search_started(
-            study=study.study_name,
-            objective=goal.metric.name,
-            direction=goal.metric.direction,
-            profile=self._profile,
-            trials_done=sum(map(is_trained, trials)),
-            trials_total=settings["max_trials"],
-            epochs=self._epochs,
-            best=score_of(results[0]) if results else None,
-            best_rank=goal.rank(score_of(results[0]), results[0].user_attrs) if results else None,
-            deadline=self._timeout,
-        )
-
-    def proposal_refused(self, record: Mapping[str, Any]) -> None:
-        """Count the proposal by its reason."""
-        self._progress.rejected(number=record["number"], reason=record["reason"], summary=record["summary"])
-
-    def trial_started(self, record: Mapping[str, Any]) -> None:
-        """Show the trial's network."""
-        self._began[record["number"]] = time.monotonic()
-        size = "" if record["params"] is None else f"{record['params']:,} params"
-        summary = " | ".join(part for part in (record["summary"], size) if part)
-        self._progress.trial_started(number=record["number"], summary=summary)
-
-    def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Show the metrics of the epoch."""
-        _show_epoch(self._progress, number, epoch, self._epochs, metrics)
-
-    def trial_ended(self, record: Mapping[str, Any]) -> None:
-        """Show how the trial ended."""
-        assert self._goal is not None, "search_started comes first"
-        value = record["value"]
-        self._progress.trial_ended(
-            number=record["number"],
-            state=record["state"],
-            reason=record["reason"],
-            value=value,
-            seconds=time.monotonic() - self._began.pop(record["number"], time.monotonic()),
-            rank=None if value is None else self._goal.rank(value, record),
-            note="" if value is None else self._goal.note(value, record),
-        )
-
-    def search_ended(self, status: SearchStatus) -> None:
-        """Leave the last state visible."""
-        self._progress.search_ended()
-
-
-def _show_epoch(progress: Progress, number: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-    shown = {name: value for name, value in metrics.items() if name not in ("seconds", "compile_seconds")}
-    progress.epoch_ended(number=number, epoch=epoch, epochs=epochs, metrics=shown, seconds=metrics["seconds"])
-
-
-@final
-class ConfirmationProgress:
-    """Shows a confirmation on a display: a `ConfirmationObserver`.
+class ConfirmationProgress(ConfirmationObserver):
+    """Shows a confirmation on a display.
 
     Args:
         progress: the display.
@@ -99,7 +23,7 @@ class ConfirmationProgress:
 
     def __init__(self, progress: Progress, metric: Quantity, profile: str, epochs: int) -> None:
         self._progress, self._metric, self._profile, self._epochs = progress, metric, profile, epochs
-        self._began: dict[int, float] = {}  # by the number of the trial
+        self._began: dict[tuple[int, int], float] = {}  # by the number of the trial and the seed
 
     def confirmation_started(self, study: str, done: int, total: int) -> None:
         """Show how many trainings are done."""
@@ -119,16 +43,20 @@ class ConfirmationProgress:
 
     def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
         """Show what is trained."""
-        self._began[trial] = time.monotonic()
+        self._began[trial, seed] = time.monotonic()
         what = "final model" if purpose == "final" else "fresh seed"
-        self._progress.trial_started(number=trial, summary=f"{what}, seed {seed}: {summary}")
+        self._progress.trial_started(number=_name(trial, seed), summary=f"{what}: {summary}")
 
-    def epoch_ended(self, trial: int, epoch: int, metrics: EpochMetrics) -> None:
+    def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:
         """Show the metrics of the epoch."""
-        _show_epoch(self._progress, trial, epoch, self._epochs, metrics)
+        show_epoch(self._progress, _name(trial, seed), epoch, self._epochs, metrics)
 
-    def training_ended(self, trial: int, value: float | None) -> None:
+    def training_ended(self, trial: int, seed: int, value: float | None) -> None:
         """Show what the training reached."""
-        seconds = time.monotonic() - self._began.pop(trial)
+        seconds = time.monotonic() - self._began.pop((trial, seed))
         note = "final model trained" if value is None else ""
-        self._progress.trial_ended(number=trial, state="COMPLETE", value=value, seconds=seconds, note=note)
+        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=value, seconds=seconds, note=note)
+
+
+def _name(trial: int, seed: int) -> str:
+    return f"{trial} with seed {seed}"

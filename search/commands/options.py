@@ -12,6 +12,7 @@ from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
 from ..study.names import JOURNAL_NAME
+from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
@@ -74,6 +75,7 @@ class SearchOptions:
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
+        workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
         study: its name; None for data-space-budget-profile.
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
@@ -98,6 +100,8 @@ class SearchOptions:
     epochs: int | None = None
     timeout: float | None = None
     device: str = "auto"
+    workers: Workers = "auto"
+    workers_per_gpu: Workers = "auto"
     seed: int = 0
     sampler: str = "tpe"
     pruner: str | None = None
@@ -112,6 +116,7 @@ class SearchOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
+        check_workers(self.workers, self.workers_per_gpu)
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
         allowed_values = {
@@ -158,9 +163,8 @@ class SearchOptions:
     @property
     def is_usual(self) -> bool:
         """Whether nothing is asked for but how thorough the search is."""
-        return replace(
-            self, **dict.fromkeys(("images", "trials", "epochs", "timeout")), profile="auto", device="auto"
-        ) == (SearchOptions())
+        thoroughness = ("images", "trials", "epochs", "timeout", "profile", "device", "workers", "workers_per_gpu")
+        return replace(self, **{name: getattr(SearchOptions, name) for name in thoroughness}) == SearchOptions()
 
     @property
     def limits(self) -> Budget:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     confirm = _command(commands, "confirm", functions, "retrain the best on fresh seeds, open the test set once")
     _add_study(confirm)
-    confirm.add_argument("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    _add_device(confirm)
     confirm.add_argument("--tracking-uri", metavar="URI", help="of MLflow, as in search")
     _add_confirmation(confirm)
     _add_json(confirm)
@@ -110,7 +111,7 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
     add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
-    add("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    _add_device(search)
     add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
     add(
         "--sampler",
@@ -130,6 +131,29 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
     _add_storage(search)
     _add_json(search)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--device", choices=("auto", "gpu", "cpu"), default="auto", help="what trains (%(default)s)")
+    add(
+        "--workers",
+        type=_workers,
+        default=os.environ.get("KERASTUNA_WORKERS", "auto"),
+        metavar="N",
+        help="processes that train at the same time; auto: one for each core, or --workers-per-gpu for each GPU (the "
+        "variable KERASTUNA_WORKERS, else auto)",
+    )
+    add("--workers-per-gpu", type=_workers, default="auto", metavar="N", help="auto: two")
+
+
+def _workers(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None
 
 
 def _add_confirmation(command: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
@@ -25,12 +25,12 @@ def search(options: argparse.Namespace) -> int:
     from ..display.progress import make_progress
 
     # What the user's own code prints does not belong among the results.
-    with redirect_stdout(sys.stderr), make_progress() as progress:
+    with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
         from .first_model import check_first_model
         from .session import log_report, open_session
 
-        session = open_session(wanted, progress)
+        session = open_session(wanted, progress, stack)
         if session.tuner.oracle.remaining_trials() == session.profile.trials:  # none is trained yet
             metric = session.tuner.oracle.goal.metric.name
             check_first_model(session.tuner, session.dataset, wanted.space, metric, progress.message)
@@ -142,6 +142,7 @@ def _train(session: "Session") -> None:
                 epochs=session.profile.epochs,
                 verbose=0,
                 deadline=None if timeout is None else session.began + timeout,
+                workers=session.pool or 1,
             )
     except KerastunaError:
         raise

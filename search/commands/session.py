@@ -19,7 +19,17 @@ from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
 from ..tracking.store import default_tracking_uri
 from ..tracking.tracker import Tracker
-from ..training.device import Device, check_device, prepare_environment, software, use_device
+from ..training.device import (
+    Device,
+    check_device,
+    gpus,
+    prepare_environment,
+    software,
+    trains_on_cpu,
+    use_device,
+)
+from ..workers.plan import compilation_environment, environments
+from ..workers.pool import WorkerPool
 from .common import quiet_optuna_for_good
 from .options import Profile, SearchOptions, objective_of
 from .user_space import check_space, load_space, space_slug
@@ -50,6 +60,7 @@ class Session:
         facts: recorded with every run: device, backend, versions, commit, data fingerprint.
         tracking_uri: of MLflow. It may contain a password.
         began: when the session was opened, on the clock of `time.monotonic`.
+        pool: of the workers that train; None for this process.
     """
 
     options: SearchOptions
@@ -62,6 +73,7 @@ class Session:
     facts: Mapping[str, str]
     tracking_uri: str
     began: float
+    pool: WorkerPool | None = None
 
     @property
     def study(self) -> "optuna.Study":
@@ -81,20 +93,26 @@ def check_options(options: SearchOptions) -> None:
     check_device(options.device)
 
 
-def open_session(options: SearchOptions, progress: Progress) -> Session:
+def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
     """Open the study that `options` describe, or create it.
+
+    The workers, where there is more than one, end with `stack`.
 
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
     began = time.monotonic()
     check_options(options)
     prepare_environment(options.device)
+    # Where a CPU is certain, the workers import Keras while this process does.
+    pool = _start_workers(options, 0, progress, stack) if trains_on_cpu(options.device) else None
     device = use_device(options.device)
+    if not trains_on_cpu(options.device):
+        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
     _quiet_libraries()
+    from ..display.search_observer import ProgressObserver
     from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver
     from ..training.engine import keep_compiled_programs
-    from .observers import ProgressObserver
 
     keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
@@ -107,8 +125,26 @@ def open_session(options: SearchOptions, progress: Progress) -> Session:
     tuner = open_tuner(options, profile, dataset, space, observers)
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
-    progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}")
-    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began)
+    by = "" if pool is None else f", {len(pool)} workers"
+    progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}{by}")
+    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began, pool)
+
+
+def _start_workers(
+    options: SearchOptions, gpus: int, progress: Progress, stack: contextlib.ExitStack
+) -> WorkerPool | None:
+    trials = options.resolved(gpus > 0).trials
+    each = environments(options.workers, gpus=gpus, per_gpu=options.workers_per_gpu, at_most=trials)
+    if len(each) == 1:
+        return None
+    own = compilation_environment(options.folder / "compiled")
+    pool = WorkerPool(
+        [{**environment, **own} for environment in each],
+        device=options.device,
+        modules=("kerastuna.search.champion.trainings",),
+        warn=progress.message,
+    )
+    return stack.enter_context(pool)
 
 
 def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dataset, Any]:

@@ -125,13 +125,13 @@ class Progress(ABC):
         if sum(self._state.new_rejections.values()) >= REJECTIONS_PER_LINE:
             self._log_rejections()
 
-    def trial_started(self, *, number: int, summary: str) -> None:
+    def trial_started(self, *, number: int | str, summary: str) -> None:
         """A trial begins to train."""
         self._log_rejections()
         self._state = self._state.with_running(RunningTrial(number, printable(summary), epochs=self._state.epochs))
 
     def epoch_ended(
-        self, *, number: int, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
+        self, *, number: int | str, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
     ) -> None:
         """Epoch `epoch` of `epochs`, counted from 1, ended with these metrics after `seconds`."""
         now = self._clock()
@@ -151,7 +151,7 @@ class Progress(ABC):
     def trial_ended(
         self,
         *,
-        number: int,
+        number: int | str,
         state: str,
         reason: str | None = None,
         value: float | None = None,
@@ -162,7 +162,7 @@ class Progress(ABC):
         """A trial ended `seconds` after its start.
 
         Args:
-            number: of the trial.
+            number: of the trial, or another name by which it is known here.
             state: COMPLETE, PRUNED (stopped early) or FAIL. A failed trial does not count as done.
             reason: why it failed.
             value: of the objective.
@@ -287,7 +287,7 @@ def _display(state: State, now: float) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(overflow="fold")
-    rows.add_row("study", Text(f"{state.study}  {state.profile} profile"))
+    rows.add_row("study", Text(f"{state.study}  {state.profile} profile" if state.profile else state.study))
     trials = f"{state.trials_done}/{state.trials_total}  {state.stopped_early} stopped early, {state.failed} failed"
     rows.add_row("trials", _bar(state.trials_done, state.trials_total, trials))
     for trial in state.running.values():

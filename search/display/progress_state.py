@@ -80,7 +80,7 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[
 class RunningTrial:
     """A trial that is training: `epoch` of `epochs` have ended, with the `metrics` of the last one."""
 
-    number: int
+    number: int | str
     summary: str = ""
     epoch: int = 0
     epochs: int = 0
@@ -109,14 +109,14 @@ class State:
     trials_total: int = 0
     epochs: int = 0
     best: float | None = None
-    best_trial: int | None = None
+    best_trial: int | str | None = None
     best_rank: Sequence[float] | None = None
     best_note: str = ""
     stopped_early: int = 0
     failed: int = 0
     rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
     logged_rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
-    running: Mapping[int, RunningTrial] = field(default_factory=dict)
+    running: Mapping[int | str, RunningTrial] = field(default_factory=dict)
     at_once: int = 1
     pace: Pace = Pace()
     paced: float = 0.0
@@ -140,7 +140,7 @@ class State:
         running = {**self.running, trial.number: trial}
         return replace(self, running=running, at_once=max(self.at_once, len(running)))
 
-    def without_running(self, number: int) -> "State":
+    def without_running(self, number: int | str) -> "State":
         """The state in which trial `number` does not run any more."""
         return replace(self, running={key: trial for key, trial in self.running.items() if key != number})
 
@@ -160,7 +160,8 @@ def started_line(state: State) -> str:
     done = f", {state.trials_done} done" if state.trials_done else ""
     best = f", best {state.objective} {best_so_far(state)}" if state.best is not None else ""
     stop = f", stops after {about(state.deadline - state.started)}" if math.isfinite(state.deadline) else ""
-    return f"study {state.study} ({state.profile}): {trials}{done}{best}{stop}"
+    profile = f" ({state.profile})" if state.profile else ""
+    return f"study {state.study}{profile}: {trials}{done}{best}{stop}"
 
 
 def estimate_line(state: State, epoch_seconds: float, now: float) -> str:

@@ -52,7 +52,7 @@ def prepare_environment(choice: str) -> None:
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         # Keras imports TensorFlow if it is installed, only to set its seed. That takes seconds and memory of the GPU.
         sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
-    if choice == "cpu" or not _gpu_is_conceivable():
+    if trains_on_cpu(choice):
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -68,7 +68,7 @@ def use_device(choice: str) -> Device:
     if choice == "cpu":
         return Device("cpu", _cpu_name(), backend)
     problem = "Keras finds no GPU"
-    if _lists_gpu():
+    if gpus():
         try:
             _convolve()
             return Device("gpu", _gpu_name(), backend)
@@ -88,17 +88,23 @@ def import_keras() -> None:
         import keras  # noqa: F401
 
 
+def trains_on_cpu(choice: str) -> bool:
+    """Whether it is certain, before Keras is imported, that a CPU trains."""
+    return choice == "cpu" or not _gpu_is_conceivable()
+
+
 def _gpu_is_conceivable() -> bool:
     return not sys.platform.startswith("linux") or any(map(os.path.exists, _GPU_NODES))
 
 
-def _lists_gpu() -> bool:
+def gpus() -> int:
+    """The number of GPUs that Keras finds."""
     import keras
 
     try:
-        return bool(keras.distribution.list_devices("gpu"))
+        return len(keras.distribution.list_devices("gpu"))
     except RuntimeError:  # JAX raises for a kind of device of which it has none
-        return False
+        return 0
 
 
 def _convolve() -> None:

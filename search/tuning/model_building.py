@@ -69,6 +69,13 @@ def build_from_config(model: keras.Model, path: Path) -> None:
         model.build_from_config(config)
 
 
+def load_weights(model: keras.Model, weights: Path, build_config: Path) -> None:
+    """Give a new `model` the weights in the file `weights`; `build_config` is for one that waits for data."""
+    if waits_for_data(model):
+        build_from_config(model, build_config)
+    model.load_weights(weights, objects_to_skip=optimizers_of(model))  # new ones have no place for their states
+
+
 def _call(model: keras.Model, inputs: Any) -> None:
     """Call `model` symbolically, as in training too where layers are left over that it may call in training alone."""
     model(inputs)

@@ -26,6 +26,7 @@ from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
 from .keras_tuner_fixes import DefaultingHyperParameters, MendedOracle, exclusive
 from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
+from .parallel import Relay
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
 from .trial_end import end_in_study, fail_where_unknown
 
@@ -114,17 +115,25 @@ class OptunaOracle(MendedOracle):
             announcer=self._announcer,
         )
         self.seed = self._open.seed
-        share_hyperparameters(self.study, self.hyperparameters)
-        self._restore()
+        self.take_over()
         return self._open
 
     @property
     def _trials(self) -> list[FrozenTrial]:
         return self._opened.stored.trials()
 
+    def relay(self) -> Relay:
+        """What hands on the reports of workers to the observers of the search that runs."""
+        return Relay(self._opened.stored, self._announcer)
+
     def declare_space(self) -> None:
         """Let the hyperparameters that are known by now identify the study; call it before the study is opened."""
         self.declared = self.parameter_space.describe()
+
+    def take_over(self) -> None:
+        """Learn what other processes have found: their trials, and the hyperparameters that showed up."""
+        share_hyperparameters(self.study, self.hyperparameters)
+        self._restore()
 
     def _restore(self) -> None:
         """Take over the trained trials of the study, of all processes, as trials of KerasTuner."""

@@ -1,7 +1,6 @@
 """`OptunaTuner`: KerasTuner's tuner with Optuna's samplers and pruners, and a hard budget."""
 
 import importlib.util
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,28 +23,27 @@ from ..compat.keras_tuner import (
 from ..errors import InputError, OverBudget, SpaceError, StudyError
 from ..study.budget import Size
 from ..study.events import SearchObserver
-from ..tracking.recorder import TrackingObserver
-from ..tracking.tracker import Tracker
-from ..training.device import software
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
 from ..training.garbage import old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..training.metric_values import objective_problem
+from ..workers.plan import Workers
+from ..workers.pool import WorkerPool
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
-from .model_building import build_from_config, optimizers_of, waits_for_data
+from .model_building import load_weights
 from .oracle import OptunaOracle
+from .parallel import MadeAgain, search_with, shown, worker_observer
+from .recording import recorder_of
 from .settings import OracleArguments, TunerArguments
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 
-_logger = logging.getLogger(__name__)
 
-
-class OptunaTuner(keras_tuner.Tuner):
+class OptunaTuner(MadeAgain, keras_tuner.Tuner):
     """Searches a KerasTuner `HyperModel` with Optuna, and never trains a network that is over the budget.
 
     It takes the place of `keras_tuner.RandomSearch`, `BayesianOptimization` or `Hyperband` without a change of the
@@ -88,6 +86,8 @@ class OptunaTuner(keras_tuner.Tuner):
     ) -> None:
         if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
             raise ValueError("Received `hypermodel=None`: give a hypermodel, or a subclass with a run_trial of its own")
+        if (observer := worker_observer()) is not None:  # what concerns the whole search is done where it was started
+            arguments["observers"], tracking_uri, overwrite = [observer], "", False
         given = arguments.keys()
         own: Any = {name: arguments[name] for name in given & OracleArguments.__annotations__.keys()}
         rest: Any = {name: arguments[name] for name in given - own.keys()}
@@ -123,8 +123,8 @@ class OptunaTuner(keras_tuner.Tuner):
         """Go on with the project in the folder; raises StudyError when the space has changed."""
         if isinstance(self.oracle, OptunaOracle) and self.oracle.declared is None:
             self._populate_initial_space()  # KerasTuner leaves it out here, and would not notice another space
-        if not (self._overwrite and self._is_worker()):  # its chief is deleting what could be read
-            super().reload()
+        if not self._is_worker():  # KerasTuner's own files hold nothing that the study lacks
+            self.oracle.reload()
 
     def measure(self, hp: keras_tuner.HyperParameters) -> Size | None:
         """The size of the network at `hp`; a subclass may count in another way.
@@ -170,7 +170,9 @@ class OptunaTuner(keras_tuner.Tuner):
             )
         self.oracle.enqueue(given, name)
 
-    def search(self, *args: Any, deadline: float | None = None, **kwargs: Any) -> None:
+    def search(
+        self, *args: Any, deadline: float | None = None, workers: Workers | WorkerPool = 1, **kwargs: Any
+    ) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
 
         With `verbose=0` nothing is printed. A trial is not stopped early where neither this call nor the callbacks of
@@ -179,22 +181,33 @@ class OptunaTuner(keras_tuner.Tuner):
 
         Args:
             deadline: begin no epoch after this time, on the clock of `time.monotonic`; None for no limit.
+            workers: processes of this machine that train at the same time, or "auto": one for each core, or two for
+                each GPU. Everything that the search is given must be picklable then, and a storage in a file or a
+                database; observers and MLflow are told in this process. Only with one worker, this process, does a
+                seed reproduce the proposals.
 
-        Raises InputError when no metric has the name of the objective, or it is not a number: after the first epoch
-        where it is certain by then, else after the first trial.
+        Raises InputError for what workers cannot use, and when no metric has the name of the objective, or it is not a
+        number: after the first epoch where it is certain by then, else after the first trial.
         """
         self._measure.expect(kwargs.get("x", args[0] if args else None))
         try:
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
                 super().search(*args, **kwargs)
                 return
-            epochs = epochs_of(args, kwargs)
             with (
                 old_objects_passed_over(),
-                self.oracle.searching(epochs=epochs, deadline=deadline, observers=self._recorders()),
+                shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
+                self.oracle.searching(
+                    epochs=epochs_of(args, kwargs), deadline=deadline, observers=[*self._recorders(), *watching]
+                ),
                 tracebacks_hidden(kwargs.get("verbose") == 0),
             ):
-                super().search(*args, **kwargs)
+                if workers == 1:
+                    super().search(*args, **kwargs)
+                else:
+                    options = {**kwargs, "deadline": deadline, "verbose": 0}
+                    search_with(workers, self, self.oracle.relay(), self.remaining_trials, args, options)
+                    self.oracle.take_over()
         except FatalError as error:
             if isinstance(error.__cause__, InputError):
                 raise error.__cause__ from None
@@ -202,14 +215,9 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def _recorders(self) -> list[SearchObserver]:
         """MLflow as an observer, where recording was asked for; raises InputError when the store cannot be used."""
-        if not self._tracking_uri:
-            return []
-        if self._recorder is None:
-            experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or self.oracle.study.study_name
-            artifacts = Path(self.project_dir) / "artifacts"
-            tracker = Tracker(self._tracking_uri, experiment, artifact_root=artifacts, warn=_logger.warning)
-            self._recorder = TrackingObserver(tracker, software())
-        return [self._recorder]
+        if self._tracking_uri and self._recorder is None:
+            self._recorder = recorder_of(self._tracking_uri, self.oracle.study.study_name, Path(self.project_dir))
+        return [] if self._recorder is None else [self._recorder]
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""
@@ -326,17 +334,15 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def load_model(self, trial: Any) -> keras.Model:
         """The model of `trial`, as `load_trial` loads it; raises StudyError where its weights were not kept."""
-        path = Path(self._get_checkpoint_fname(trial.trial_id))
-        if not path.exists():
+        weights = self.weights_of(int(trial.trial_id))
+        if not weights.exists():
             raise StudyError(
-                f"trial {trial.trial_id} has no weights in {str(path.parent)!r}: give the directory and project_name "
-                "that it was trained with, or train its hyperparameters again"
+                f"trial {trial.trial_id} has no weights in {str(weights.parent)!r}: give the directory and "
+                "project_name that it was trained with, or train its hyperparameters again"
             )
         model: Any = self._try_build(trial.hyperparameters)
         with distribution(self.distribution_strategy):
-            if waits_for_data(model):
-                build_from_config(model, Path(self._get_build_config_fname(trial.trial_id)))
-            model.load_weights(path, objects_to_skip=optimizers_of(model))  # new ones have no place for their states
+            load_weights(model, weights, Path(self._get_build_config_fname(trial.trial_id)))
         return model
 
     def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Any, execution: int = 0) -> None:

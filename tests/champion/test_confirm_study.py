@@ -16,10 +16,10 @@ import pytest
 
 from kerastuna.search.champion import confirm_study as module
 from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, save_model
-from kerastuna.search.champion.confirmation import Retraining
 from kerastuna.search.champion.evaluation import TestResult
 from kerastuna.search.champion.ledger import openings
 from kerastuna.search.champion.record import champion_of
+from kerastuna.search.champion.retraining import Retraining
 from kerastuna.search.datasets.data import Dataset, fingerprint
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import DataError, SearchFailed, SpaceError
@@ -41,20 +41,6 @@ def network(units: int, activation: str | None, loss: Any, *metrics: Any) -> Cal
         return made
 
     return build
-
-
-class Quiet:
-    """A `ConfirmationObserver` that shows nothing."""
-
-    def confirmation_started(self, study: str, done: int, total: int) -> None: ...
-
-    def confirmation_ended(self) -> None: ...
-
-    def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None: ...
-
-    def epoch_ended(self, trial: int, epoch: int, metrics: Any) -> None: ...
-
-    def training_ended(self, trial: int, value: float | None) -> None: ...
 
 
 class Kept:
@@ -89,7 +75,7 @@ def confirmation(
             return build(hp)
 
     dataset = Dataset("rows", X[:100], y[:100], X[100:140], y[100:140], task, "fingerprint", 0)
-    retraining = Retraining(Space(), space, dataset, objective, 2, Quiet())
+    retraining = Retraining(Space(), space, dataset, objective, 2)
     publisher: Any = Kept()
     return Confirmation(study, retraining, "rows", folder, {"profile": "quick"}, publisher)
 

@@ -1,0 +1,141 @@
+"""How a network is trained again for a confirmation, and who is told of it."""
+
+import math
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any, final
+
+import keras
+import keras_tuner
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from ..datasets.data import Dataset
+from ..errors import KerastunaError, SearchFailed
+from ..messages import cause
+from ..study.attributes import HYPERPARAMETERS
+from ..training.epochs import EpochMetrics
+from ..training.hypermodels import has_own_fit
+from ..training.metric_values import number_of, objective_problem
+from ..training.train import train
+from ..tuning.hyperparameters import hyperparameters_at
+
+
+class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
+    """Told of every step of a confirmation. Several trainings may run at the same time.
+
+    Each method does nothing until it is overridden.
+    """
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None:  # noqa: B027
+        """A confirmation of the study begins, in which `done` of `total` trainings are done already."""
+
+    def confirmation_ended(self) -> None:  # noqa: B027
+        """All trainings are done."""
+
+    def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:  # noqa: B027
+        """A training begins, to "confirm" a candidate or for the "final" model."""
+
+    def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:  # noqa: B027
+        """An epoch, from 1, ended."""
+
+    def training_ended(self, trial: int, seed: int, value: float | None) -> None:  # noqa: B027
+        """A training ended with the objective at its last epoch; None where there was no validation."""
+
+
+NOBODY = ConfirmationObserver()
+"""Is told, and does nothing."""
+
+
+@final
+@dataclass(frozen=True)
+class Retraining:
+    """How the networks of a confirmation are trained.
+
+    Attributes:
+        hypermodel: builds and fits them.
+        space: the hyperparameters known by now.
+        dataset: training and validation samples.
+        objective: name of the metric on validation.
+        epochs: of every training.
+        observer: told of every training; by default nobody.
+    """
+
+    hypermodel: Any
+    space: keras_tuner.HyperParameters
+    dataset: Dataset
+    objective: str
+    epochs: int
+    observer: ConfirmationObserver = NOBODY
+
+    @property
+    def metric(self) -> str:
+        """The objective as Keras calls it where there is no validation."""
+        return self.objective.removeprefix("val_")
+
+    def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
+        """The space with the values of `trial`."""
+        return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))
+
+    def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
+        """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
+
+        Raises SearchFailed when it cannot be trained, and when the objective is missing or not finite at the end.
+        """
+        dataset = self.dataset
+        validation = (dataset.x_validation, dataset.y_validation)
+        _, history = self._train(trial, seed, "confirm", dataset.x_train, dataset.y_train, validation)
+        last = history[-1]
+        if (told := objective_problem([self.objective], last)) is not None:
+            raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
+        value = last[self.objective]
+        if not math.isfinite(value):
+            raise SearchFailed(
+                f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
+            )
+        return history
+
+    def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
+        """Train the network of `trial` on training and validation samples together, from `seed`.
+
+        A `fit` of the hypermodel's own may need validation samples. It is given those of the search, although they are
+        among its training samples too: what it measures on them says nothing about the network.
+
+        Raises SearchFailed when it cannot be trained.
+        """
+        dataset = self.dataset
+        x = np.concatenate([dataset.x_train, dataset.x_validation])
+        y = np.concatenate([dataset.y_train, dataset.y_validation])
+        seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
+        model, history = self._train(trial, seed, "final", x, y, seen)
+        return model, None if seen is None else number_of(history[-1].get(self.objective))
+
+    def _train(
+        self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any
+    ) -> tuple[keras.Model, list[EpochMetrics]]:
+        self.observer.training_started(trial.number, seed, summary_of(trial), purpose)
+        try:
+            return train(
+                self.hypermodel,
+                self.hyperparameters(trial),
+                seed,
+                x,
+                y,
+                self.epochs,
+                validation=validation,
+                objective=self.objective,
+                report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
+            )
+        except SearchFailed as error:
+            raise SearchFailed(f"trial {trial.number} with seed {seed}: {error}") from error
+        except KerastunaError:
+            raise
+        except Exception as error:  # of the user's code
+            raise SearchFailed(
+                f"trial {trial.number} cannot be trained again with seed {seed}: {cause(error)}"
+            ) from error
+
+
+def summary_of(trial: FrozenTrial) -> str:
+    """The network of `trial` in a few words; empty where it is not known."""
+    return str(trial.user_attrs.get("summary", ""))

@@ -1,0 +1,200 @@
+"""A search by several workers on one study: what each of them does, and what it tells the process that started it."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import keras
+from optuna.storages import InMemoryStorage
+
+from ..display.progress import make_progress
+from ..display.search_observer import ProgressObserver
+from ..errors import InputError
+from ..study.events import Announcer, SearchObserver
+from ..study.liveness import fail_abandoned_trials
+from ..study.records import full_record
+from ..study.stored_study import StoredStudy
+from ..training.device import gpus
+from ..workers.plan import Workers, compilation_environment, environments
+from ..workers.pool import WorkerPool
+from ..workers.process import Channel
+
+_logger = logging.getLogger(__name__)
+
+MODULES = ("kerastuna.search.tuning.tuner",)
+"""What a worker imports before its first task."""
+
+_observer: ContextVar[SearchObserver | None] = ContextVar("observer of a worker", default=None)
+
+
+def worker_observer() -> SearchObserver | None:
+    """Who is told of the steps of a search in a worker, in place of all others; None in every other process."""
+    return _observer.get()
+
+
+@final
+class _Reports(SearchObserver):
+    """Tells the process that started a worker of every step, and so its display, MLflow and the user's observers."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def proposal_refused(self, record: Mapping[str, Any]) -> None:
+        self._channel.tell("refused", dict(record))
+
+    def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._channel.ask("started", dict(record))
+
+    def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        self._channel.tell("epoch_ended", number, epoch, dict(metrics))
+
+    def trial_ended(self, record: Mapping[str, Any]) -> None:
+        self._channel.tell("ended", dict(record))
+
+
+@final
+@dataclass(frozen=True)
+class WorkerSearch:
+    """The task of a worker: the search of a tuner, made once more with the same arguments.
+
+    Attributes:
+        tuner: its class.
+        made_with, options: the positional arguments and those by name that it was made with.
+        fit, fit_options: those of `search`.
+        settings: of Keras, as `keras_settings` tells them.
+    """
+
+    tuner: type
+    made_with: Sequence[Any]
+    options: Mapping[str, Any]
+    fit: Sequence[Any]
+    fit_options: Mapping[str, Any]
+    settings: tuple[str, str, Any]
+
+    def __call__(self, channel: Channel) -> None:
+        use_keras_settings(self.settings)
+        token = _observer.set(_Reports(channel))
+        try:
+            self.tuner(*self.made_with, **self.options).search(*self.fit, **self.fit_options)
+        finally:
+            _observer.reset(token)
+
+
+@final
+class Relay:
+    """Hands on what workers tell, and ends the trials of those that died.
+
+    Args:
+        stored: the study.
+        announcer: of the search in this process.
+    """
+
+    def __init__(self, stored: StoredStudy, announcer: Announcer) -> None:
+        self._stored, self._announcer = stored, announcer
+
+    def event(self, index: int, name: str, values: tuple[Any, ...]) -> Any:
+        """Tell the observers of this process what a worker tells; returns the answer that it may wait for."""
+        tell = {
+            "refused": self._announcer.refused,
+            "started": self._announcer.started,
+            "epoch_ended": self._announcer.epoch_ended,
+            "ended": self._announcer.ended,
+        }
+        return tell[name](*values)
+
+    def bury(self) -> None:
+        """Fail the trials of workers that are gone, which enqueues them again, and tell the observers."""
+        for number in fail_abandoned_trials(self._stored):
+            self._announcer.ended(full_record(self._stored.trial(number)))
+
+    def check_storage(self) -> None:
+        """Raise InputError for a storage that only this process can use."""
+        url = str(getattr(self._stored.storage, "url", ""))
+        if isinstance(self._stored.storage, InMemoryStorage) or url in ("sqlite://", "sqlite:///:memory:"):
+            raise InputError(
+                "the study is in the memory of this process, where no worker finds it: give a storage in a file or a "
+                "database, or workers=1"
+            )
+
+
+class MadeAgain:
+    """A tuner that workers make again, each for itself: it remembers what it was made with."""
+
+    made_with: tuple[Sequence[Any], Mapping[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        tuner = super().__new__(cls)
+        tuner.made_with = (args, kwargs)
+        return tuner
+
+
+def search_with(
+    workers: Workers | WorkerPool,
+    tuner: MadeAgain,
+    relay: Relay,
+    trials: int | None,
+    fit: Sequence[Any],
+    fit_options: Mapping[str, Any],
+) -> None:
+    """Let workers search, each with a tuner of its own on the study of `tuner`, and wait for them.
+
+    Args:
+        workers: how many, or those that run already.
+        tuner: whose class and arguments the others have too.
+        relay: of its study.
+        trials: that are left to do; None for no limit.
+        fit, fit_options: the arguments of `search`.
+
+    Raises InputError for a number that is not allowed, something that cannot be pickled and a storage that cannot be
+    shared, and whatever a search raises.
+    """
+    relay.check_storage()
+    made_with, options = tuner.made_with
+    options = {name: value for name, value in options.items() if name != "observers"}  # they stay in this process
+    task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings())
+    with nullcontext(workers) if isinstance(workers, WorkerPool) else _pool(workers, trials) as pool:
+        tasks = len(pool) if trials is None else min(len(pool), trials)
+        pool.run([task] * tasks, relay.event, on_death=relay.bury)
+
+
+def _pool(workers: Workers, at_most: int | None) -> WorkerPool:
+    own = backend_environment()
+    each = [{**environment, **own} for environment in environments(workers, gpus=gpus(), at_most=at_most)]
+    return WorkerPool(each, modules=MODULES, warn=_logger.warning)
+
+
+@contextmanager
+def shown(verbose: Any) -> Iterator[list[SearchObserver]]:
+    """The observers that show a search of workers, in place of what KerasTuner prints; none where it is to be quiet."""
+    if not verbose:
+        yield []
+        return
+    with make_progress() as progress:
+        yield [ProgressObserver(progress, "", None)]
+
+
+def keras_settings() -> tuple[str, str, Any]:
+    """Keras's settings for the whole process, which another process would not have."""
+    return keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy().get_config()
+
+
+def use_keras_settings(settings: tuple[str, str, Any]) -> None:
+    """Set what `keras_settings` told in another process."""
+    floatx, data_format, policy = settings
+    keras.config.set_floatx(floatx)
+    keras.config.set_image_data_format(data_format)
+    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(**policy))
+
+
+def backend_environment() -> dict[str, str]:
+    """The variables of the environment by which a worker has the backend of this process."""
+    chosen = {"KERAS_BACKEND": keras.backend.backend()}
+    if chosen["KERAS_BACKEND"] == "jax":
+        import jax  # an extra
+
+        if folder := jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
+            chosen |= compilation_environment(folder)
+    return chosen

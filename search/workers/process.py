@@ -1,0 +1,165 @@
+"""A worker: a process that does one task after the other for the process that started it.
+
+It ends when it is told to, and when that process is gone, however that ended.
+"""
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, final
+
+import cloudpickle
+
+from .shared import loads
+
+REPEAT_SECONDS = 3.0
+"""An interruption may be swallowed by code that catches everything: it is raised again after this time."""
+ORPHAN_SECONDS = 15.0
+"""How long a worker whose parent is gone may take to put its work in order."""
+
+
+@final
+class Channel:
+    """What a task tells the process that started the worker.
+
+    Args:
+        connection: to that process.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def tell(self, name: str, *values: Any) -> None:
+        """Tell of an event; `values` are plain values."""
+        self._send(("event", name, values, False))
+
+    def ask(self, name: str, *values: Any) -> Any:
+        """Tell of an event and wait for the answer."""
+        self._send(("event", name, values, True))
+        return self.replies.get()
+
+    def ends(self, kind: str, *values: Any) -> None:
+        """Tell how a task ended."""
+        self._send((kind, *values))
+
+    def _send(self, message: Any) -> None:
+        data = cloudpickle.dumps(message)
+        with self._lock:
+            self._connection.send_bytes(data)
+
+
+@final
+class Worker:
+    """Takes tasks from a connection.
+
+    Args:
+        connection: to the process that started this one.
+        descriptor: of the file with the large arrays.
+    """
+
+    def __init__(self, connection: Connection, descriptor: int) -> None:
+        self._connection, self._descriptor = connection, descriptor
+        self._channel = Channel(connection)
+        self._tasks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._busy = threading.Event()
+
+    def run(self) -> int:
+        """Do every task that comes; returns the exit status."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, for the whole group: the parent decides
+        signal.signal(signal.SIGTERM, self._interrupt)
+        try:
+            while (task := self._tasks.get()) is not None:
+                self._do(task)
+        except KeyboardInterrupt:
+            return 128 + signal.SIGTERM
+        except (BrokenPipeError, ConnectionResetError):
+            return 1  # the parent is gone
+        return 0
+
+    def _do(self, data: bytes) -> None:
+        try:
+            self._busy.set()
+            task: Callable[[Channel], Any] = loads(data, self._descriptor)
+            result = cloudpickle.dumps(task(self._channel))
+            self._busy.clear()
+        except KeyboardInterrupt:
+            self._busy.clear()
+            self._channel.ends("interrupted")
+            raise
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except BaseException as error:
+            self._busy.clear()
+            error.add_note("".join(traceback.format_exception(error)))
+            self._channel.ends("failed", _pickled(error), f"{type(error).__name__}: {error}")
+        else:
+            self._channel.ends("done", result)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                kind, *values = pickle.loads(self._connection.recv_bytes())
+            except (EOFError, OSError):
+                self._end_orphaned()
+            if kind == "task":
+                self._tasks.put(values[0])
+            elif kind == "reply":
+                self._channel.replies.put(values[0])
+            else:  # stop
+                self._tasks.put(None)
+                threading.Thread(target=self._keep_interrupting, daemon=True).start()
+
+    def _keep_interrupting(self) -> None:
+        while self._busy.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(REPEAT_SECONDS)
+
+    def _end_orphaned(self) -> NoReturn:
+        self._tasks.put(None)
+        threading.Thread(target=self._keep_interrupting, daemon=True).start()
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+    def _interrupt(self, number: int, frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """The error for the parent; None for one that it could not read."""
+    with contextlib.suppress(Exception):  # of the user's own exceptions
+        data = cloudpickle.dumps(error)
+        pickle.loads(data)
+        return data
+    return None
+
+
+def main() -> int:
+    """Run a worker; the arguments are the descriptors of its connection and of the file with the large arrays."""
+    connection, descriptor = map(int, sys.argv[1:])
+    for inherited in (connection, descriptor):
+        os.set_inheritable(inherited, False)
+    link = Connection(connection)
+    path, device, modules = pickle.loads(link.recv_bytes())
+    sys.path[:] = path
+    from ..training.device import prepare_environment
+
+    prepare_environment(device)
+    for module in modules:  # what every task imports, before the first one comes
+        import_module(module)
+    return Worker(link, descriptor).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The display as an observer of a search, also one with several trials at a time."""
+
+import io
+import time
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from kerastuna.search.display.progress import PlainProgress
+from kerastuna.search.display.search_observer import ProgressObserver
+
+SETTINGS = {"max_trials": 4, "epochs": 2}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, as a list of one number."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def file() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def progress(file: io.StringIO, clock: list[float]) -> PlainProgress:
+    return PlainProgress(file=file, clock=lambda: clock[0])
+
+
+def study_with(*values: float, goal: dict[str, Any] | None = None) -> optuna.Study:
+    study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), study_name="s", direction="maximize")
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "goal": goal})
+    for value in values:
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=value, user_attrs={"params": 1}))
+    return study
+
+
+def started(number: int, summary: str) -> dict[str, Any]:
+    return {"number": number, "summary": summary, "params": 1234}
+
+
+def ended(number: int, value: float | None, state: str = "COMPLETE", reason: str | None = None) -> dict[str, Any]:
+    return {"number": number, "state": state, "reason": reason, "value": value, "params": 1234}
+
+
+def metrics(value: float, seconds: float) -> dict[str, float]:
+    return {"val_accuracy": value, "seconds": seconds}
+
+
+def test_trials_that_run_at_the_same_time(progress: PlainProgress, file: io.StringIO, clock: list[float]) -> None:
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study_with(), SETTINGS)
+    observer.trial_started(started(0, "wide"))
+    clock[0] += 5.0
+    observer.trial_started(started(1, "deep"))
+    observer.epoch_ended(1, 1, metrics(0.7, 4.0))
+    observer.epoch_ended(0, 1, metrics(0.6, 6.0))
+    clock[0] += 5.0
+    observer.trial_ended(ended(0, 0.6))
+    observer.epoch_ended(1, 2, metrics(0.8, 4.0))
+    clock[0] += 5.0
+    observer.trial_ended(ended(1, None, "FAIL", "out_of_memory"))
+    observer.search_ended("FINISHED")
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "study s (quick): 4 trials of 2 epochs"
+    assert lines[2].startswith("trial 0 (1/4): val_accuracy 0.6000 after 1 epoch in 10 s; best 0.6000 (trial 0)")
+    assert lines[2].endswith(" | wide | 1,234 params")
+    assert lines[3].startswith("trial 1 (1/4): failed (out of memory) after 2 epochs in 10 s")
+    assert lines[3].endswith(" | deep | 1,234 params")
+    assert lines[4].startswith("s ended after 15 s: 1 of 4 trials done, 0 stopped early, 1 failed")
+
+
+def test_a_study_that_goes_on_is_shown_with_its_best(progress: PlainProgress, file: io.StringIO) -> None:
+    ProgressObserver(progress, "full", timeout=600.0).search_started(study_with(0.5, 0.9), SETTINGS)
+    assert file.getvalue() == (
+        "study s (full): 4 trials of 2 epochs, 2 done, best val_accuracy 0.9000, stops after 10 min\n"
+    )
+
+
+def test_the_goal_of_the_study_decides_what_is_best(progress: PlainProgress, file: io.StringIO) -> None:
+    study = study_with(goal={"minimize": "params", "reach": ["val_accuracy", 0.8]})
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+    for number, value in ((0, 0.9), (1, 0.7)):
+        observer.trial_started(started(number, ""))
+        observer.trial_ended(ended(number, value))
+    lines = file.getvalue().splitlines()
+    assert "0.9000, reaches 0.8 with 1,234 parameters after" in lines[1]
+    assert "0.7000, 0.1000 short of 0.8 after" in lines[2]
+    assert "best 0.9000 (trial 0, reaches 0.8" in lines[2]
+
+
+def test_refused_proposals_are_counted(progress: PlainProgress, file: io.StringIO) -> None:
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study_with(), SETTINGS)
+    observer.proposal_refused({"number": 0, "reason": "infeasible", "summary": ""})
+    observer.search_ended("FAILED")
+    assert "skipped without training: 1 infeasible" in file.getvalue()
