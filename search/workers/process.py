@@ -19,6 +19,7 @@ from typing import Any, NoReturn, final
 
 import cloudpickle
 
+from ..captured_output import captured_stderr
 from .shared import loads
 
 REPEAT_SECONDS = 3.0
@@ -156,8 +157,9 @@ def main() -> int:
     from ..training.device import prepare_environment
 
     prepare_environment(device)
-    for module in modules:  # what every task imports, before the first one comes
-        import_module(module)
+    with captured_stderr():
+        for module in modules:  # what every task imports, before the first one comes
+            import_module(module)
     return Worker(link, descriptor).run()
 
 

@@ -52,5 +52,5 @@ def test_what_cannot_be_pickled_is_refused_in_one_line(shared: SharedArrays):
     def generator() -> Any:
         yield 1
 
-    with pytest.raises(InputError, match="what the workers need cannot be pickled .*generator.*: correct it, or"):
+    with pytest.raises(InputError, match=r"what the workers need cannot be pickled .*generator.*: correct it, or"):
         shared.dumps({"x": generator()})

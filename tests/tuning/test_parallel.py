@@ -1,0 +1,165 @@
+"""Workers on the study of a tuner: trials are trained once, observers are told in the process that searches."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import keras
+import numpy as np
+import optuna
+import pytest
+from tuner_support import OBJECTIVE, Function, outcomes
+
+from kerastuna.search import InputError, OptunaTuner, SearchObserver
+from kerastuna.search.study.attributes import WORKER, is_trained
+from kerastuna.search.tuning.parallel import keras_settings, use_keras_settings, worker_observer
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
+
+
+class Listener(SearchObserver):
+    """Notes what it is told, and keeps an attribute with every trial. It cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.told: list[tuple[str, Any]] = []
+
+    def search_started(self, study: Any, settings: Any) -> None:
+        self.told.append(("search", os.getpid()))
+
+    def trial_started(self, record: Any) -> dict[str, Any]:
+        self.told.append(("trial", record["number"]))
+        return {"kept": record["number"] * 10}
+
+    def trial_ended(self, record: Any) -> None:
+        self.told.append(("end", (record["number"], record["value"])))
+
+
+def score(hp: Any) -> float:
+    return hp.Int("units", 1, 400) / 400
+
+
+def test_workers_share_a_study_and_tell_the_process_that_searches(tmp_path: Path):
+    listener = Listener()
+    tuner = Function(score, tmp_path, max_trials=6, observers=[listener])
+    tuner.search(verbose=0, workers=2)
+    study = tuner.oracle.study
+    trained = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    assert len(trained) == 6
+    assert os.getpid() not in {trial.user_attrs[WORKER]["pid"] for trial in trained}
+    assert {trial.user_attrs["kept"] for trial in trained} == {trial.number * 10 for trial in trained}
+    assert listener.told[0] == ("search", os.getpid())
+    assert sorted(told[1] for told in listener.told if told[0] == "trial") == [trial.number for trial in trained]
+    assert dict(told[1] for told in listener.told if told[0] == "end") == {
+        trial.number: trial.value for trial in trained
+    }
+    best = max(trained, key=lambda trial: trial.value or 0.0)
+    assert tuner.get_best_hyperparameters()[0].values == best.user_attrs["hyperparameters"]
+    assert worker_observer() is None
+
+
+def test_a_finished_study_needs_no_worker(tmp_path: Path):
+    tuner = Function(score, tmp_path, max_trials=1)
+    tuner.search(verbose=0)
+    tuner.search(verbose=0, workers=2)
+    assert len(tuner.oracle.study.trials) == 1
+
+
+def test_a_worker_that_is_killed_loses_no_trial(tmp_path: Path):
+    mark = tmp_path / "killed"
+
+    def fatal(hp: Any) -> float:
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), 9)
+        return score(hp)
+
+    listener = Listener()
+    tuner = Function(fatal, tmp_path, max_trials=4, observers=[listener])
+    tuner.search(verbose=0, workers=2)
+    found = outcomes(tuner.oracle.study)
+    assert found == {("COMPLETE", None): 4, ("FAIL", "interrupted"): 1}
+    failed = next(trial for trial in tuner.oracle.study.trials if trial.state.name == "FAIL")
+    again = [trial for trial in tuner.oracle.study.trials if trial.params == failed.params]
+    assert [trial.state.name for trial in again] == ["FAIL", "COMPLETE"]
+    assert ("end", (failed.number, None)) in listener.told  # so that MLflow ends its run
+
+
+def test_an_error_that_ends_a_search_ends_that_of_all_workers(tmp_path: Path):
+    def wrong(hp: Any) -> float:
+        hp.Int("units", 1, 400)
+        raise ValueError("never works")
+
+    tuner = Function(wrong, tmp_path, max_trials=20, max_consecutive_failed_trials=2)
+    with pytest.raises(RuntimeError, match="Number of consecutive failures exceeded"):
+        tuner.search(verbose=0, workers=2)
+    assert not any(trial.state.name == "RUNNING" for trial in tuner.oracle.study.trials)
+
+
+@pytest.mark.parametrize("storage", [None, "sqlite:///:memory:"])
+def test_a_study_in_memory_cannot_be_shared(tmp_path: Path, storage: str | None):
+    given = optuna.storages.InMemoryStorage() if storage is None else storage
+    tuner = Function(score, tmp_path, storage=given)
+    with pytest.raises(InputError, match="the study is in the memory of this process"):
+        tuner.search(verbose=0, workers=2)
+
+
+@pytest.mark.parametrize("workers", [0, -1, "some", 1.5])
+def test_numbers_of_workers_that_are_refused(tmp_path: Path, workers: Any):
+    with pytest.raises(InputError, match="give a whole number of at least 1, or auto"):
+        Function(score, tmp_path).search(verbose=0, workers=workers)
+
+
+def test_what_cannot_be_pickled_is_refused(tmp_path: Path):
+    lock = threading.Lock()
+    tuner = Function(lambda hp: score(hp) + lock.locked(), tmp_path)
+    with pytest.raises(InputError, match=r"cannot be pickled .*lock.*search with one worker"):
+        tuner.search(verbose=0, workers=2)
+
+
+def build(hp: Any) -> Any:
+    made: Any = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 1, 40), "relu")])
+    made.add(keras.layers.Dense(2, "softmax"))
+    made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+def test_networks_are_trained_by_workers_as_alone_and_their_weights_are_found(tmp_path: Path, capsys: Any):
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(64, 4)).astype("float32"), draw.integers(0, 2, 64)
+    values: list[dict[str, float]] = []
+    for workers in (1, 2):
+        tuner = OptunaTuner(build, OBJECTIVE, 3, seed=3, directory=tmp_path / str(workers), budget=150, sampler="qmc")
+        tuner.search(x, y, validation_data=(x, y), epochs=2, workers=workers, verbose=2 if workers == 2 else 0)
+        trained = list(filter(is_trained, tuner.oracle.study.trials))
+        assert len(trained) == 3
+        values.append({str(trial.params): trial.user_attrs["history"][-1]["loss"] for trial in trained})
+        assert tuner.get_best_models()[0].predict(x, verbose=0).shape == (64, 2)
+    shared = values[0].keys() & values[1].keys()
+    assert shared
+    for params in shared:  # the seed of a training depends on the values alone
+        assert values[0][params] == pytest.approx(values[1][params], rel=1e-4)
+    assert "3 of 3 trials done" in capsys.readouterr().err
+
+
+def test_settings_of_keras_reach_a_worker():
+    before = keras_settings()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        changed = keras_settings()
+        use_keras_settings(before)
+        assert keras.config.dtype_policy().name == "float32"
+        use_keras_settings(changed)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        use_keras_settings(before)
+
+
+def test_relay_hands_on_only_what_it_knows(tmp_path: Path):
+    relay = Function(score, tmp_path).oracle.relay()
+    with pytest.raises(KeyError):
+        relay.event(0, "unknown", ())
