@@ -1,0 +1,43 @@
+"""What every contender is given: the data, the budget, and the seconds of a search."""
+
+import os
+from dataclasses import dataclass
+from typing import final
+
+BUDGET = 15_000
+"""Parameters of a network, for every contender."""
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """What all searches of a run have in common.
+
+    Attributes:
+        name: in the names of the files that are written.
+        data: as `kerastuna.search.load_dataset` takes it.
+        images: for training; None for all.
+        validated: validation images, the first ones; None for all.
+        epochs: of a full training.
+        seconds: of one search, after importing and loading.
+        seeds: the number of search seeds, counted from 1: KerasTuner takes 0 for none.
+    """
+
+    name: str
+    images: int | None
+    validated: int | None
+    epochs: int
+    seconds: float
+    seeds: int
+    data: str = "mnist"
+
+
+SHORT = Setting("short", images=2000, validated=1000, epochs=3, seconds=40.0, seeds=5)
+"""35 searches: half an hour on two cores, with 8 to 11 seconds for importing and loading before each."""
+LONG = Setting("long", images=None, validated=None, epochs=20, seconds=600.0, seeds=5)
+"""For a GPU: 40 searches of ten minutes."""
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
