@@ -35,7 +35,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ from side_by_side.setting import LONG, SHORT, Setting
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is a distribution of this name."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 HAS_WORKERS = """
@@ -138,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.redraw is not None:
         write(options.redraw)
         return 0
-    if missing := [name for name in ("optuna_integration", "tensorboard") if find_spec(name) is None]:
+    if missing := [name for name in ("optuna-integration", "tensorboard") if not is_installed(name)]:
         print(f"{', '.join(missing)} is missing: pip install 'kerastuna[bench]'", file=sys.stderr)
         return 2
     given = {

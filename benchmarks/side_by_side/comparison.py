@@ -64,7 +64,8 @@ def ratios(searches: Sequence[Search], name: str) -> list[Ratio]:
     found: list[Ratio] = []
     for measure, key, compare, goal in measures:
         best = max(peers, key=lambda peer: statistics.mean(key(one) for one in of(searches, peer).values()))
-        pairs = [(own, of(searches, best)[seed]) for seed, own in of(searches, name).items()]
+        of_best = of(searches, best)
+        pairs = [(own, of_best[seed]) for seed, own in of(searches, name).items() if seed in of_best]
         values = [compare(own, peer) for own, peer in pairs]
         found.append(Ratio(measure, best, spread(values), sum(value == 0 for value in values), goal))
     return found

@@ -7,9 +7,10 @@ network whose layers do not fit its input raises an error in `build`, and fails 
 reached. Failed trials count towards `max_trials`, which therefore is never reached either: the clock ends the search.
 `max_retries_per_trial` stays 0, since a second attempt at the same network would fail again.
 
-- BayesianOptimization: `num_initial_points` is `INITIAL_POINTS`. KerasTuner's default, three for each of the 27
-  hyperparameters, is more than a search of minutes trains: it would be RandomSearch by another name. Failed trials do
-  not count as initial points, and teach it nothing.
+- BayesianOptimization keeps KerasTuner's `num_initial_points`: 81 complete trials, three for each hyperparameter. Until
+  then its proposals are those of RandomSearch with the same seed. Fewer would not help it: its Gaussian process learns
+  nothing from a failed trial, so after one it proposes the same network again, without an end, and each of these
+  proposals takes 15 to 30 s on two cores (tried with 10 initial points).
 - Hyperband: `max_epochs` is the epochs of a full training, so that no network trains longer than another contender's,
   and `hyperband_iterations` is so high that the clock ends the search: its epochs are those that fit in the seconds.
   Failed trials keep their places in a bracket, and a bracket goes on to its next round only once more than two thirds
@@ -30,8 +31,6 @@ from .job import Job
 from .measures import RUNNING, Proposal
 
 NEVER = 10**9
-INITIAL_POINTS = 10
-"""As many as Optuna's TPE has."""
 
 
 class Watched(keras_tuner.Tuner):
@@ -79,7 +78,7 @@ def random_search(job: Job) -> list[Proposal]:
 
 
 def bayesian_optimization(job: Job) -> list[Proposal]:
-    return _search(job, WatchedBayesianOptimization, max_trials=NEVER, num_initial_points=INITIAL_POINTS)
+    return _search(job, WatchedBayesianOptimization, max_trials=NEVER)
 
 
 def hyperband(job: Job) -> list[Proposal]:

@@ -25,9 +25,9 @@ from .setting import BUDGET, Setting, cores
 
 def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
     """The result of a search, JSON-able."""
+    contender = CONTENDERS[name]
     prepare_environment("auto")
     device = use_device("auto")
-    contender = CONTENDERS[name]
     search = contender.load()
     import_for_peers()
     from kerastuna.search import load_dataset

@@ -32,7 +32,7 @@ class Setting:
     data: str = "mnist"
 
 
-SHORT = Setting("short", images=2000, validated=1000, epochs=3, seconds=40.0, seeds=5)
+SHORT = Setting("short", images=1000, validated=1000, epochs=3, seconds=40.0, seeds=5)
 """35 searches: half an hour on two cores, with 8 to 11 seconds for importing and loading before each."""
 LONG = Setting("long", images=None, validated=None, epochs=20, seconds=600.0, seeds=5)
 """For a GPU: 40 searches of ten minutes."""

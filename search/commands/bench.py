@@ -37,6 +37,7 @@ def run_benchmark(folder: Path, name: str | None, arguments: list[str]) -> int:
             status = child.wait()
         except KeyboardInterrupt:
             child.terminate()  # Ctrl-C has reached it already, SIGTERM has not
+            child.wait()
             raise
     return status if status >= 0 else 128 - status  # as a shell tells of a signal
 
