@@ -1,6 +1,6 @@
 """Kerastuna beside KerasTuner's tuners and plain Optuna: the same space, data, budget and seconds.
 
-    kerastuna bench peers [--long] [--seeds 5] [--seconds 40] [--contenders random optuna kerastuna]
+    kerastuna bench peers [--long] [--seeds 5] [--seconds 48] [--contenders random optuna kerastuna]
 
 The contenders search `ConvNet` on MNIST under 15,000 parameters: KerasTuner's RandomSearch, BayesianOptimization and
 Hyperband, plain Optuna with Keras's `fit` and a pruning callback, and Kerastuna with one worker and with one for each
@@ -130,7 +130,7 @@ def write(path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit status: 1 when a search failed, 2 for a missing package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--long", action="store_true", help="the setting for a GPU: hours")
+    parser.add_argument("--long", action="store_true", help="the setting for a GPU: five hours")
     parser.add_argument("--name", help="of the setting, in the names of the files (short, long)")
     parser.add_argument("--seeds", type=int, help="search seeds")
     parser.add_argument("--seconds", type=float, help="of a search")
@@ -158,7 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contenders.remove("kerastuna_all")
         print("kerastuna_all is left out: OptunaTuner.search takes no workers", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # then the search that runs is ended as well
-    return int(run(setting, contenders, options.results) > 0)
+    try:
+        return int(run(setting, contenders, options.results) > 0)
+    except KeyboardInterrupt:
+        kept = options.results / f"peers-{setting.name}.json"
+        print(f"interrupted; for what was finished: --redraw {kept}", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ class Setting:
     data: str = "mnist"
 
 
-SHORT = Setting("short", images=1000, validated=1000, epochs=3, seconds=40.0, seeds=5)
-"""35 searches: half an hour on two cores, with 8 to 11 seconds for importing and loading before each."""
+SHORT = Setting("short", images=1000, validated=1000, epochs=3, seconds=48.0, seeds=5)
+"""30 searches of six contenders: half an hour on two cores, with the seconds for importing and loading before each."""
 LONG = Setting("long", images=None, validated=None, epochs=20, seconds=600.0, seeds=5)
-"""For a GPU: 40 searches of ten minutes."""
+"""For a GPU: 30 searches of ten minutes."""
 
 
 def cores() -> int:

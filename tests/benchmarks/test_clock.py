@@ -25,6 +25,16 @@ def test_copies_write_the_epochs_of_their_trainings_to_one_file(tmp_path: Path) 
     assert all(epoch.fit_began <= epoch.began <= epoch.ended for epoch in found)
 
 
+def test_what_an_engine_compiled_before_belongs_to_the_training(tmp_path: Path) -> None:
+    clock = EpochClock(str(tmp_path / "epochs"))
+    clock.set_params({"trace_seconds": 1.0, "compile_seconds": 2.0})
+    clock.on_train_begin()
+    clock.on_epoch_begin(0)
+    clock.on_epoch_end(0)
+    [epoch] = epochs_in(tmp_path / "epochs", 0.0)
+    assert 3 <= epoch.began - epoch.fit_began < 3.5
+
+
 def test_no_file_is_no_epoch(tmp_path: Path) -> None:
     assert epochs_in(tmp_path / "gone", 0.0) == []
 
