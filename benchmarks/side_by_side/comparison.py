@@ -51,19 +51,36 @@ def of(searches: Sequence[Search], name: str) -> dict[int, Search]:
     return {search.seed: search for search in searches if search.contender == name}
 
 
+def best_peer(searches: Sequence[Search], key: Callable[[Search], float]) -> str | None:
+    """The peer whose mean of `key` over the seeds is highest; None where no peer has searched."""
+    peers = [peer for peer, contender in CONTENDERS.items() if contender.is_peer and of(searches, peer)]
+    return max(peers, key=lambda peer: statistics.mean(map(key, of(searches, peer).values())), default=None)
+
+
+def seconds_to_peer(searches: Sequence[Search], name: str) -> list[float | None]:
+    """For each seed, when the contender `name` has the accuracy that the best peer ends with; None for never."""
+    peer = best_peer(searches, accuracy)
+    goals = {} if peer is None else {seed: one.accuracy for seed, one in of(searches, peer).items()}
+    pairs = [(one, goals.get(seed)) for seed, one in of(searches, name).items()]
+    return [time_to(one.curve, goal) for one, goal in pairs if goal is not None]
+
+
+def accuracy(search: Search) -> float:
+    """The best score at the end; 0 for none."""
+    return search.accuracy or 0.0
+
+
 def ratios(searches: Sequence[Search], name: str) -> list[Ratio]:
     """The ratios of the contender `name`, each against the peer that is best in that measure over all seeds."""
-    peers = [peer for peer, contender in CONTENDERS.items() if contender.is_peer and of(searches, peer)]
-    if not peers:
-        return []
     measures: list[tuple[str, Callable[[Search], float], Callable[[Search, Search], float | None], float]] = [
-        ("time to the best peer's final accuracy", lambda one: one.accuracy or 0.0, sooner, 5),
+        ("time to the best peer's final accuracy", accuracy, sooner, 5),
         ("trained trials a minute", lambda one: one.trained_a_minute, more_trained, 2.5),
         ("an over-budget proposal", lambda one: -(one.over_budget_ms or float("inf")), cheaper, 50),
     ]
     found: list[Ratio] = []
     for measure, key, compare, goal in measures:
-        best = max(peers, key=lambda peer: statistics.mean(key(one) for one in of(searches, peer).values()))
+        if (best := best_peer(searches, key)) is None:
+            continue
         of_best = of(searches, best)
         pairs = [(own, of_best[seed]) for seed, own in of(searches, name).items() if seed in of_best]
         values = [compare(own, peer) for own, peer in pairs]

@@ -19,7 +19,7 @@ from kerastuna.search.report.style import (
     widen_towards_one,
 )
 
-from .comparison import of, ratios, spread
+from .comparison import of, ratios, seconds_to_peer, spread
 from .contenders import CONTENDERS
 from .measures import Search, best_at
 
@@ -81,8 +81,15 @@ def _contenders(searches: Sequence[Search], names: Sequence[str]) -> str:
     rows: list[list[str]] = []
     for name in names:
         own = list(of(searches, name).values())
-        rows.append([CONTENDERS[name].title, *(_shown([read(one) for one in own], form) for _, read, form in columns)])
-    return table(["", *(title for title, _, _ in columns)], rows)
+        cells = [_shown([read(one) for one in own], form) for _, read, form in columns]
+        rows.append([CONTENDERS[name].title, *cells, _reached(seconds_to_peer(searches, name))])
+    return table(["", *(title for title, _, _ in columns), "s to the best peer's accuracy"], rows)
+
+
+def _reached(seconds: Sequence[float | None]) -> str:
+    shown = _shown(seconds, ".1f")
+    missing = seconds.count(None)
+    return f"{shown}, never in {missing} of {len(seconds)}" if missing else shown
 
 
 def _shown(values: Sequence[float | None], form: str) -> str:

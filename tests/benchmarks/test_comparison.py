@@ -1,6 +1,6 @@
 """Kerastuna against the best peer, seed by seed."""
 
-from side_by_side.comparison import Spread, ratios, spread
+from side_by_side.comparison import Spread, ratios, seconds_to_peer, spread
 from side_by_side.measures import Search
 
 
@@ -42,6 +42,13 @@ def test_a_peer_without_a_score_or_a_refusal_gives_no_ratio() -> None:
 
 def test_without_peers_there_is_nothing_to_compare() -> None:
     assert ratios(SEARCHES[4:], "kerastuna") == []
+
+
+def test_when_a_contender_has_what_the_best_peer_ends_with() -> None:
+    assert seconds_to_peer(SEARCHES, "kerastuna") == [10, None]
+    assert seconds_to_peer(SEARCHES, "optuna") == [50, 30]
+    assert seconds_to_peer(SEARCHES, "random") == [None, None]
+    assert seconds_to_peer(SEARCHES[4:], "kerastuna") == []
 
 
 def test_the_spread_of_what_is_known() -> None:
