@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(run(setting, contenders, options.results) > 0)
     except KeyboardInterrupt:
         kept = options.results / f"peers-{setting.name}.json"
-        print(f"interrupted; for what was finished: --redraw {kept}", file=sys.stderr)
+        print(f"interrupted{f'; for what was finished: --redraw {kept}' if kept.exists() else ''}", file=sys.stderr)
         return 130
 
 
