@@ -27,6 +27,8 @@ class Job:
         seed: of the search.
         folder: for everything that it writes.
         began: on the clock of `time.time`.
+        workers: processes that train.
+        budget: parameters of a network.
     """
 
     space: ConvNet
@@ -38,6 +40,7 @@ class Job:
     seed: int
     folder: Path
     began: float
+    workers: int = 1
     budget: int = BUDGET
 
     @property

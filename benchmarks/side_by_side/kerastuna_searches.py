@@ -16,7 +16,6 @@ from kerastuna.search.study.reasons import RETRIED_REASONS
 
 from .job import Job
 from .measures import RUNNING, Proposal
-from .setting import cores
 
 
 @final
@@ -59,8 +58,8 @@ def warm_start(job: Job) -> list[Proposal]:
 
 
 def all_cores(job: Job) -> list[Proposal]:
-    """A search with a worker for each core. Its refusals are not timed: they are those of other processes."""
-    return _search(job, OptunaTuner(job.space, "val_accuracy", None, **_arguments(job)), workers=cores())
+    """A search in several processes. Its refusals are not timed: they are those of other processes."""
+    return _search(job, OptunaTuner(job.space, "val_accuracy", None, **_arguments(job)), workers=job.workers)
 
 
 def _search_alone(job: Job, *, warm: bool) -> list[Proposal]:

@@ -20,7 +20,7 @@ from kerastuna.search.training.device import prepare_environment, software, use_
 
 from .contenders import CONTENDERS
 from .measures import search_of
-from .setting import BUDGET, Setting, cores
+from .setting import BUDGET, Setting, workers_on
 
 
 def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
     contender = CONTENDERS[name]
     prepare_environment("auto")
     device = use_device("auto")
+    workers = workers_on(device.kind) if contender.every_core else 1
     search = contender.load()
     import_for_peers()
     from kerastuna.search import load_dataset
@@ -50,10 +51,10 @@ def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
             seed,
             Path(folder),
             began=time.time(),
+            workers=workers,
         )
         proposals = search(job)
         epochs = epochs_in(job.epochs_file, job.began)
-    workers = cores() if contender.every_core else 1
     measured = search_of(name, seed, setting.seconds, proposals, epochs, budget=BUDGET, workers=workers, load=load)
     told = software()
     return {

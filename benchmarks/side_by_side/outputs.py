@@ -67,6 +67,7 @@ def note(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
 
 def _contenders(searches: Sequence[Search], names: Sequence[str]) -> str:
     columns: list[tuple[str, Callable[[Search], float | None], str]] = [
+        ("first epoch begins, s", lambda one: one.first_epoch, ".1f"),
         ("asked", lambda one: one.asked, ".0f"),
         ("trained", lambda one: one.trained, ".0f"),
         ("rejected", lambda one: one.rejected, ".0f"),
@@ -140,6 +141,7 @@ def draw(run: Mapping[str, Any], searches: Sequence[Search], path: Path) -> None
         seen += medians
         if name in banded:
             lows, highs = [min(row) for _, row in shown], [max(row) for _, row in shown]
+            seen += highs
             axes.fill_between(at, lows, highs, step="post", color=colour, alpha=0.12, linewidth=0)
     widen_towards_one(axes, seen)
     axes.set_xlim(0, end)

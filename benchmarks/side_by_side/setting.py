@@ -38,6 +38,15 @@ LONG = Setting("long", images=None, validated=None, epochs=20, seconds=600.0, se
 """For a GPU: 30 searches of ten minutes."""
 
 
+WORKERS_PER_GPU = 2
+"""One builds and compiles while the other trains."""
+
+
+def workers_on(kind: str) -> int:
+    """The processes of a contender that trains in several: one for each core, or on a "gpu" `WORKERS_PER_GPU`."""
+    return WORKERS_PER_GPU if kind == "gpu" else cores()
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -36,7 +36,7 @@ def test_the_tables_tell_medians_spread_and_goals() -> None:
     [row] = [line for line in text.splitlines() if line.startswith("| KerasTuner RandomSearch |")]
     assert "| 0.8750 (0.8500 to 0.9000) | 6.0 |" in row
     assert row.endswith("| 55.0% (50.0% to 60.0%) | 1.50 | 70.0 (60.0 to 80.0) | 26.0 (20.0 to 32.0) |")
-    [row] = [line for line in text.splitlines() if line.startswith("| Kerastuna, one worker | 4 |")]
+    [row] = [line for line in text.splitlines() if line.startswith("| Kerastuna, one worker | 1.0 | 4 |")]
     assert row.endswith("| 2.0 | 8.0, never in 1 of 2 |")
     measured = {line.split(" | ")[1]: line.split(" | ")[2:] for line in text.splitlines() if line.count(" | ") == 4}
     title = "KerasTuner RandomSearch"
