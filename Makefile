@@ -90,7 +90,7 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	fi; \
 	echo 'Preparing .venv, this takes a minute or two' >&2; \
 	if [ -n "$(UNUSABLE)" ]; then "$$python" -m venv --clear .venv; fi; \
-	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,dev; else extras=export,dev; fi; \
+	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,bench,dev; else extras=export,bench,dev; fi; \
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \

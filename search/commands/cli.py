@@ -14,7 +14,7 @@ from .common import program
 from .parser import make_parser
 
 INTERRUPTED = 130
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "describe", "ui")
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "describe", "ui", "bench")
 """Each is a function of the same name, in the module of that name beside this one."""
 
 

@@ -70,6 +70,10 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
     _add_folder(ui)
+
+    bench = _command(commands, "bench", functions, "the benchmarks of a source checkout; without a name, list them")
+    bench.add_argument("name", nargs="?", metavar="NAME", help="a benchmark, such as peers")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the benchmark's own arguments")
     return parser
 
 
