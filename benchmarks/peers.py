@@ -10,9 +10,8 @@ What is the same for all: the space, the images, the epochs of a full training, 
 KERAS_BACKEND) and its threads, and the seconds of a search. Equal seconds are fair to all: nobody is stopped while it
 could still find something, and what a contender trains in them is its own business, pruning and halving included.
 What ended later does not count. Each search runs in a process of its own, so that none warms up another. Its clock
-begins once Keras is imported and the images are loaded, and before the tuner is made; what the processes of several
-workers import is inside it. Within a seed, contenders take turns, and each seed begins with another one, so that a
-machine that slows down slows all of them.
+begins once Keras is imported and the images are loaded, in the workers too, and before the tuner is made. Within a
+seed, contenders take turns, and each seed begins with another one, so that a machine that slows down slows all of them.
 
 The score is a network's accuracy on the validation images, as the contender itself scores a complete trial: KerasTuner
 by the best epoch, which favours it, the others by the last one. KerasTuner counts trained parameters alone, which gives
@@ -54,18 +53,6 @@ def is_installed(package: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-HAS_WORKERS = """
-import inspect, sys
-from kerastuna.search import OptunaTuner
-sys.exit("workers" not in inspect.signature(OptunaTuner.search).parameters)
-"""
-
-
-def has_workers() -> bool:
-    """Whether `OptunaTuner.search` can train in several processes; asked in another one, since that imports Keras."""
-    return subprocess.run([sys.executable, "-c", HAS_WORKERS], capture_output=True, check=False).returncode == 0
 
 
 def order(contenders: Sequence[str], seed: int) -> list[str]:
@@ -154,9 +141,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name: value for name in Setting.__dataclass_fields__ if (value := getattr(options, name, None)) is not None
     }
     setting, contenders = replace(LONG if options.long else SHORT, **given), list(options.contenders)
-    if "kerastuna_all" in contenders and not has_workers():
-        contenders.remove("kerastuna_all")
-        print("kerastuna_all is left out: OptunaTuner.search takes no workers", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # then the search that runs is ended as well
     try:
         return int(run(setting, contenders, options.results) > 0)

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from kerastuna.search.workers.pool import WorkerPool
 from kerastuna.spaces import ConvNet
 
 from .clock import EpochClock
@@ -27,7 +28,7 @@ class Job:
         seed: of the search.
         folder: for everything that it writes.
         began: on the clock of `time.time`.
-        workers: processes that train.
+        workers: 1, or the processes that train.
         budget: parameters of a network.
     """
 
@@ -40,7 +41,7 @@ class Job:
     seed: int
     folder: Path
     began: float
-    workers: int = 1
+    workers: int | WorkerPool = 1
     budget: int = BUDGET
 
     @property

@@ -9,7 +9,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastuna.search.training.device import prepare_environment, software, use_device
+from kerastuna.search.workers.pool import WorkerPool
 
 from .contenders import CONTENDERS
 from .measures import search_of
@@ -40,7 +42,7 @@ def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
     data = load_dataset(setting.data, images=setting.images)
     validation = data.x_validation[: setting.validated], data.y_validation[: setting.validated]
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ready(workers) as training:
         job = Job(
             ConvNet(),
             data.x_train,
@@ -51,7 +53,7 @@ def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
             seed,
             Path(folder),
             began=time.time(),
-            workers=workers,
+            workers=training,
         )
         proposals = search(job)
         epochs = epochs_in(job.epochs_file, job.began)
@@ -64,6 +66,19 @@ def run(name: str, seed: int, setting: Setting) -> dict[str, Any]:
         "backend": told["backend"],
         "versions": f"{told['versions']}, optuna-integration {version('optuna-integration')}",
     }
+
+
+@contextmanager
+def ready(workers: int) -> Iterator[int | WorkerPool]:
+    """Workers that have imported Keras, where there are several: importing is not measured."""
+    if workers == 1:
+        yield 1
+        return
+    from kerastuna.search.tuning.parallel import worker_pool
+
+    with worker_pool(workers) as pool:
+        pool.wait_until_ready()
+        yield pool
 
 
 def import_for_peers() -> None:

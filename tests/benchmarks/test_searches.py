@@ -1,6 +1,5 @@
 """Every contender searches, in this process, on few images; and the benchmark as it is run."""
 
-import inspect
 import json
 from pathlib import Path
 
@@ -11,17 +10,13 @@ from side_by_side.measures import search_from_json
 from side_by_side.one_search import run
 from side_by_side.setting import Setting
 
-from kerastuna.search import OptunaTuner
-
 pytest.importorskip("optuna_integration", reason="needs the extra bench")
 pytest.importorskip("tensorboard", reason="needs the extra bench")
-
-HAS_WORKERS = "workers" in inspect.signature(OptunaTuner.search).parameters
 
 
 @pytest.mark.filterwarnings("ignore")  # the peers' own
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("name", [name for name in CONTENDERS if HAS_WORKERS or not CONTENDERS[name].every_core])
+@pytest.mark.parametrize("name", CONTENDERS)
 def test_a_contender_trains_and_rejects_until_its_time_is_up(name: str, mnist_slice: Path) -> None:
     for seconds in (3, 10, 40):  # the first will do, unless the machine is very busy
         setting = Setting("tiny", images=100, validated=20, epochs=1, seconds=seconds, seeds=1, data=str(mnist_slice))
