@@ -68,6 +68,12 @@ class TrialIndex:
         """The number of trials that trained to their end or were stopped early."""
         return self._trained
 
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """The running trials, by number."""
+        unfinished = [self._trials[number] for number in self._unfinished]
+        return [trial for trial in unfinished if trial.state == TrialState.RUNNING]
+
     def is_waiting(self) -> bool:
         """Whether a trial is enqueued."""
         return any(self._trials[number].state == TrialState.WAITING for number in self._unfinished)
@@ -79,7 +85,7 @@ class TrialIndex:
         """
         if max_trials is None:
             return False
-        running = [number for number in self._unfinished if self._trials[number].state == TrialState.RUNNING]
+        running = [trial.number for trial in self.running]
         others = [number for number in running if number != without and (before is None or number < before)]
         return self._trained + len(others) >= max_trials
 

@@ -7,6 +7,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from ..compat.optuna import take_trial
+
 
 @final
 class StoredStudy:
@@ -56,11 +58,14 @@ class StoredStudy:
         """
         return self.storage.set_trial_state_values(self.trial_id(number), state)
 
-    def take_waiting(self) -> int | None:
-        """Set the first enqueued trial to RUNNING and return its number; None when no trial waits any more."""
+    def take_waiting(self, **attributes: Any) -> int | None:
+        """Set the first enqueued trial to RUNNING, with these user attributes, and return its number.
+
+        None when no trial waits any more.
+        """
         for trial in self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)):
             try:
-                if self.set_state(trial.number, TrialState.RUNNING):
+                if take_trial(self.storage, self.trial_id(trial.number), attributes):
                     return trial.number
             except UpdateFinishedTrialError:
                 continue  # another process took it, and it is finished already
