@@ -26,6 +26,8 @@ def open_journal(path: Path) -> JournalStorage:
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
     try:
         return JournalStorage(_Journal(path))
+    except StudyError:  # a ValueError too
+        raise
     except UNREADABLE as error:
         raise _damaged(path, error) from error
 
