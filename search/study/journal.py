@@ -1,5 +1,6 @@
 """Optuna's journal file, made to survive a torn last line, and to tell of its errors in one line."""
 
+import errno
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ def open_journal(path: Path) -> JournalStorage:
     """
     path = Path(os.path.abspath(path))  # the working folder may change, and the lock must not depend on it
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_dir() and not (path.is_file() and _begins_as_journal(path)):
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not (path.is_file() and _begins_as_journal(path)):
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
     try:
         return JournalStorage(_Journal(path))

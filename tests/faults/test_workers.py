@@ -1,6 +1,7 @@
 """Workers on one study, of whom one is killed or stopped. They train nothing."""
 
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from kerastuna.search.study.stored_study import StoredStudy
 
 TRIALS = 8
 EPOCHS = 3
+EVERY = "KERASTUNA_EVERY_KILL" in os.environ
 
 
 def work(location: str, name: str, seconds: float, silent: float) -> None:
@@ -115,6 +117,22 @@ def test_the_other_worker_ends_with_all_trials(location: str, start: Start, tmp_
     assert other.wait() == 0
     assert (tmp_path / "other").read_text() == f"other ended with {TRIALS} trials\n"
     check(location)
+
+
+@pytest.mark.parametrize("seed", range(20 if EVERY else 1))
+def test_workers_that_are_killed_at_random_moments_end_with_all_trials(seed: int, location: str, start: Start) -> None:
+    moments = random.Random(seed)
+    workers, kills = [start("w", seconds=0.03) for _ in range(3)], 0
+    for _ in range(8):
+        time.sleep(moments.uniform(0.02, 0.5))
+        place = moments.randrange(3)
+        workers[place].send(signal.SIGKILL)  # it has no effect on one that has ended
+        kills += (ended := workers[place].wait()) == -signal.SIGKILL
+        assert ended in (0, -signal.SIGKILL)
+        workers[place] = start("w", seconds=0.03)
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    check(location)
+    print(f"killed {kills} times")
 
 
 def test_a_worker_that_was_stopped_takes_note_and_works_on(location: str, start: Start, tmp_path: Path) -> None:
