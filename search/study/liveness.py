@@ -11,7 +11,7 @@ from typing import Any, final
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import LAST_SEEN, REASON, WORKER
+from .attributes import LAST_SEEN, REASON, WORKER, is_enqueued
 from .reasons import INTERRUPTED
 from .retries import retry
 from .stored_study import StoredStudy
@@ -47,8 +47,8 @@ def is_foreign(trial: FrozenTrial) -> bool:
     A process of ours that was killed while it took an enqueued trial may have left it without its name: such a trial
     has no parameters yet. Another program gives them when it begins.
     """
-    taken = "fixed_params" in trial.system_attrs and not trial.params
-    return WORKER not in trial.user_attrs and not taken
+    only_taken = is_enqueued(trial) and not trial.params
+    return WORKER not in trial.user_attrs and not only_taken
 
 
 def is_running_worker(worker: dict[str, Any]) -> bool | None:

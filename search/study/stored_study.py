@@ -8,6 +8,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..compat.optuna import take_trial
+from .attributes import is_enqueued
 
 
 @final
@@ -59,11 +60,12 @@ class StoredStudy:
         return self.storage.set_trial_state_values(self.trial_id(number), state)
 
     def take_waiting(self, **attributes: Any) -> int | None:
-        """Set the first enqueued trial to RUNNING, with these user attributes, and return its number.
+        """Set the first waiting trial to RUNNING, with these user attributes, and return its number.
 
-        None when no trial waits any more.
+        Those that were enqueued come before proposals that were put back. None when no trial waits any more.
         """
-        for trial in self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)):
+        waiting = self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,))
+        for trial in sorted(waiting, key=lambda trial: not is_enqueued(trial)):
             try:
                 if take_trial(self.storage, self.trial_id(trial.number), attributes):
                     return trial.number

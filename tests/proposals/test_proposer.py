@@ -431,6 +431,7 @@ def test_of_two_retries_of_one_trial_the_second_is_refused(late: bool) -> None:
     if late:
         first.keep(hyperparameters={**first.values, "late": 1})
         study.tell(first.number, 0.5)
+        proposer = proposer_of(study)  # which does not know them as they were at first
     other = claimed(proposer.next(NETWORKS, 5))
     assert other.values != first.values
     second = study.trials[first.number + 1]
@@ -499,6 +500,25 @@ def test_who_comes_second_for_the_last_place_steps_back() -> None:
     assert claimed(other.next(NETWORKS, 3)).values == waiting.user_attrs["hyperparameters"]
     assert study.trials[waiting.number].state == TrialState.RUNNING
     assert proposer.next(NETWORKS, 3) is None
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_proposal_leaves_the_last_place_to_a_trial_that_is_enqueued_meanwhile(taken: bool) -> None:
+    """The retry of a reference, whose process was killed, would otherwise wait in a study that is full."""
+    study = opened(InMemoryStorage())
+    search(study, proposer_of(study), 1)
+
+    def meanwhile() -> None:
+        study.enqueue_trial({"width": 1, "rate": 0.01, "head": "gap"}, user_attrs={"name": "reference"})
+        if taken:
+            assert claimed(proposer_of(study).next(NETWORKS, 2)).attributes["name"] == "reference"
+
+    claim = in_between(study, meanwhile).next(NETWORKS, 2)
+    if not taken:
+        assert claimed(claim).attributes["name"] == "reference"
+    else:
+        assert claim is None
+    assert [t.state for t in study.trials if not is_rejection(t)][1:].count(TrialState.RUNNING) == 1
 
 
 def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
