@@ -1,6 +1,7 @@
 """The lock of a journal file: a file beside it, which tells who holds it."""
 
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -48,15 +49,15 @@ class JournalLock(JournalFileOpenLock):
         if self._holder == me:
             self._depth += 1
             return True
-        # A file without a name, on a full disk or of another program, holds as well.
-        content = json.dumps({**this_worker(), "lock": self._name}).encode()
+        content = _content(os.getpid(), self._name)
         pause, seen, since = 0.001, None, time.monotonic()
         while not self._make(content):
             state = _state(self._lock_path)
             if state != seen:
                 seen, since = state, time.monotonic()
-            if self._is_stale() or time.monotonic() - since > GRACE_SECONDS:
-                self._break(state)
+            silent = time.monotonic() - since > GRACE_SECONDS
+            if silent or self._is_stale():
+                self._break(state, silent)
                 continue
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -70,7 +71,7 @@ class JournalLock(JournalFileOpenLock):
             return
         self._holder = None
         with suppress(FileNotFoundError):
-            if self._lock_path.read_bytes() in (self._content, b""):
+            if self._content.startswith(self._lock_path.read_bytes()):  # all of it, or what a full disk took
                 self._lock_path.unlink()
                 return
         _logger.warning("the lock of %s was broken by another process, while this one stood still", self._path)
@@ -97,14 +98,20 @@ class JournalLock(JournalFileOpenLock):
         except (OSError, ValueError, TypeError, LookupError):
             return False  # it is given back already, or belongs to a program that does not say who it is
 
-    def _break(self, state: tuple[int, int] | None) -> None:
+    def _break(self, state: tuple[int, int] | None, silent: bool) -> None:
         """Remove the lock that was in this `state`: one process at a time, so that no new lock is removed for it."""
         with open(self._path, "rb") as journal:
             with suppress(OSError):  # a network file system without such locks
                 fcntl.flock(journal, fcntl.LOCK_EX)
-            if state is not None and _state(self._lock_path) == state:
+            if state is not None and _state(self._lock_path) == state and (silent or self._is_stale()):
                 with suppress(FileNotFoundError):
                     self._lock_path.unlink()
+
+
+@functools.cache
+def _content(pid: int, name: str) -> bytes:
+    """What a lock tells of its holder: the process `pid`, which is this one, and the name of its `JournalLock`."""
+    return json.dumps({**this_worker(), "lock": name}).encode()
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -137,7 +137,8 @@ def test_only_the_lock_that_was_found_stale_is_broken(path: Path) -> None:
     Path(f"{path}.lock").unlink()
     other = JournalLock(path)
     other.acquire()
-    lock._break(stale)
+    lock._break(stale, True)
+    lock._break(journal_lock._state(Path(f"{path}.lock")), False)
     assert os.path.exists(f"{path}.lock")
     other.release()
 
