@@ -60,6 +60,9 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
     _add_json(studies)
 
+    repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")
+    _add_storage(repair)
+
     describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
     describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
     describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")

@@ -5,7 +5,7 @@ from typing import Any, final
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import HYPERPARAMETERS, REASON, is_rejection, is_trained
+from ..study.attributes import HYPERPARAMETERS, REASON, is_enqueued, is_rejection, is_trained
 from ..study.budget import UNITS
 from ..study.reasons import RETRIED_REASONS
 from ..study.stored_study import StoredStudy
@@ -68,6 +68,12 @@ class TrialIndex:
         """The number of trials that trained to their end or were stopped early."""
         return self._trained
 
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """The running trials, by number."""
+        unfinished = [self._trials[number] for number in self._unfinished]
+        return [trial for trial in unfinished if trial.state == TrialState.RUNNING]
+
     def is_waiting(self) -> bool:
         """Whether a trial is enqueued."""
         return any(self._trials[number].state == TrialState.WAITING for number in self._unfinished)
@@ -75,12 +81,19 @@ class TrialIndex:
     def is_full(self, max_trials: int | None, *, before: int | None = None, without: int | None = None) -> bool:
         """Whether `max_trials` trials are trained or running; always False for None.
 
-        Of the running trials only those with a number below `before`, and other than `without`, are counted.
+        For the proposal with the number `before`, of the running trials only earlier ones are counted, and all that
+        were enqueued, also those that wait: they go first. The trial `without` is not counted.
         """
         if max_trials is None:
             return False
-        running = [number for number in self._unfinished if self._trials[number].state == TrialState.RUNNING]
-        others = [number for number in running if number != without and (before is None or number < before)]
+        others = [trial for trial in self.running if trial.number != without]
+        if before is not None:
+            unfinished = [self._trials[number] for number in self._unfinished]
+            others = [
+                trial
+                for trial in unfinished
+                if is_enqueued(trial) or (trial.state == TrialState.RUNNING and trial.number < before)
+            ]
         return self._trained + len(others) >= max_trials
 
     def trial_of(self, values: Values) -> int | None:

@@ -46,6 +46,24 @@ def test_it_counts_trained_and_running_trials_and_no_refusals(stored: StoredStud
     assert index.trained == 3
 
 
+def test_enqueued_trials_go_before_a_proposal(stored: StoredStudy) -> None:
+    index = TrialIndex(stored)
+    proposal = add(stored, TrialState.RUNNING, 1)
+    index.update()
+    assert not index.is_full(1, before=proposal)
+    add(stored, TrialState.WAITING, 2)  # it was put back
+    add(stored, TrialState.RUNNING, 3)  # a later proposal
+    index.update()
+    assert not index.is_full(1, before=proposal)
+    stored.study.enqueue_trial({})
+    index.update()
+    assert index.is_full(1, before=proposal)
+    assert not index.is_full(2, before=proposal)
+    stored.take_waiting()
+    index.update()
+    assert index.is_full(1, before=proposal)
+
+
 def test_values_are_tried_refused_or_free(stored: StoredStudy) -> None:
     index = TrialIndex(stored)
     add(stored, TrialState.COMPLETE, 1)
