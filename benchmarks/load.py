@@ -25,7 +25,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -52,6 +52,7 @@ from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.tracking.recorder import TrackingObserver
 from kerastuna.search.tracking.store import default_tracking_uri, open_client
 from kerastuna.search.tracking.tracker import Tracker
+from kerastuna.search.training.garbage import old_objects_passed_over
 from kerastuna.spaces.convnet import ConvNet
 from kerastuna.spaces.cost import cost
 from kerastuna.spaces.errors import InfeasibleArchitecture
@@ -296,9 +297,10 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
         tuner = open_tuner(folder, observers)
         tuner.oracle.remaining_trials()
     oracle, began = tuner.oracle, time.perf_counter()
-    search = oracle.searching(epochs=EPOCHS)
+    search = ExitStack()
     with parts.part("search started"):
-        search.__enter__()
+        search.enter_context(old_objects_passed_over())  # as `OptunaTuner.search` does
+        search.enter_context(oracle.searching(epochs=EPOCHS))
     with parts.part("first proposal"):
         trial = oracle.create_trial(tuner.tuner_id)
     _end(tuner, trial)
@@ -309,7 +311,7 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
             trial = oracle.create_trial(tuner.tuner_id)
             _end(tuner, trial)
     with parts.part("search ended"):
-        search.__exit__(None, None, None)
+        search.close()
     with parts.part("report"):
         log_report(oracle.study, tracker)
     with parts.part("summary"), open(os.devnull, "w") as nowhere:

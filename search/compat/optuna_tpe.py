@@ -1,11 +1,10 @@
 """Optuna's TPE without its repeated work: it makes the same proposals, many times faster.
 
 Optuna reads, sorts and models all trials once for each parameter of each proposal. Here what was made of the trials is
-kept until they change. Optuna has no public way to its estimators. Every number is computed by Optuna's own functions,
-in Optuna's order, so that a proposal is the same to the last bit; tests/compat/test_optuna_tpe.py compares them.
+kept until they change. Optuna has no public way to its estimators. tests/compat/test_optuna_tpe.py compares the
+proposals with Optuna's own.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, final
 
@@ -13,13 +12,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
-from optuna.samplers._tpe.probability_distributions import (
-    _BatchedCategoricalDistributions,
-    _log_gauss_mass_unique,
-    _unique_inverse_2d,
-)
 from optuna.samplers._tpe.sampler import (
     _get_infeasible_trial_score,
     _get_pruned_trial_score,
@@ -30,8 +23,9 @@ from optuna.samplers._tpe.sampler import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from .optuna_parzen import Estimator
+
 Space = Mapping[str, BaseDistribution]
-Samples = dict[str, np.ndarray]
 LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -98,7 +92,7 @@ class _History:
         self._finished: list[FrozenTrial] = []  # in the order in which they finished
         self._running: list[FrozenTrial] = []  # those of other workers
         self._columns: dict[str, _Column] = {}
-        self._estimators: dict[tuple[str, ...], tuple[Space, _Estimator, _Estimator]] = {}
+        self._estimators: dict[tuple[str, ...], tuple[Space, Estimator, Estimator]] = {}
         self._numbers, self._groups, self._ranks = _Floats(), _Floats(), _Floats()
         self._steps = _Floats()
         self._order = np.empty(0, dtype=int)  # from the finished trials, then the running ones, to those by number
@@ -151,7 +145,7 @@ class _History:
         assert trial.value is not None
         return 0, 0, trial.value if self.study.direction == StudyDirection.MINIMIZE else -trial.value
 
-    def estimators(self, sampler: TPESampler, space: Space) -> tuple["_Estimator", "_Estimator"]:
+    def estimators(self, sampler: TPESampler, space: Space) -> tuple[Estimator, Estimator]:
         """The models of the good trials and of the others that have all parameters of `space`."""
         names = tuple(space)
         kept = self._estimators.get(names)
@@ -159,18 +153,18 @@ class _History:
             kept = self._estimators[names] = (space, *self._made_estimators(sampler, space))
         return kept[1], kept[2]
 
-    def _made_estimators(self, sampler: TPESampler, space: Space) -> tuple["_Estimator", "_Estimator"]:
+    def _made_estimators(self, sampler: TPESampler, space: Space) -> tuple[Estimator, Estimator]:
         if self._is_below is None:
             self._is_below = self._split()
         columns = {name: self._column(sampler, name, distribution) for name, distribution in space.items()}
         has_all = ~np.isnan(sum(columns.values()))
-        made: list[_Estimator] = []
+        made: list[Estimator] = []
         for good in (True, False):
             chosen = has_all & (self._is_below == good)
             observations = {name: column[chosen] for name, column in columns.items()}
             weights = np.ones(chosen.sum()) if good and len(self.study.directions) > 1 else None
             parameters = sampler._parzen_estimator_parameters
-            made.append(_Estimator(_ParzenEstimator(observations, dict(space), parameters, weights)))
+            made.append(Estimator(_ParzenEstimator(observations, dict(space), parameters, weights)))
         return made[0], made[1]
 
     def _split(self) -> np.ndarray:
@@ -232,126 +226,3 @@ class _Column:
 
     def _value(self, params: Mapping[str, Any]) -> float:
         return self.distribution.to_internal_repr(params[self._name]) if self._name in params else np.nan
-
-
-@final
-class _Estimator:
-    """A Parzen estimator that keeps what its densities have in common."""
-
-    def __init__(self, estimator: _ParzenEstimator) -> None:
-        self._estimator = estimator
-        mixture = estimator._mixture_distribution
-        self._log_weights = np.log(mixture.weights[np.newaxis])
-        continuous = [
-            index
-            for index, part in enumerate(mixture.distributions)
-            if not isinstance(part, _BatchedCategoricalDistributions) and part.step == 0
-        ]
-        self._discrete = [
-            (index, _Choices(part) if isinstance(part, _BatchedCategoricalDistributions) else _Grid(part))
-            for index, part in enumerate(mixture.distributions)
-            if index not in continuous
-        ]
-        self._continuous = _Continuous(continuous, mixture.distributions) if continuous else None
-        self._known: dict[float, float] | None = None if continuous or len(self._discrete) > 1 else {}
-
-    def sample(self, numbers: np.random.RandomState, size: int) -> Samples:
-        return self._estimator.sample(numbers, size)
-
-    def log_pdf(self, samples: Samples) -> np.ndarray:
-        """As `_ParzenEstimator.log_pdf`."""
-        points = self._estimator._transform(samples)
-        if self._known is None:
-            return self._densities(points)
-        values = points[:, 0].tolist()
-        if new := sorted(set(values) - self._known.keys()):
-            self._known.update(zip(new, self._densities(np.array(new)[:, np.newaxis]), strict=True))
-        return np.array([self._known[value] for value in values])
-
-    def _densities(self, points: np.ndarray) -> np.ndarray:
-        totals = np.zeros((len(points), self._log_weights.shape[1]))
-        for index, part in self._discrete:
-            part.add(totals, points[:, index])
-        if self._continuous is not None:
-            totals += self._continuous.densities(points)
-        totals += self._log_weights
-        largest = totals.max(axis=1)
-        largest[np.isneginf(largest)] = 0
-        with np.errstate(divide="ignore"):
-            return np.log(np.exp(totals - largest[:, None]).sum(axis=1)) + largest
-
-
-class _Table(ABC):
-    """The log densities of a discrete parameter: a row for each value, with the density in each kernel."""
-
-    def __init__(self) -> None:
-        self._rows: dict[float, np.ndarray] = {}
-
-    def _of(self, values: np.ndarray) -> np.ndarray:
-        asked = values.tolist()
-        if new := sorted(set(asked) - self._rows.keys()):
-            self._rows.update(zip(new, self._new_rows(np.array(new)), strict=True))
-        return np.stack([self._rows[value] for value in asked])
-
-    @abstractmethod
-    def _new_rows(self, values: np.ndarray) -> np.ndarray: ...
-
-    def add(self, totals: np.ndarray, values: np.ndarray) -> None:
-        """Add the densities at `values` to `totals`."""
-        totals += self._of(values)
-
-
-@final
-class _Choices(_Table):
-    def __init__(self, part: _BatchedCategoricalDistributions) -> None:
-        super().__init__()
-        self._weights = part.weights
-
-    def _new_rows(self, values: np.ndarray) -> np.ndarray:
-        return np.log(self._weights[:, values.astype(np.int64)].T)
-
-
-@final
-class _Grid(_Table):
-    def __init__(self, part: Any) -> None:
-        super().__init__()
-        self._part = part
-        self._mu, self._sigma, self._inverse = _unique_inverse_2d(part.mu, part.sigma)
-        low, high = ((end - self._mu) / self._sigma for end in (part.adapted_low, part.adapted_high))
-        self._mass = _truncnorm._log_gauss_mass(low, high)[self._inverse]
-
-    def _new_rows(self, values: np.ndarray) -> np.ndarray:
-        ends = values - self._part.step / 2, values + self._part.step / 2
-        low, high = ((np.log(end) if self._part.is_log else end)[:, np.newaxis] for end in ends)
-        masses = _log_gauss_mass_unique((low - self._mu) / self._sigma, (high - self._mu) / self._sigma)
-        return masses[:, self._inverse]
-
-    def add(self, totals: np.ndarray, values: np.ndarray) -> None:
-        super().add(totals, values)
-        totals -= self._mass
-
-
-@final
-class _Continuous:
-    """The continuous parameters. Their arrays have the order in memory that Optuna's have: sums depend on it."""
-
-    def __init__(self, indices: Sequence[int], parts: Sequence[Any]) -> None:
-        self._indices, self._is_log = indices, [parts[index].is_log for index in indices]
-        chosen = [parts[index] for index in indices]
-        self._mus = np.asarray([part.mu for part in chosen]).T
-        self._sigmas = np.asarray([part.sigma for part in chosen]).T
-        self._low = (np.asarray([part.adapted_low for part in chosen]) - self._mus) / self._sigmas
-        self._high = (np.asarray([part.adapted_high for part in chosen]) - self._mus) / self._sigmas
-        self._mass = _truncnorm._log_gauss_mass(self._low, self._high)
-        self._log_sigmas = np.log(self._sigmas)
-
-    def densities(self, points: np.ndarray) -> np.ndarray:
-        columns = [
-            np.log(points[:, index]) if is_log else points[:, index]
-            for index, is_log in zip(self._indices, self._is_log, strict=True)
-        ]
-        x = (np.asarray(columns).T[:, np.newaxis, :] - self._mus) / self._sigmas
-        densities = _truncnorm._norm_logpdf(x) - self._mass - self._log_sigmas
-        x, low, high = np.broadcast_arrays(x, self._low, self._high)
-        outside = (x < low) | (x > high)
-        return np.select([low == high, outside], [np.nan, -np.inf], default=densities).sum(axis=-1)

@@ -8,6 +8,7 @@ from typing import Any, final
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from ..compat.optuna import share_distributions
 from ..errors import StudyError
 
 _BEGINNING = b'{"op_code":'
@@ -22,6 +23,7 @@ def open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not _begins_as_journal(path):
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
+    share_distributions()
     try:
         return JournalStorage(_Journal(path))
     except (

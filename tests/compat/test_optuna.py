@@ -1,17 +1,21 @@
 """The private names of Optuna that are used still mean what they did."""
 
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.samplers import GridSampler, PartialFixedSampler, QMCSampler, RandomSampler
+from optuna.storages import JournalStorage
 from optuna.storages._rdb.models import BaseModel
+from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.dialects import mysql, sqlite
 
 from kerastuna.search.compat.optuna import (
     SobolPoint,
     fixed_parameters,
     grid_values,
+    share_distributions,
     widen_text_columns,
     wrapped_sampler,
 )
@@ -63,3 +67,15 @@ def test_long_texts_fit_into_mysql_and_nothing_changes_elsewhere() -> None:
     kind: Any = columns["value_json"].type
     assert kind.compile(dialect=mysql.dialect()) == "MEDIUMTEXT"
     assert kind.compile(dialect=sqlite.dialect()) == "TEXT"
+
+
+def test_trials_of_a_journal_share_equal_distributions(tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal")
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    study.add_trials([_trial(0.1), _trial(0.2)])
+    share_distributions()
+    share_distributions()  # a second call changes nothing
+    reopened = optuna.load_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    first, second = (trial.distributions["x"] for trial in reopened.get_trials(deepcopy=False))
+    assert first is second
+    assert first == optuna.distributions.FloatDistribution(0, 1)
