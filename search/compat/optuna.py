@@ -50,8 +50,9 @@ def share_distributions() -> None:
     A journal holds those of every trial as texts. Optuna makes an object of each: a third of the time to read it.
     Distributions are never changed, but there is no public way to keep them.
     """
-    if not hasattr(_storage.json_to_distribution, "cache_info"):
-        _storage.json_to_distribution = functools.lru_cache(maxsize=10_000)(_storage.json_to_distribution)
+    reader: Any = _storage
+    if not hasattr(reader.json_to_distribution, "cache_info"):
+        reader.json_to_distribution = functools.lru_cache(maxsize=10_000)(reader.json_to_distribution)
 
 
 @final

@@ -57,7 +57,12 @@ def test_no_garbage_is_collected_within_the_block_and_the_setting_is_restored():
         assert not gc.isenabled()
     assert not gc.isenabled()  # the fixture has turned it off
     gc.enable()
-    with pytest.raises(KeyError), collections_paused():
+
+    @collections_paused()
+    def broken() -> None:
         assert not gc.isenabled()
         raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
     assert gc.isenabled()
