@@ -168,6 +168,7 @@ def build(folder: Path, trained: int) -> None:
         trials.add_trained()
     copy_runs(folder / "mlflow.db", stored.trials())
     journal.write()
+    recorder.search_ended("FINISHED")  # notes that the runs are complete
 
 
 def open_tracker(folder: Path) -> Tracker:
