@@ -298,6 +298,7 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
         tuner = open_tuner(folder, observers)
         tuner.oracle.remaining_trials()
     oracle, began = tuner.oracle, time.perf_counter()
+    oracle.verbose = 0  # as the command does
     search = ExitStack()
     with parts.part("search started"):
         search.enter_context(old_objects_passed_over())  # as `OptunaTuner.search` does
