@@ -89,8 +89,8 @@ def test_its_proposals_are_those_of_optunas_own(suggest: Suggest, directions: in
 
 def test_its_proposals_are_those_of_optunas_own_with_more_trials_than_it_weighs_alike() -> None:
     tpe = KeepingTpe()
-    kept = proposals(lambda number: tpe.seeded(number), suggest, trials=400)
-    assert kept == proposals(lambda number: TPESampler(seed=number), suggest, trials=400)
+    kept = proposals(lambda number: tpe.seeded(number), suggest, trials=250)
+    assert kept == proposals(lambda number: TPESampler(seed=number), suggest, trials=250)
 
 
 def test_it_may_be_given_another_study() -> None:
