@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.samplers import TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from kerastuna.search.compat.optuna_tpe import KeepingTpe
@@ -47,7 +48,8 @@ def proposals(
     """What is proposed in a study whose trials are refused, stopped, infeasible, failed, and end out of order."""
     made: list[dict[str, Any]] = []
     draw = random.Random(3)
-    study = optuna.create_study(directions=["maximize" if maximize else "minimize"] * directions)
+    direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+    study = optuna.create_study(directions=[direction for _ in range(directions)])
     running: list[optuna.Trial] = []
     for number in range(trials):
         study.sampler = sampler_at(number)

@@ -133,6 +133,7 @@ def test_runs_that_are_known_to_be_complete_are_not_read_again(uri, tmp_path, mo
 
     anew = optuna.create_study(study_name="goals")  # as if the first one had been deleted
     anew.set_user_attr("identity", search.oracle.study.user_attrs["identity"])
+    assert second.datetime_complete is not None
     second.datetime_complete += timedelta(seconds=1)
     anew.add_trials([second, first])
     again = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
