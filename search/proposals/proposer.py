@@ -194,7 +194,8 @@ class Proposer:
         number = len(self._index)
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
-        return self._settle(values, proposal.params, proposal.distributions, proposal, max_trials)
+        proposed = self._mirror.proposed(proposal)
+        return self._settle(values, proposed.params, proposed.distributions, proposal, max_trials)
 
     def _take_one_of(
         self, left: Sequence[Values], space: ParameterSpace, max_trials: int | None
@@ -215,7 +216,7 @@ class Proposer:
         attributes = verdict.attributes(values)
         if verdict.reason is None:
             attributes |= claim_attributes()
-            if proposal is not None and (state := self._mirror.state(proposal)):
+            if proposal is not None and (state := self._mirror.proposed(proposal).system_attrs):
                 attributes[SAMPLER_STATE] = state
         trial = optuna.trial.create_trial(
             state=TrialState.PRUNED if verdict.reason else TrialState.RUNNING,

@@ -10,6 +10,7 @@ from typing import Any, final
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from ..compat.optuna import share_distributions
 from ..errors import StudyError
 from .journal_lock import JournalLock
 from .journal_repair import BEGINNING, UNREADABLE, find_damage
@@ -27,6 +28,7 @@ def open_journal(path: Path) -> JournalStorage:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not (path.is_file() and _begins_as_journal(path)):
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
+    share_distributions()
     try:
         return JournalStorage(_Journal(path))
     except StudyError:  # a ValueError too

@@ -36,8 +36,8 @@ class StoredStudy:
         """The storage's own id of a trial."""
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
-    def add(self, trial: FrozenTrial) -> int:
-        """Store `trial`, in whatever state it is, and return its number."""
+    def add(self, trial: FrozenTrial | None) -> int:
+        """Store `trial`, in whatever state it is, or a new running one for None; returns its number."""
         trial_id = self.storage.create_new_trial(self._id, template_trial=trial)
         return self.storage.get_trial_number_from_id(trial_id)
 

@@ -18,6 +18,7 @@ from ..study.reasons import REJECTIONS
 from .connection import Connection
 from .reconcile import reconcile
 from .runs import (
+    AGREED_TAG,
     KIND_TAG,
     SOURCE,
     STUDY_TAG,
@@ -64,6 +65,7 @@ class Tracker:
         """
         self._connection = Connection(tracking_uri, warn)
         self._study_run = joins
+        self._agreed = ""
         if joins is not None:
             self._experiment_id = joins.experiment_id
             return
@@ -119,6 +121,7 @@ class Tracker:
                 run = client.create_run(self._experiment_id, run_name=study, tags=own)
             else:
                 client.update_run(run.info.run_id, status="RUNNING")
+            self._agreed = run.data.tags.get(AGREED_TAG, "")
             known, given = run.data.params, as_params(params)
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
@@ -158,17 +161,18 @@ class Tracker:
         metrics: Metrics,
         message: str | None = None,
         tags: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> bool:
         """End the nested run of a trial: FINISHED when complete, KILLED when pruned, FAILED when it failed.
 
-        Does nothing when `run_id` is None.
+        Does nothing when `run_id` is None. Returns whether the run is complete now.
         """
-        if run_id is not None:
-            self._connection.attempt(
-                lambda client: end_trial_run(
-                    client, run_id, state, reason=reason, metrics=metrics, message=message, tags=tags
-                )
-            )
+
+        def end(client: MlflowClient) -> bool:
+            assert run_id is not None
+            end_trial_run(client, run_id, state, reason=reason, metrics=metrics, message=message, tags=tags)
+            return True
+
+        return run_id is not None and bool(self._connection.attempt(end))
 
     def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
         """Set `tag` on the runs of trials to the value given for their number, where it has another value."""
@@ -216,13 +220,31 @@ class Tracker:
         self._connection.resume()
         self._connection.attempt(finish)
 
-    def reconcile(self, trials: Sequence[Mapping[str, Any]]) -> int:
-        """Bring the nested runs in line with the study; returns how many trials were repaired.
+    def reconcile(self, trials: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
+        """Bring the nested runs in line with the study; returns how many trials were repaired, and if nothing failed.
 
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
         self._connection.restart()
         return reconcile(self._connection, self.study_run, trials)
+
+    def agreed(self, study: str) -> int:
+        """The runs of all trials below this number were noted to be in line with the study that `study` tells."""
+        number, _, noted = self._agreed.partition(" ")
+        return int(number) if noted == study and number.isdigit() else 0
+
+    def note_agreed(self, number: int, study: str) -> None:
+        """Note it with the parent run, for a later search; `study` tells the study from another one of its name."""
+        noted = f"{number} {study}"
+        if noted != self._agreed and self._connection.attempt(self._noting(noted)):
+            self._agreed = noted
+
+    def _noting(self, noted: str) -> Callable[[MlflowClient], bool]:
+        def note(client: MlflowClient) -> bool:
+            client.set_tag(self.run_id, AGREED_TAG, noted)
+            return True
+
+        return note
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -26,6 +26,7 @@ from ..study.names import JOURNAL_NAME
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
+from ..training.garbage import collections_paused
 from .goal_arguments import goal_for
 
 Measure = Callable[[keras_tuner.HyperParameters, Collection[str]], Size | None]
@@ -137,6 +138,7 @@ class StudySettings:
             **self.goal.settings(),
         }
 
+    @collections_paused()
     def open(
         self,
         folder: Path | None,

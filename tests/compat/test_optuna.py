@@ -20,6 +20,7 @@ from kerastuna.search.compat.optuna import (
     SobolPoint,
     fixed_parameters,
     grid_values,
+    share_distributions,
     take_trial,
     widen_text_columns,
     wrapped_sampler,
@@ -137,3 +138,15 @@ def test_a_claim_that_a_full_disk_tears_leaves_the_trial_waiting(tmp_path: Path)
         path.write_bytes(before + claim[:end])
         trial = optuna.load_study(study_name="s", storage=open_storage(path)).trials[0]
         assert trial.state == TrialState.WAITING
+
+
+def test_trials_of_a_journal_share_equal_distributions(tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal")
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    study.add_trials([_trial(0.1), _trial(0.2)])
+    share_distributions()
+    share_distributions()  # a second call changes nothing
+    reopened = optuna.load_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    first, second = (trial.distributions["x"] for trial in reopened.get_trials(deepcopy=False))
+    assert first is second
+    assert first == optuna.distributions.FloatDistribution(0, 1)
