@@ -93,6 +93,10 @@ def fit(
         or len(args) > 2
         or obstacle(model, arguments) is not None
     ):
+        if isinstance(hypermodel, SearchSpace) and keras.backend.backend() == "tensorflow":
+            from .tensorflow_variables import make_variables
+
+            make_variables(model, arguments.get("x"), arguments.get("y"))
         return hypermodel.fit(hyperparameters, model, *args, **kwargs)
     recipe = hypermodel.recipe(hyperparameters)
     callbacks = keras.tree.flatten(arguments.get("callbacks") or [])

@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..compat.tensorflow import forget_reduced_gradients
+
 
 @contextmanager
 def old_objects_passed_over() -> Iterator[None]:
@@ -22,3 +24,8 @@ def old_objects_passed_over() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def forget_trained_networks() -> None:
+    """Let go of what the backend keeps of the networks trained so far; a collection of garbage then frees them."""
+    forget_reduced_gradients()
