@@ -1,4 +1,4 @@
-"""Variables that are made beforehand change nothing but the time that tracing takes."""
+"""A step that is traced quickly has the numbers of Keras's own."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def trained(train: Any, traces: list[Any] | None = None, **given: Any) -> tuple[
         return step(data)
 
     model.train_step = noted
-    arguments = {"epochs": 2, "verbose": 0, "validation_data": (X, Y)} | given
+    arguments = {"epochs": 4, "verbose": 0, "validation_data": (X, Y)} | given
     return model, train(model, X, Y, **arguments).history
 
 
@@ -68,6 +68,7 @@ def test_the_numbers_are_those_of_fit():
         assert found[name] == pytest.approx(values, abs=1e-5)
     for first, second in zip(by_fit.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-5)
+    assert "update_step" not in vars(model.optimizer)
     shapes = [[variable.shape for variable in model.optimizer.variables] for model in (by_fit, model)]
     assert shapes[0] == shapes[1]
 
