@@ -48,10 +48,12 @@ def _make_variables(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 
 def _adam_step(model: keras.Model) -> Any:
     """`Adam.update_step` with one operation for each variable, where Keras has thirty; None for other optimizers."""
+    if type(model.optimizer) is not keras.optimizers.Adam:
+        return None
     adam: Any = model.optimizer
     trained: Any = model.trainable_variables
     moments = adam.variables[2:]  # after the number of steps and the learning rate
-    if type(adam) is not keras.optimizers.Adam or adam.amsgrad or len(moments) != 2 * len(trained):
+    if adam.amsgrad or len(moments) != 2 * len(trained):
         return None
     places = {id(variable.value): place for place, variable in enumerate(trained)}
     shared: dict[str, Any] = {}
