@@ -39,14 +39,14 @@ def measurements(small: bool, out: Path) -> Iterator[dict[str, Any]]:
         for cache in ("cold", "warm"):
             for validation in (None, (x[:validated], y[:validated])):
                 clock, began = Clock(), time.perf_counter()
-                model = network()
+                model = network(small=small)
                 building = time.perf_counter() - began
                 history = JaxEngine().fit(
                     model, x, y, batch_size=batch_size(), epochs=epochs, validation_data=validation, callbacks=[clock]
                 )
                 params: Any = history.params
                 yield {
-                    "what": "eip_3 by the engine",
+                    "what": f"{'a small network' if small else 'eip_3'} by the engine",
                     "images": number,
                     "data": source,
                     "validated": 0 if validation is None else validated,

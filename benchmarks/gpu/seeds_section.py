@@ -25,15 +25,21 @@ def measurements(small: bool, out: Path) -> Iterator[dict[str, Any]]:
     number, epochs = (200, 1) if small else (60_000, 2)
     x, y, source = images(number)
     for seeds, form in itertools.product((1, 2) if small else (1, 4, 16), ("convolution", "product")):
-        told = {"what": "seeds of eip_3 in one program", "seeds": seeds, "form": form, "images": number, "data": source}
+        told = {
+            "what": "seeds of one network in one program",
+            "seeds": seeds,
+            "form": form,
+            "images": number,
+            "data": source,
+        }
         try:
-            yield told | _measured(x, y, seeds, form, epochs)
+            yield told | _measured(x, y, seeds, form, epochs, small)
         except Exception as error:
             yield told | {"failed": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"}
 
 
-def _measured(x: Any, y: Any, seeds: int, form: str, epochs: int) -> dict[str, Any]:
-    models = [network(seed) for seed in range(seeds)]
+def _measured(x: Any, y: Any, seeds: int, form: str, epochs: int, small: bool) -> dict[str, Any]:
+    models = [network(seed, small) for seed in range(seeds)]
     for model in models:
         jax_engine.make_variables(model, x, y)
     states = [jax_engine.state_of(model) for model in models]
