@@ -15,6 +15,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,12 +39,16 @@ def run(section: str, small: bool, out: Path, limit: float) -> dict[str, Any]:
     """Run a section in a new process, and say how it ended."""
     command = [sys.executable, __file__, "--section", section, "--out", str(out), *(["--small"] if small else [])]
     began = time.perf_counter()
-    try:
-        with (out / f"{section}.err").open("w") as errors:
-            code = subprocess.run(command, stderr=errors, timeout=limit, check=False).returncode
-        ended = "done" if code == 0 else f"failed with code {code}: see {section}.err"
-    except subprocess.TimeoutExpired:
-        ended = f"stopped after {limit:.0f} s"
+    with (out / f"{section}.err").open("w") as errors:
+        # A group of its own, so that the processes that the section started end with it.
+        process = subprocess.Popen(command, stderr=errors, start_new_session=True)
+        try:
+            code = process.wait(limit)
+            ended = "done" if code == 0 else f"failed with code {code}: see {section}.err"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            ended = f"stopped after {limit:.0f} s"
     return {"section": section, "ended": ended, "seconds": round(time.perf_counter() - began, 1)}
 
 
