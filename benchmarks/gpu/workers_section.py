@@ -46,7 +46,7 @@ def _searched(workers: int, trials: int, number: int, epochs: int) -> dict[str, 
                 return {"failed": f"{len(failed)} of {workers} processes: {failed[0].read()[-400:]}"}
         storage = optuna.storages.JournalStorage(JournalFileBackend(f"{folder}/optuna.journal"))
         study = optuna.load_study(study_name=None, storage=storage)
-        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in {"COMPLETE", "PRUNED"}]
+        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     ends = sorted(trial.datetime_complete.timestamp() for trial in done if trial.datetime_complete)
     counted = ends[workers - 1 :]
     return {
