@@ -25,7 +25,7 @@ from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
-from ..training.garbage import old_objects_passed_over
+from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..training.metric_values import objective_problem
@@ -136,6 +136,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         return self._measure(hp, self._settings.counted)
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        forget_trained_networks()  # before KerasTuner collects garbage
         model: Any = super()._try_build(hp)
         budget = self._settings.budget
         if budget is None:
