@@ -1,4 +1,4 @@
-"""What makes a training step of Keras's `fit` quick to trace on TensorFlow; its numbers stay the same."""
+"""What makes a training step of Keras's `fit` quick to trace on TensorFlow. Its losses stay the same within 1e-5."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +47,10 @@ def _make_variables(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _adam_step(model: keras.Model) -> Any:
-    """`Adam.update_step` with one operation for each variable, where Keras has thirty; None for other optimizers."""
+    """`Adam.update_step` with one operation for each variable, where Keras has thirty; None for other optimizers.
+
+    The operation computes 1 - beta_2 in float32, which is 1.3e-5 off, and the size of a step half as much.
+    """
     if type(model.optimizer) is not keras.optimizers.Adam:
         return None
     adam: Any = model.optimizer
