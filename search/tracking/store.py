@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # Defaults for MLflow in this process and its children; what the user has set stays. By MLflow's own defaults, calls to
-# a dead server take minutes, a server decides how long a client waits, and usage is reported over the network.
+# a dead server take minutes, a server decides how long a client waits, usage is reported over the network,
+# and the address of a server is printed with every run, its password included.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
@@ -34,6 +35,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow's limits
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
 from .connection import Connection
+from .parents import joined, parent_of
 from .reconcile import reconcile
 from .runs import (
     KIND_TAG,
@@ -25,7 +26,6 @@ from .runs import (
     StudyRun,
     create_trial_run,
     end_trial_run,
-    search_runs,
     trial_runs,
 )
 from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused
@@ -41,8 +41,7 @@ class Tracker:
 
     `Tracker(uri, experiment, ...)` and `start_study` raise `InputError` when the store cannot be used, so that the user
     learns it at once. After that nothing raises. A worker passes `joins`, the parent run that `start_study` created:
-    then opening the store raises nothing either. `start_study` and `reconcile` of one study must not be called by two
-    processes at the same time.
+    then opening the store raises nothing either. Several processes may record one study at the same time.
     """
 
     def __init__(
@@ -113,11 +112,8 @@ class Tracker:
         with refused(self._connection.uri):
             client = self._connection.open()
             own = as_tags({STUDY_TAG: study, KIND_TAG: "study", **SOURCE})
-            parents = search_runs(client, self._experiment_id, f"tags.`{KIND_TAG}` = 'study'")
-            run = next((run for run in parents if run.data.tags[STUDY_TAG] == own[STUDY_TAG]), None)
-            if run is None:
-                run = client.create_run(self._experiment_id, run_name=study, tags=own)
-            else:
+            run, created = parent_of(client, self._experiment_id, study, own)
+            if not created:
                 client.update_run(run.info.run_id, status="RUNNING")
             known, given = run.data.params, as_params(params)
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
@@ -222,6 +218,9 @@ class Tracker:
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
         self._connection.restart()
+        study_tag = as_tags({STUDY_TAG: self.study_run.study})[STUDY_TAG]
+        joins = self._connection.attempt(lambda client: joined(client, self.study_run, study_tag))
+        self._study_run = joins or self._study_run
         return reconcile(self._connection, self.study_run, trials)
 
 
