@@ -9,6 +9,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from ..errors import StudyError
+from .sharing import check_lock
 
 _BEGINNING = b'{"op_code":'
 
@@ -16,10 +17,12 @@ _BEGINNING = b'{"op_code":'
 def open_journal(path: Path) -> JournalStorage:
     """A storage in the file `path`, which is made with its folder when it is missing.
 
-    Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is.
+    Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is,
+    and where the file system cannot lock it.
     """
     path = Path(os.path.abspath(path))  # the working folder may change, and the lock must not depend on it
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_lock(path)
     if path.exists() and not _begins_as_journal(path):
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
     try:
