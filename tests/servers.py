@@ -40,16 +40,15 @@ def postgresql(*options: str) -> Iterator[str]:
     data, password = folder / "data", secrets.token_hex(8)
     try:
         (folder / "password").write_text(password)
-        if as_user:
-            try:
-                for path in (folder, folder / "password"):
-                    shutil.chown(path, "postgres", "postgres")
-            except (LookupError, PermissionError) as error:
-                raise CannotServe(f"PostgreSQL does not run as root, nor as the user postgres here: {error}") from error
         make = [initdb, "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
-        made = subprocess.run(
-            [*make, "-E", "UTF8", "--locale=C"], cwd=folder, capture_output=True, text=True, **as_user
-        )
+        try:
+            for path in (folder, folder / "password") if as_user else ():
+                shutil.chown(path, "postgres", "postgres")
+            made = subprocess.run(
+                [*make, "-E", "UTF8", "--locale=C"], cwd=folder, capture_output=True, text=True, **as_user
+            )
+        except (LookupError, PermissionError) as error:
+            raise CannotServe(f"PostgreSQL does not run as root, nor here as the user postgres: {error}") from error
         if made.returncode:
             raise CannotServe(f"initdb fails: {made.stderr.strip()[-300:]}")
         port = free_port()
