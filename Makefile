@@ -20,6 +20,7 @@ SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call 
 	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
+	$(call option,--workers,WORKERS) \
 	$(call option,--seed,SEED) $(call option,--study,STUDY)
 
 help:
@@ -31,8 +32,8 @@ help:
 	@echo 'make check    check format, lint, types and floors; also one by one: $(CHECKS)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
-	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= IMAGES='
-	@echo 'MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
+	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= WORKERS='
+	@echo 'IMAGES= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)
@@ -89,7 +90,7 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	fi; \
 	echo 'Preparing .venv, this takes a minute or two' >&2; \
 	if [ -n "$(UNUSABLE)" ]; then "$$python" -m venv --clear .venv; fi; \
-	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,dev; else extras=export,dev; fi; \
+	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,bench,dev; else extras=export,bench,dev; fi; \
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \

@@ -1,5 +1,6 @@
 """The command `kerastuna`: which command runs, and how it ends. Each command is a module of its own."""
 
+import errno
 import os
 import shlex
 import signal
@@ -9,12 +10,27 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from ..errors import KerastunaError
+from ..errors import InputError, KerastunaError
 from .common import program
 from .parser import make_parser
 
 INTERRUPTED = 130
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "describe", "ui")
+OF_THE_DISK = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EEXIST,  # a file where a folder shall be
+        errno.EFBIG,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""Errors of the system for which the disk is to blame: full, read-only, or not the user's to write."""
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
 """Each is a function of the same name, in the module of that name beside this one."""
 
 
@@ -34,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe, as `| head` does
         return 0
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        where = f"{error.filename!r} cannot be used" if error.filename else "a file cannot be written"
+        print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
+        return InputError.exit_status
 
 
 def _functions() -> Mapping[str, Callable[[Namespace], int]]:

@@ -60,6 +60,9 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
     _add_json(studies)
 
+    repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")
+    _add_storage(repair)
+
     describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
     describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
     describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
@@ -70,6 +73,10 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
     _add_folder(ui)
+
+    bench = _command(commands, "bench", functions, "the benchmarks of a source checkout; without a name, list them")
+    bench.add_argument("name", nargs="?", metavar="NAME", help="a benchmark, such as peers")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the benchmark's own arguments")
     return parser
 
 

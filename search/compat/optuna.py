@@ -3,13 +3,18 @@
 Each function and class gives its reason. tests/compat/test_optuna.py fails when an upgrade changes what they use.
 """
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, final
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GridSampler, PartialFixedSampler, QMCSampler, RandomSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, _storage
+from optuna.trial import TrialState
 
 
 def grid_values(sampler: GridSampler) -> Mapping[str, Sequence[Any]]:
@@ -40,6 +45,80 @@ def widen_text_columns() -> None:
         for column in table.columns:
             if type(column.type) is Text and "mysql" not in column.type._variant_mapping:
                 column.type = column.type.with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+
+
+def take_trial(storage: BaseStorage, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
+    """Set a waiting trial to RUNNING with these user attributes, all at once; returns False when it is not waiting.
+
+    Optuna does each by itself. A process that is killed in between would leave a running trial that belongs to nobody.
+    Its sqlite storage also gives one trial to several processes at the same moment.
+
+    A journal file needs a lock that the thread that holds it can acquire again. In storages that are neither that nor a
+    database the attributes follow the state, as Optuna does it.
+    """
+    if (take := getattr(storage, "take_trial", None)) is not None:  # it tells of its errors in its own way
+        return take(trial_id, user_attrs)
+    if isinstance(storage, RDBStorage):
+        return take_trial_in_database(storage, trial_id, user_attrs)
+    if isinstance(storage, JournalStorage) and getattr(storage._backend, "lock_is_reentrant", False):
+        return _take_in_journal(storage, trial_id, user_attrs)
+    if not storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+        return False
+    for key, value in user_attrs.items():
+        storage.set_trial_user_attr(trial_id, key, value)
+    return True
+
+
+def _take_in_journal(storage: JournalStorage, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
+    """The attributes come before the state: where a full disk tears the text, the trial is still waiting."""
+    from optuna.storages.journal._file import get_lock_file
+    from optuna.storages.journal._storage import JournalOperation
+
+    backend: Any = storage._backend
+    assert isinstance(backend, JournalFileBackend)
+    with storage._thread_lock, get_lock_file(backend._lock):
+        storage._sync_with_backend()
+        if storage._replay_result.get_trial(trial_id).state != TrialState.WAITING:
+            return False
+        line = {"worker_id": storage._replay_result.worker_id, "trial_id": trial_id}
+        attributes = [
+            {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, **line, "user_attr": {key: value}}
+            for key, value in user_attrs.items()
+        ]
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        state = {"state": TrialState.RUNNING, "values": None, "datetime_start": now}
+        backend.append_logs([*attributes, {"op_code": JournalOperation.SET_TRIAL_STATE_VALUES, **line, **state}])
+        storage._sync_with_backend()
+    return True
+
+
+def take_trial_in_database(storage: RDBStorage, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
+    """One transaction. The condition is part of the change, so that only one process can make it."""
+    from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
+    from optuna.storages._rdb.storage import _create_scoped_session
+    from sqlalchemy import update
+
+    waiting = (TrialModel.trial_id == trial_id) & (TrialModel.state == TrialState.WAITING)
+    start = {"state": TrialState.RUNNING, "_datetime_start_utc": datetime.now(UTC).replace(tzinfo=None)}
+    change = update(TrialModel).where(waiting).values(start)
+    with _create_scoped_session(storage.scoped_session) as session:
+        taken: Any = session.execute(change, execution_options={"synchronize_session": False})
+        if taken.rowcount != 1:
+            return False
+        for key, value in user_attrs.items():
+            storage._set_trial_attr_without_commit(session, TrialUserAttributeModel, trial_id, key, value)
+    return True
+
+
+def share_distributions() -> None:
+    """Let journals that are read from now on share the distributions that are equal.
+
+    A journal holds those of every trial as texts. Optuna makes an object of each: a third of the time to read it.
+    Distributions are never changed, but there is no public way to keep them.
+    """
+    reader: Any = _storage
+    if not hasattr(reader.json_to_distribution, "cache_info"):
+        reader.json_to_distribution = functools.lru_cache(maxsize=10_000)(reader.json_to_distribution)
 
 
 @final

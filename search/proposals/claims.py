@@ -1,19 +1,24 @@
 """A trial that this process trains, from its claim to its end."""
 
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
 from ..study.attributes import HISTORY, HYPERPARAMETERS, LAST_SEEN, MESSAGE, REASON, SCORE, SECONDS
 from ..study.budget import Size
 from ..study.events import Announcer
-from ..study.liveness import claim_attributes, retry
+from ..study.heartbeat import Heartbeat
+from ..study.liveness import claim_attributes
 from ..study.reasons import ERROR, NOT_FINITE, RETRIED_REASONS, STOPPED_EARLY
 from ..study.records import finite_metrics, full_record
+from ..study.retries import retry
 from ..study.stored_study import StoredStudy
 from .distributions import Values
 
@@ -25,7 +30,11 @@ LONGEST_MESSAGE = 4000
 class Claim:
     """A running trial of a study that belongs to this process.
 
-    One of `complete`, `stop` and `fail` ends it. Observers are told of every step.
+    One of `complete`, `stop` and `fail` ends it. Observers are told of every step. While it is trained, it reports from
+    time to time that it is.
+
+    A process that stood still for minutes is taken for dead: another one fails the trial, and it is tried again. When
+    the first goes on, its claim is lost. It takes note of that once, stores nothing more, and stops the training.
 
     Args:
         stored: the study.
@@ -44,6 +53,8 @@ class Claim:
         self.number = number
         self.values = values
         self.reason: str | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._is_lost = False
 
     @classmethod
     def enter(cls, stored: StoredStudy, announcer: Announcer, values: Values, size: Size | None) -> "Claim":
@@ -64,7 +75,8 @@ class Claim:
 
     def keep(self, **attributes: Any) -> None:
         """Store user attributes of the trial, JSON-able."""
-        self._stored.keep(self.number, **attributes)
+        with self._unless_lost():
+            self._stored.keep(self.number, **attributes)
 
     def keep_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Store the metrics of every epoch, and the seconds they took together."""
@@ -74,10 +86,14 @@ class Claim:
     def start(self) -> None:
         """Tell the observers that the trial is about to be built and trained."""
         self.reason = None
+        if self._heartbeat is None:
+            self._heartbeat = Heartbeat(self._stored, self.number, self)
         self.keep(**self._announcer.started(full_record(self._stored.trial(self.number))))
 
     def report(self, epoch: int, metrics: Mapping[str, float], value: float | None, pruner: BasePruner | None) -> bool:
-        """Store the objective after `epoch`, counted from 1, and return whether the pruner stops the trial here.
+        """Store the objective after `epoch`, counted from 1, and return whether the trial stops here.
+
+        The pruner stops it, or that another process has taken it for dead.
 
         A trial that reports once more, although it was stopped, was not.
 
@@ -86,13 +102,18 @@ class Claim:
             value: of the objective; None in an epoch that did not compute it.
             pruner: is asked; None where the trial must not be stopped.
         """
-        stored, study = self._stored, self._stored.study
+        stored = self._stored
         self.reason = None
         self.keep(**{LAST_SEEN: time.time()})
+        if self._heartbeat is not None:
+            self._heartbeat.has_reported()
         if value is not None:
-            stored.storage.set_trial_intermediate_value(stored.trial_id(self.number), epoch, value)
+            with self._unless_lost():
+                stored.storage.set_trial_intermediate_value(stored.trial_id(self.number), epoch, value)
+        if self._is_lost:
+            return True
         self._announcer.epoch_ended(self.number, epoch, metrics)
-        if value is None or pruner is None or not pruner.prune(study, stored.trial(self.number)):
+        if value is None or pruner is None or not pruner.prune(stored.study, stored.trial(self.number)):
             return False
         self.reason = STOPPED_EARLY
         return True
@@ -107,18 +128,16 @@ class Claim:
         """
         self._constrain(constraints)
         self.keep(**{SCORE: score})
-        self._stored.study.tell(self.number, values)
-        self._announce_end()
+        self._end(TrialState.COMPLETE, values)
 
     def stop(self, constraints: Mapping[str, float]) -> None:
         """End the trial early, as the pruner decided; `constraints` as in `complete`."""
         self._constrain(constraints)
         self.keep(**{REASON: STOPPED_EARLY})
-        self._stored.study.tell(self.number, state=TrialState.PRUNED)
-        self._announce_end()
+        self._end(TrialState.PRUNED)
 
     def fail(self, *, score: float | None = None, message: str | None = None, reason: str | None = None) -> None:
-        """End the trial as failed. One that was interrupted or ran out of time is enqueued again, once.
+        """End the trial as failed. One that was interrupted or ran out of time is enqueued again.
 
         Args:
             score: where one was reported, it is not finite.
@@ -128,16 +147,46 @@ class Claim:
         reason = reason or (None if self.reason == STOPPED_EARLY else self.reason)
         reason = reason or (ERROR if score is None else NOT_FINITE)
         self.keep(**{REASON: reason, **({MESSAGE: message[-LONGEST_MESSAGE:]} if message else {})})
-        failed = self._stored.study.tell(self.number, state=TrialState.FAIL)
-        if reason in RETRIED_REASONS:
-            retry(self._stored.study, failed)
-        self._announce_end()
+        self._end(TrialState.FAIL, retried=reason in RETRIED_REASONS)
 
     def _constrain(self, constraints: Mapping[str, float]) -> None:
-        if constraints:
-            trial = self._stored.live(self.number)
-            for name, violation in constraints.items():
-                trial.set_constraint(name, violation)
+        if constraints and not self._is_lost:
+            with self._unless_lost():
+                trial = self._stored.live(self.number)
+                for name, violation in constraints.items():
+                    trial.set_constraint(name, violation)
 
-    def _announce_end(self) -> None:
+    def let_go(self) -> None:
+        """Take note that the trial has ended by another process, where it has."""
+        self._take_note()
+        self._close()
+
+    def _end(self, state: TrialState, values: Sequence[float] | None = None, *, retried: bool = False) -> None:
+        with self._unless_lost():
+            if self.is_finished:  # `tell` would raise another error for it
+                raise UpdateFinishedTrialError
+            # Of a complete trial Optuna checks the values, and says so where they are not finite.
+            self._stored.study.tell(self.number, values, state=None if state == TrialState.COMPLETE else state)
+        if retried and not self._is_lost:
+            retry(self._stored.study, self._stored.trial(self.number))
+        self._close()
+
+    def _close(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         self._announcer.ended(full_record(self._stored.trial(self.number)))
+
+    @contextmanager
+    def _unless_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except UpdateFinishedTrialError:
+            self._take_note()
+
+    def _take_note(self) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            warnings.warn(
+                f"trial {self.number} was taken for dead by another process, and tried again: this result is left out",
+                stacklevel=4,
+            )

@@ -1,7 +1,7 @@
 """The in-memory copy of a study that the sampler works on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, final
+from typing import final
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -72,9 +72,9 @@ class Mirror:
         self._study.sampler = sampler or self._sampler(number)
         return self._study.ask()
 
-    def state(self, proposal: optuna.Trial) -> dict[str, Any]:
-        """What the sampler noted about the proposal."""
-        return dict(self._trial(proposal.number).system_attrs)
+    def proposed(self, proposal: optuna.Trial) -> FrozenTrial:
+        """The proposal with its parameters, and with what the sampler noted about it. Do not change it."""
+        return self._trial(proposal.number)
 
     def accept(self, proposal: optuna.Trial, number: int, constraints: Mapping[str, float]) -> None:
         """The storage has taken the proposal as trial `number`."""
@@ -94,7 +94,7 @@ class Mirror:
                 proposal.set_constraint(name, value)
 
     def _trial(self, number: int) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[number]
+        return self._stored.trial(number)
 
     def _twin(self, trial: FrozenTrial) -> FrozenTrial | None:
         """The unfinished twin of `trial`, if it has one with the same parameters.
@@ -122,9 +122,16 @@ class Mirror:
         self._study.tell(twin.number, trial.values if trial.state == TrialState.COMPLETE else None, state=trial.state)
 
     def _add(self, trial: FrozenTrial) -> int:
-        copy = self._copy(trial) if self._is_learnt(trial) else optuna.trial.create_trial(state=TrialState.FAIL)
-        self._study.add_trial(copy)
-        return len(self._study.get_trials(deepcopy=False)) - 1
+        if not self._is_learnt(trial):
+            number = self._stored.add(None)
+            self._stored.set_state(number, TrialState.FAIL)
+            return number
+        number = self._stored.add(self._copy(trial))
+        # A trial that is added is copied deeply, with all of its distributions: half of the time to open a large study.
+        # This storage is in memory and belongs to the mirror, so that its trials may be completed where they are.
+        twin = self._stored.trial(number)
+        twin.params, twin.distributions = trial.params, trial.distributions
+        return number
 
     def _is_learnt(self, trial: FrozenTrial) -> bool:
         if trial.state == TrialState.PRUNED and self._is_rejection(trial):
@@ -132,11 +139,10 @@ class Mirror:
         return trial.state != TrialState.FAIL
 
     def _copy(self, trial: FrozenTrial) -> FrozenTrial:
+        """What the sampler may see of `trial`, without its parameters."""
         return optuna.trial.create_trial(
             state=trial.state,
             values=trial.values,
-            params=trial.params,
-            distributions=trial.distributions,
             intermediate_values=trial.intermediate_values,
             system_attrs=dict(trial.user_attrs.get(SAMPLER_STATE, {})),
             constraints=self._shown_constraints(trial),

@@ -1,5 +1,6 @@
 """From the sampler to a trial worth training: propose, hold to the budget, record refusals, claim a trial."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -13,11 +14,12 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from ..errors import SearchFailed
-from ..study.attributes import SAMPLER_STATE, WORKER, is_rejection
+from ..study.attributes import SAMPLER_STATE, is_rejection
 from ..study.budget import Budget, Size
 from ..study.events import Announcer
-from ..study.liveness import claim_attributes, this_worker
+from ..study.liveness import Watch, claim_attributes, fail_abandoned_trials, is_foreign, runs_here
 from ..study.records import full_record
+from ..study.retries import Retries, retry
 from ..study.seeds import derive_seed
 from ..study.stored_study import StoredStudy
 from .claims import Claim
@@ -38,6 +40,8 @@ REPEATS_IN_A_ROW = 100
 """After this many in a row a large space counts as exhausted."""
 LONGEST_WAIT = 0.05
 """Seconds to wait before trying again when two processes claimed a trial at the same time."""
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at a study that is full of trials that others train."""
 
 Infeasible = Literal["hide", "learn"]
 
@@ -88,36 +92,49 @@ class Proposer:
         self._fixed = fixed_by(sampler(0))
         self._index = TrialIndex(stored, self._fixed)
         self._judge = Judge(self._index, budget, measure)
+        self._retries = Retries()
+        self._watch = Watch()
+        self._looked_after = -math.inf
 
-    def next(self, space: ParameterSpace, max_trials: int | None) -> Claim | None:
+    def next(
+        self, space: ParameterSpace, max_trials: int | None, waits: Callable[[], bool] = lambda: True
+    ) -> Claim | None:
         """Claim the next trial to train; None when the study has `max_trials` or the space is exhausted.
 
         Enqueued trials come first. They are held to the budget like any other proposal.
 
+        Args:
+            space: what is searched.
+            max_trials: trials that the study shall have, trained or running; None for no end.
+            waits: asked every second while the study is full of trials that others train; False ends the wait.
+
         Raises SearchFailed after 1,000 refusals in a row, and when nothing in the space fits.
         """
         refusals, repeats, repeats_in_a_row = 0, 0, 0
+        self._looked_after = -math.inf
         while True:
-            self._update()
-            if self._index.is_full(max_trials):
+            if self.is_full(max_trials, waits):
                 return None
             left = None if self._grid else self._index.points_left(space)
-            if self._index.is_waiting():
-                outcome = self._take_enqueued(space, max_trials)
-            elif self._grid is not None:
-                if (point := self._grid.next(space, self._index.is_settled)) is None:
+            try:
+                if self._index.is_waiting():
+                    outcome = self._take_enqueued(space, max_trials)
+                elif self._grid is not None:
+                    if (point := self._grid.next(space, self._index.is_settled)) is None:
+                        return self._end_exhausted()
+                    outcome = self._settle(point, *space.encode(point), None, max_trials)
+                    refusals = repeats_in_a_row = 0  # the grid has an end
+                elif left is not None and not left:
                     return self._end_exhausted()
-                outcome = self._settle(point, *space.encode(point), None, max_trials)
-                refusals = repeats_in_a_row = 0  # the grid has an end
-            elif left is not None and not left:
-                return self._end_exhausted()
-            elif left is not None and repeats >= REPEATS_BEFORE_RANDOM:
-                outcome = self._take_one_of(left, space, max_trials)
-                refusals = 0  # the list has an end
-            else:
-                stuck = refusals >= REFUSALS_BEFORE_RANDOM and refusals % 2 == 0
-                at_random = stuck or repeats_in_a_row >= REPEATS_BEFORE_RANDOM
-                outcome = self._propose(space, max_trials, at_random=at_random)
+                elif left is not None and repeats >= REPEATS_BEFORE_RANDOM:
+                    outcome = self._take_one_of(left, space, max_trials)
+                    refusals = 0  # the list has an end
+                else:
+                    stuck = refusals >= REFUSALS_BEFORE_RANDOM and refusals % 2 == 0
+                    at_random = stuck or repeats_in_a_row >= REPEATS_BEFORE_RANDOM
+                    outcome = self._propose(space, max_trials, at_random=at_random)
+            except UpdateFinishedTrialError:  # this process stood still, and another one took it for dead
+                continue
             if isinstance(outcome, Claim):
                 return outcome
             if outcome is None:
@@ -130,10 +147,22 @@ class Proposer:
             if repeats_in_a_row >= REPEATS_IN_A_ROW:
                 return self._end_exhausted()
 
-    def is_full(self, max_trials: int | None) -> bool:
-        """Whether `max_trials` trials of the study are trained or running, over all processes."""
-        self._update()
-        return self._index.is_full(max_trials)
+    def is_full(self, max_trials: int | None, waits: Callable[[], bool] = lambda: True) -> bool:
+        """Whether `max_trials` trials of the study are trained or running, over all processes.
+
+        Waits as long as that depends on others, and `waits`.
+        """
+        self._look_after()
+        while self._index.is_full(max_trials):
+            self._looked_after = -math.inf
+            self._look_after()
+            running = self._index.running
+            others_decide = running and not any(runs_here(trial) or is_foreign(trial) for trial in running)
+            if not (others_decide and self._index.is_full(max_trials) and waits()):
+                return self._index.is_full(max_trials)
+            time.sleep(LOOK_SECONDS)
+            self._update()
+        return False
 
     @property
     def trained(self) -> int:
@@ -142,13 +171,31 @@ class Proposer:
         return self._index.trained
 
     def _update(self) -> None:
-        self._mirror.sync(self._index.update())
+        changed = self._index.update()
+        self._mirror.sync(changed)
+        self._retries.note(changed)
+
+    def _look_after(self) -> None:
+        """Read the study, and enqueue again what processes that are gone were training, or were enqueuing."""
+        self._update()
+        if time.monotonic() - self._looked_after >= LOOK_SECONDS:
+            self._looked_after = time.monotonic()
+            if fail_abandoned_trials(self._stored, self._watch, self._index.running):
+                self._update()
+        if self._retries.owed:
+            # Whoever failed it is enqueuing it just now, or was killed. Two retries of one trial do no harm.
+            time.sleep(random.Random().uniform(0, LONGEST_WAIT))
+            self._update()
+            for trial in self._retries.owed:
+                retry(self._stored.study, trial)
+            self._update()
 
     def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | Verdict | None:
         number = len(self._index)
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
-        return self._settle(values, proposal.params, proposal.distributions, proposal, max_trials)
+        proposed = self._mirror.proposed(proposal)
+        return self._settle(values, proposed.params, proposed.distributions, proposal, max_trials)
 
     def _take_one_of(
         self, left: Sequence[Values], space: ParameterSpace, max_trials: int | None
@@ -169,7 +216,7 @@ class Proposer:
         attributes = verdict.attributes(values)
         if verdict.reason is None:
             attributes |= claim_attributes()
-            if proposal is not None and (state := self._mirror.state(proposal)):
+            if proposal is not None and (state := self._mirror.proposed(proposal).system_attrs):
                 attributes[SAMPLER_STATE] = state
         trial = optuna.trial.create_trial(
             state=TrialState.PRUNED if verdict.reason else TrialState.RUNNING,
@@ -192,16 +239,9 @@ class Proposer:
         return self._keep(number, values, verdict)
 
     def _take_enqueued(self, space: ParameterSpace, max_trials: int | None) -> Claim | Verdict | None:
-        number = self._stored.take_waiting()
+        number = self._stored.take_waiting(**claim_attributes())
         if number is None:
             return None  # another process took it first
-        try:
-            return self._settle_enqueued(number, space, max_trials)
-        except UpdateFinishedTrialError:
-            return None  # sqlite may give one trial to two processes, and the other has finished it
-
-    def _settle_enqueued(self, number: int, space: ParameterSpace, max_trials: int | None) -> Claim | Verdict | None:
-        self._stored.keep(number, **claim_attributes())
         self._update()
         if self._index.is_full(max_trials, without=number):
             return self._withdraw(number)
@@ -215,11 +255,10 @@ class Proposer:
             verdict = Verdict("infeasible", message=f"enqueued with values that are not in the space: {error}")
         else:
             verdict = self._judge.verdict(values, number)
-        standing = self._stored.trial(number)
-        if standing.user_attrs[WORKER] != this_worker():
-            return None  # sqlite again: the trial belongs to the last process that wrote its name
+        if self._retries.is_second(self._stored.trial(number)):
+            verdict = Verdict("duplicate", message="another trial tries the same trial again", repeated=True)
         self._stored.keep(number, **verdict.attributes(values))
-        for name in verdict.excess.keys() - standing.constraints.keys():
+        for name in verdict.excess.keys() - self._stored.trial(number).constraints.keys():
             trial.set_constraint(name, verdict.excess[name])
         if verdict.reason:
             return self._refuse(number, verdict)
@@ -235,7 +274,8 @@ class Proposer:
         return self._refuse(number, verdict)
 
     def _refuse(self, number: int, verdict: Verdict) -> Verdict:
-        self._announcer.refused(full_record(self._stored.study.tell(number, state=TrialState.PRUNED)))
+        self._stored.set_state(number, TrialState.PRUNED)
+        self._announcer.refused(full_record(self._stored.trial(number)))
         return verdict
 
     def _withdraw(self, number: int) -> None:

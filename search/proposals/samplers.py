@@ -14,6 +14,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
 from ..compat.optuna import SobolPoint, fixed_parameters, grid_values, wrapped_sampler
+from ..compat.optuna_tpe import KeepingTpe
 from ..errors import InputError
 from ..study.seeds import derive_seed
 from .distributions import Parameter
@@ -59,7 +60,8 @@ def uses_cmaes(sampler: str | BaseSampler) -> bool:
 def _named(name: SamplerName, seed: int) -> AtNumber:
     match name:
         case "tpe":
-            return _Tpe.at(seed)
+            tpe = KeepingTpe()
+            return lambda number: tpe.seeded(derive_seed(seed, "tpe", number))
         case "random":
             return lambda number: samplers.RandomSampler(seed=derive_seed(seed, "random", number))
         case "gp":
@@ -136,23 +138,6 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
             return trial.suggest_float(name, low, high, step=step, log=log)
         case other:
             raise AssertionError(f"no such distribution is ever made: {other}")
-
-
-@final
-class _Tpe(samplers.TPESampler):
-    """TPE that is told which parameters all trials share. Finding that out again took a third of its time."""
-
-    def __init__(self, seed: int, common: IntersectionSearchSpace) -> None:
-        super().__init__(seed=seed)
-        self._common = common
-
-    @classmethod
-    def at(cls, seed: int) -> AtNumber:
-        common = IntersectionSearchSpace(include_pruned=True)
-        return lambda number: cls(derive_seed(seed, "tpe", number), common)
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return _varied(self._common.calculate(study))
 
 
 @final

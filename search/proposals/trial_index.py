@@ -1,16 +1,20 @@
 """An index of a study's trials: which values were tried or refused, and how many trials are trained or running."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, final
 
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import HYPERPARAMETERS, REASON, is_rejection, is_trained
+from ..study.attributes import HYPERPARAMETERS, REASON, is_enqueued, is_rejection, is_trained
 from ..study.budget import UNITS
 from ..study.reasons import RETRIED_REASONS
 from ..study.stored_study import StoredStudy
 from .distributions import ParameterSpace, Values, values_key
 
+FEW_TRIALS = 20
+"""Up to this number unfinished trials are read one by one."""
 SMALL_SPACE = 1000
 """The largest number of points at which all points of a space are listed."""
 
@@ -27,7 +31,7 @@ class TrialIndex:
     def __init__(self, stored: StoredStudy, fixed: Mapping[str, Any] | None = None) -> None:
         self._stored = stored
         self._fixed = fixed or {}
-        self._trials: Sequence[FrozenTrial] = ()
+        self._trials: list[FrozenTrial] = []
         self._unfinished: list[int] = []
         self._trained = 0
         self._tried: dict[str, int] = {}  # key of the values -> number of the trial
@@ -37,14 +41,30 @@ class TrialIndex:
 
     def update(self) -> list[FrozenTrial]:
         """Read the study. Returns the trials that are new or were unfinished, by number."""
-        trials = self._stored.trials()
-        changed = [trials[number] for number in self._unfinished] + trials[len(self._trials) :]
+        changed = self._read()
         for trial in changed:
             if HYPERPARAMETERS in trial.user_attrs and trial.state != TrialState.WAITING:
                 self._enter(trial, values_key(trial.user_attrs[HYPERPARAMETERS]))
         self._trained += sum(map(is_trained, changed))
         self._unfinished = [trial.number for trial in changed if not trial.state.is_finished()]
-        self._trials = trials
+        return changed
+
+    def _read(self) -> list[FrozenTrial]:
+        """The trials that are new or were unfinished, by number.
+
+        A journal makes a list of all trials whenever it is asked for them: a few are asked for one by one.
+        """
+        known = len(self._trials)
+        if known and len(self._unfinished) <= FEW_TRIALS and isinstance(self._stored.storage, JournalStorage):
+            changed = [self._stored.trial(number) for number in self._unfinished]
+            with suppress(KeyError):  # there are no more
+                while True:
+                    changed.append(self._stored.trial(known + len(changed) - len(self._unfinished)))
+        else:
+            trials = self._stored.trials()
+            changed = [trials[number] for number in self._unfinished] + trials[known:]
+        for trial in changed:
+            self._trials[trial.number : trial.number + 1] = [trial]
         return changed
 
     def _enter(self, trial: FrozenTrial, key: str) -> None:
@@ -68,6 +88,12 @@ class TrialIndex:
         """The number of trials that trained to their end or were stopped early."""
         return self._trained
 
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """The running trials, by number."""
+        unfinished = [self._trials[number] for number in self._unfinished]
+        return [trial for trial in unfinished if trial.state == TrialState.RUNNING]
+
     def is_waiting(self) -> bool:
         """Whether a trial is enqueued."""
         return any(self._trials[number].state == TrialState.WAITING for number in self._unfinished)
@@ -75,12 +101,19 @@ class TrialIndex:
     def is_full(self, max_trials: int | None, *, before: int | None = None, without: int | None = None) -> bool:
         """Whether `max_trials` trials are trained or running; always False for None.
 
-        Of the running trials only those with a number below `before`, and other than `without`, are counted.
+        For the proposal with the number `before`, of the running trials only earlier ones are counted, and all that
+        were enqueued, also those that wait: they go first. The trial `without` is not counted.
         """
         if max_trials is None:
             return False
-        running = [number for number in self._unfinished if self._trials[number].state == TrialState.RUNNING]
-        others = [number for number in running if number != without and (before is None or number < before)]
+        others = [trial for trial in self.running if trial.number != without]
+        if before is not None:
+            unfinished = [self._trials[number] for number in self._unfinished]
+            others = [
+                trial
+                for trial in unfinished
+                if is_enqueued(trial) or (trial.state == TrialState.RUNNING and trial.number < before)
+            ]
         return self._trained + len(others) >= max_trials
 
     def trial_of(self, values: Values) -> int | None:

@@ -4,7 +4,7 @@ import math
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..study.goal import goal_of, score_of
 from ..study.records import finite
 from .study_view import StudyView
 from .style import BLUE, COLOURS, GREY, heading, legend_below, new_axes, outer_fence
+from .trial_axes import MANY_LINES, draw_lines
 
 FEWEST_TRIALS = 4
 ENOUGH_TRIALS = 50
@@ -71,9 +72,13 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-def draw_importances(study: optuna.Study, note: str) -> Figure:
-    """The largest importances as bars. Raises CannotDraw if `hyperparameter_importances` does."""
-    importances = list(hyperparameter_importances(study).items())
+Importances = Callable[[], Mapping[str, float]]
+"""The result of `hyperparameter_importances`, or its CannotDraw."""
+
+
+def draw_importances(study: optuna.Study, note: str, importances_of: Importances) -> Figure:
+    """The largest importances as bars. Raises CannotDraw if `importances_of` does."""
+    importances = list(importances_of().items())
     names, shares = zip(*reversed(importances[:MOST_BARS]), strict=True)
     figure, axes = new_axes(1.6 + 0.26 * len(names))
     bars = axes.barh(range(len(names)), shares, color=BLUE)
@@ -93,7 +98,7 @@ def draw_importances(study: optuna.Study, note: str) -> Figure:
     return figure
 
 
-def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
+def draw_parallel_coordinates(view: StudyView, importances_of: Importances) -> Figure:
     """The most important hyperparameters of every complete trial, one axis each, and the metric on the last axis.
 
     Without importances, the hyperparameters that most trials have are shown. Raises CannotDraw for fewer than two
@@ -103,7 +108,7 @@ def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
     board = view.goal.ranked(view.trials)
     if len(board) < 2:
         raise CannotDraw(f"parallel coordinates need 2 complete trials, there are {len(board)}")
-    names = _most_telling(study, board)
+    names = _most_telling(board, importances_of)
     figure, axes = new_axes(5.0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -125,7 +130,13 @@ def draw_parallel_coordinates(study: optuna.Study, view: StudyView) -> Figure:
 
     lines = np.column_stack(columns)
     shades = colormaps[COLOURS](heights if maximize else 1 - heights)
-    for rank in reversed(range(len(board))):
+    ranks = list(reversed(range(len(board))))
+    if len(ranks) > MANY_LINES:
+        places = np.arange(lines.shape[1])
+        others = [np.column_stack((places, lines[rank])) for rank in ranks[:-1]]
+        draw_lines(axes, others, shades[ranks[:-1]], linewidth=1.2, alpha=0.85, gid="trial")
+        ranks = ranks[-1:]
+    for rank in ranks:
         width = 3.0 if rank == 0 else 1.2
         label = f"{view.best_is} ({view.best_label})" if rank == 0 else None
         axes.plot(lines[rank], color=shades[rank], linewidth=width, alpha=0.85, label=label, gid="trial")
@@ -143,7 +154,7 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if finite(score_of(trial)) is not None]
 
 
-def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[str]:
+def _most_telling(trials: Sequence[FrozenTrial], importances_of: Importances) -> list[str]:
     """The names of the most important hyperparameters with several values, else of the most frequent ones."""
     frequency = Counter(name for trial in trials for name in trial.params)
     seen = {name: {_value(trial, name) for trial in trials if name in trial.params} for name in frequency}
@@ -151,7 +162,7 @@ def _most_telling(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[st
     if not varied:
         raise CannotDraw("parallel coordinates need a hyperparameter with several values")
     try:
-        importances = hyperparameter_importances(study)
+        importances = importances_of()
     except CannotDraw:
         return varied[:MOST_AXES]
     return [name for name in importances if name in varied][:MOST_AXES] or varied[:MOST_AXES]

@@ -1,6 +1,7 @@
 """The report of a study: its figures, and its leaderboard as CSV."""
 
 import csv
+import functools
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from ..study.goal import Goal, ParetoFront, SmallestNetwork
 from ..study.records import full_record
 from .figures import Figures
 from .front_figures import draw_pareto_front
-from .hyperparameter_figures import draw_importances, draw_parallel_coordinates
+from .hyperparameter_figures import draw_importances, draw_parallel_coordinates, hyperparameter_importances
 from .study_view import StudyView, view_of
 from .style import in_own_style
 from .target_figures import draw_cost_history, draw_smallest_over_time
@@ -42,10 +43,11 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
     the front.
     """
     view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
+    importances = functools.cache(lambda: hyperparameter_importances(study))
     figures: dict[str, Callable[[], Figure]] = {
         "optimization_history": lambda: draw_optimization_history(view),
-        "hyperparameter_importances": lambda: draw_importances(study, view.note),
-        "parallel_coordinates": lambda: draw_parallel_coordinates(study, view),
+        "hyperparameter_importances": lambda: draw_importances(study, view.note, importances),
+        "parallel_coordinates": lambda: draw_parallel_coordinates(view, importances),
         _cost_vs_metric("params", view): lambda: draw_cost_vs_metric(view),
         "intermediate_values": lambda: draw_intermediate_values(view),
         "incumbent_over_time": lambda: draw_incumbent_over_time(view),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
@@ -13,6 +14,21 @@ from .style import BLUE, GREEN, ORANGE, outer_fence
 
 RING = 8
 """Radius in pixels of the ring around a marked point."""
+
+
+MANY_LINES = 500
+"""More lines than this are drawn as one object: one object for each takes matplotlib milliseconds."""
+
+
+def draw_lines(axes: Axes, lines: Sequence[Any], colours: Any, *, linewidth: float, alpha: float, gid: str) -> None:
+    """Draw many lines, later ones over earlier ones.
+
+    Args:
+        lines: each an array or a list of points, of shape (points, 2).
+        colours: one for all lines, or one for each.
+    """
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=linewidth, alpha=alpha, gid=gid))
+    axes.autoscale_view()
 
 
 def show_places(axes: Axes) -> None:

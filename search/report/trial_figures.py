@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import CannotDraw
 from ..study.budget import UNITS
 from .search_time import search_time
-from .study_view import StudyView, pareto_front
+from .study_view import Point, StudyView, pareto_front
 from .style import (
     BLACK,
     BLUE,
@@ -27,7 +27,7 @@ from .style import (
     show_cost,
     widen_towards_one,
 )
-from .trial_axes import draw_points, number_points, show_places
+from .trial_axes import MANY_LINES, draw_lines, draw_points, number_points, show_places
 
 
 def draw_optimization_history(view: StudyView) -> Figure:
@@ -94,10 +94,22 @@ def draw_intermediate_values(view: StudyView) -> Figure:
         "stopped": "stopped early, at the cross",
         "best": f"{view.best_is} ({view.best_label})",
     }
-    for point in sorted(view.points, key=lambda point: (point.trial is view.best, not point.complete)):
-        if line := lines.get(point.trial.number):
-            kind = "best" if point.trial is view.best else "complete" if point.complete else "stopped"
-            axes.plot(*zip(*line, strict=True), **styles[kind], label=labels.pop(kind, None), gid=kind)
+    many = len(lines) > MANY_LINES
+    for kind, style in styles.items():
+        drawn = [
+            lines[point.trial.number]
+            for point in view.points
+            if _kind(point, view) == kind and point.trial.number in lines
+        ]
+        if many and drawn and kind != "best":
+            width, alpha = style["linewidth"], style["alpha"]
+            draw_lines(axes, drawn, style["color"], linewidth=width, alpha=alpha, gid=kind)
+            ends = [line[-1] for line in drawn]
+            own = style | {"linestyle": "none", "markersize": 3, "markevery": None}
+            axes.plot(*zip(*ends, strict=True), **own, label=labels[kind], gid=f"ends of {kind}")
+            continue
+        for line in drawn:
+            axes.plot(*zip(*line, strict=True), **style, label=labels.pop(kind, None), gid=kind)
     _draw_target(axes, view)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -105,6 +117,10 @@ def draw_intermediate_values(view: StudyView) -> Figure:
         values = [value for line in lines.values() for _, value in line]
         widen_towards_one(axes, values if view.goal.target is None else [*values, view.goal.target])
     return _finish(figure, axes, view, "Intermediate values")
+
+
+def _kind(point: Point, view: StudyView) -> str:
+    return "best" if point.trial is view.best else "complete" if point.complete else "stopped"
 
 
 def draw_incumbent_over_time(view: StudyView) -> Figure:

@@ -51,6 +51,11 @@ def is_rejection(trial: FrozenTrial) -> bool:
     return trial.user_attrs.get(REASON) in REJECTIONS
 
 
+def is_enqueued(trial: FrozenTrial) -> bool:
+    """Whether `trial` was enqueued, by a user or as a retry: the sampler did not propose it."""
+    return "fixed_params" in trial.system_attrs  # where Optuna's `enqueue_trial` puts the parameters
+
+
 def is_trained(trial: FrozenTrial) -> bool:
     """Whether `trial` trained to its end or was stopped early. The option `--trials` counts these."""
     return trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and not is_rejection(trial))

@@ -3,7 +3,7 @@
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..compat.optuna import widen_text_columns
+from ..compat.optuna import take_trial_in_database, widen_text_columns
 from ..errors import StudyError
 from ..messages import redact, redact_url
 
@@ -55,11 +55,6 @@ def open_database(url: str) -> RDBStorage:
     raise AssertionError("the last attempt returns or raises")
 
 
-@final
-class _Database(RDBStorage):
-    """Raises StudyError in place of what a database raises in the middle of a search."""
-
-
 def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: RDBStorage, *args: Any, **kwargs: Any) -> Any:
@@ -73,6 +68,19 @@ def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
             ) from error
 
     return call
+
+
+@final
+class _Database(RDBStorage):
+    """Raises StudyError in place of what a database raises in the middle of a search."""
+
+    @_telling
+    def take_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
+        """Set a waiting trial to RUNNING with these user attributes, in one transaction; False when it is not waiting.
+
+        Optuna does each by itself, and in sqlite it gives one trial to several processes at the same moment.
+        """
+        return take_trial_in_database(self, trial_id, user_attrs)
 
 
 for _name, _member in vars(RDBStorage).items():  # those with an underscore too: Optuna's cache calls them

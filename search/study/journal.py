@@ -1,41 +1,42 @@
-"""Optuna's journal file, made to survive a torn last line."""
+"""Optuna's journal file, made to survive a torn last line, and to tell of its errors in one line."""
 
+import errno
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend
 
+from ..compat.optuna import share_distributions
 from ..errors import StudyError
-from .sharing import check_lock
-
-_BEGINNING = b'{"op_code":'
+from .journal_lock import JournalLock
+from .journal_repair import BEGINNING, UNREADABLE, find_damage
+from .sharing import check_lockable
 
 
 def open_journal(path: Path) -> JournalStorage:
     """A storage in the file `path`, which is made with its folder when it is missing.
 
     Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is,
-    and where the file system cannot lock it.
+    and on a file system that cannot lock it; later on, too, when the file cannot be read or written any more.
     """
     path = Path(os.path.abspath(path))  # the working folder may change, and the lock must not depend on it
+    check_lockable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_lock(path)
-    if path.exists() and not _begins_as_journal(path):
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not (path.is_file() and _begins_as_journal(path)):
         raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
+    share_distributions()
     try:
         return JournalStorage(_Journal(path))
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AssertionError,
-    ) as error:  # what its reader meets in lines that make no sense
-        raise StudyError(
-            f"storage {str(path)!r} is a damaged journal ({type(error).__name__}): restore it, or give another path"
-        ) from error
+    except StudyError:  # a ValueError too
+        raise
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
 
 
 @final
@@ -46,45 +47,63 @@ class _Journal(JournalFileBackend):
     refuse the whole file. Nothing that was ever acknowledged is lost: a line counts once its newline is written.
     """
 
+    lock_is_reentrant = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._repairing_lock = _RepairingLock(path)
         super().__init__(str(path), self._repairing_lock)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        if _is_torn(self._path):
-            # Torn, or just being written by another process: only the holder of the lock can tell.
-            self._repairing_lock.acquire()
-            self._repairing_lock.release()
-        yield from super().read_logs(log_number_from)
+        with _told(self._path, "read"):
+            if _is_torn(self._path) and os.access(self._path, os.W_OK):  # else what is whole is read all the same
+                # Torn, or just being written by another process: only the holder of the lock can tell.
+                self._repairing_lock.acquire()
+                self._repairing_lock.release()
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with _told(self._path, "written"):
+            super().append_logs(logs)
 
 
 @final
-class _RepairingLock(JournalFileSymlinkLock):
-    """Optuna's lock. A process that is killed may leave it behind; the others break it after 30 seconds.
-
-    Args:
-        path: absolute. Optuna looks at the age of the link's target; one that is relative it never finds, nor breaks.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self._path = path
-
+class _RepairingLock(JournalLock):
     def acquire(self) -> bool:
-        acquired = super().acquire()
-        try:
-            if _is_torn(self._path):
-                _cut_to_last_newline(self._path)
-        except OSError:
-            self.release()
-            raise
-        return acquired
+        with _told(self._path, "locked"):
+            acquired = super().acquire()
+            try:
+                if _is_torn(self._path):
+                    _cut_to_last_newline(self._path)
+            except OSError:
+                self.release()
+                raise
+            return acquired
+
+
+@contextmanager
+def _told(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"storage {str(path)!r} cannot be {done}: {error.strerror}; what was stored is kept; see to the disk, and "
+            "start again to go on"
+        ) from error
+
+
+def _damaged(path: Path, error: Exception) -> StudyError:
+    found = find_damage(path)
+    where = type(error).__name__ if found is None else f"line {found.line}: {found.told}"
+    return StudyError(
+        f"storage {str(path)!r} is a damaged journal ({where}): kerastuna repair --storage {path} writes all that can "
+        "be read to a new file"
+    )
 
 
 def _begins_as_journal(path: Path) -> bool:
     with open(path, "rb") as file:
-        return _BEGINNING.startswith(file.read(len(_BEGINNING)))  # also when it is empty, or torn this early
+        return BEGINNING.startswith(file.read(len(BEGINNING)))  # also when it is empty, or torn this early
 
 
 def _is_torn(path: Path) -> bool:

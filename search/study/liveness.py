@@ -1,26 +1,34 @@
 """Which process trains a trial, and whether it is still alive."""
 
+import functools
 import os
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import LAST_SEEN, NAME, REASON, RETRY_OF, WORKER
+from .attributes import LAST_SEEN, REASON, WORKER, is_enqueued
 from .reasons import INTERRUPTED
+from .retries import retry
 from .stored_study import StoredStudy
 
-SILENT_SECONDS = 3600.0
-"""A worker on another machine counts as dead when it has not reported for this long."""
+SILENT_SECONDS = 300.0
+"""A worker that cannot be looked up counts as dead when nothing was heard of it while it was watched for this long."""
+LONG_AGO_SECONDS = 3600.0
+"""One of another machine counts as dead at once when it reported this long ago. Two clocks differ by less."""
 
 
 def this_worker() -> dict[str, Any]:
-    """This process: its host, its process id, and when it started, since process ids are used again."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _process_start(os.getpid())}
+    """This process: its host, its process id, and when it started, since process ids are used again.
+
+    `boot` tells apart machines and containers that have the same name; None where the system has no such mark.
+    """
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": _process_start(pid), "boot": _boot()}
 
 
 def claim_attributes() -> dict[str, Any]:
@@ -33,53 +41,115 @@ def runs_here(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.RUNNING and trial.user_attrs.get(WORKER) == this_worker()
 
 
-def is_alive(trial: FrozenTrial, now: float | None = None) -> bool:
-    """Whether the process that trains `trial` is still alive.
+def is_foreign(trial: FrozenTrial) -> bool:
+    """Whether another program runs `trial`, which does not say whether it is alive.
 
-    On this machine the process is looked up. On another one it must have reported within `SILENT_SECONDS` before `now`.
+    A process of ours that was killed while it took an enqueued trial may have left it without its name: such a trial
+    has no parameters yet. Another program gives them when it begins.
     """
-    worker = trial.user_attrs.get(WORKER)
-    if worker is None:  # another program runs this trial
-        return True
-    if worker["host"] == socket.gethostname():
-        return _process_start(worker["pid"]) == worker["started"] is not None
-    return (time.time() if now is None else now) - trial.user_attrs.get(LAST_SEEN, 0.0) < SILENT_SECONDS
+    only_taken = is_enqueued(trial) and not trial.params
+    return WORKER not in trial.user_attrs and not only_taken
 
 
-def fail_abandoned_trials(stored: StoredStudy) -> list[int]:
-    """Fail the running trials whose process is gone, and enqueue each of them again, once. Returns their numbers."""
+def is_running_worker(worker: dict[str, Any]) -> bool | None:
+    """Whether this process is running on this machine; None when only its reports can tell.
+
+    These are processes of other machines and containers, those from before the last start of this machine, and those
+    that are stopped, which may go on at any time.
+    """
+    if worker["host"] != socket.gethostname() or worker.get("boot") not in (None, _boot()):
+        return None
+    if _process_start(worker["pid"]) != worker["started"] or worker["started"] is None:
+        return False
+    return None if _process_fields(worker["pid"])[:1] == ["T"] else True
+
+
+@final
+class Watch:
+    """Looks after the running trials of a study: whose process is gone?
+
+    On this machine the process is looked up. Of others it is watched whether they report, by this process's own clock:
+    the clock of another machine may be wrong.
+    """
+
+    def __init__(self) -> None:
+        self._heard: dict[int, tuple[Any, float]] = {}  # number -> its last report, and when it was first seen here
+
+    def is_abandoned(self, trial: FrozenTrial, now: float | None = None) -> bool:
+        """Whether nobody trains the running `trial` any more; `now` is on the clock of `time.monotonic`."""
+        if is_foreign(trial):
+            return False
+        worker, last_seen = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_SEEN)
+        if worker is not None and (running := is_running_worker(worker)) is not None:
+            return not running
+        if last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
+            return True
+        now = time.monotonic() if now is None else now
+        heard, since = self._heard.get(trial.number, (None, now))
+        if heard != last_seen or trial.number not in self._heard:
+            since = now
+        self._heard[trial.number] = (last_seen, since)
+        return now - since >= SILENT_SECONDS
+
+
+def fail_abandoned_trials(
+    stored: StoredStudy, watch: Watch | None = None, running: Iterable[FrozenTrial] | None = None
+) -> list[int]:
+    """Fail the running trials whose process is gone, and enqueue each of them again. Returns their numbers.
+
+    Args:
+        stored: the study.
+        watch: what is known of them from earlier looks.
+        running: the running trials; None to read them.
+    """
+    watch = watch or Watch()
+    if running is None:
+        running = stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     failed: list[int] = []
-    for trial in stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if is_alive(trial):
+    for trial in running:
+        if not watch.is_abandoned(trial):
             continue
         try:
             stored.keep(trial.number, **{REASON: INTERRUPTED})
             stored.set_state(trial.number, TrialState.FAIL)
         except UpdateFinishedTrialError:
-            continue  # another process did it first
-        retry(stored.study, trial)
+            continue  # it has ended, or another process did it first
+        retry(stored.study, stored.trial(trial.number))
         failed.append(trial.number)
     return failed
 
 
-def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Enqueue the hyperparameters of an interrupted trial again, unless it was itself a second try."""
-    if RETRY_OF not in trial.user_attrs:
-        named = {NAME: trial.user_attrs[NAME]} if NAME in trial.user_attrs else {}
-        study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number, **named})
+def _longest_silence(worker: dict[str, Any] | None) -> float:
+    """Seconds since a worker's last report, by the clocks of both, after which it counts as dead at once."""
+    same_clock = worker is not None and worker["host"] == socket.gethostname()  # or almost the same
+    return SILENT_SECONDS if same_clock else LONG_AGO_SECONDS
+
+
+@functools.cache
+def _boot() -> str | None:
+    """This start of this machine, and the namespace of its process ids, which a container has of its own."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # no /proc: macOS
+        return None
+
+
+def _process_fields(pid: int) -> list[str]:
+    """What Linux tells of process `pid`, from its state on; empty when it is not running, or this is not Linux."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    # The second field is a name in brackets, which may hold spaces.
+    return stat.rpartition(")")[2].split()
 
 
 def _process_start(pid: int) -> str | None:
     """When process `pid` started, in the system's own terms; None when it is not running."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self/stat").exists():
-            return None
-    else:
-        # The second field is a name in brackets, which may hold spaces. The rest begins with the state.
-        fields = stat.rpartition(")")[2].split()
+    if fields := _process_fields(pid):
         return None if fields[0] in "ZX" else fields[19]  # a zombie process has ended
+    if Path("/proc/self/stat").exists():
+        return None
     try:  # no /proc: macOS
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,20 +1,17 @@
 """Whether several processes can use a storage at the same time."""
 
-import errno
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from ..errors import StudyError
 
-NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse")
-"""By the names of Linux. SQLite's locks cannot be relied on there."""
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system answers that has no symbolic links. A folder that may not be written is EACCES or EROFS."""
+OBJECT_STORES = ("fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3", "fuse.blobfuse2")
+"""File systems that show an object store as files, by the names of Linux."""
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", *OBJECT_STORES)
+"""File systems of a network, where SQLite's locks cannot be relied on."""
 MOUNTS = Path("/proc/self/mounts")
 
 
@@ -29,7 +26,7 @@ def one_process_only(storage: BaseStorage) -> str | None:
     if url.startswith("sqlite"):
         from sqlalchemy.engine import make_url
 
-        if (kind := network_file_system(Path(make_url(url).database or ""))) is not None:
+        if (kind := file_system(Path(make_url(url).database or ""))) in NETWORK:
             return (
                 f"storage {url!r} is on a network file system ({kind}), where SQLite cannot lock it for several "
                 "processes: give a file on a local disk, or the URL of a database server, or workers=1"
@@ -37,28 +34,20 @@ def one_process_only(storage: BaseStorage) -> str | None:
     return None
 
 
-def check_lock(path: Path) -> None:
-    """Raise StudyError when the file system of the journal `path` has no symbolic links, which are its lock."""
-    link = path.with_name(f"{path.name}.{uuid.uuid4().hex}.lock")
-    try:
-        os.symlink(path, link)
-    except OSError as error:
-        if error.errno in NO_LINKS:
-            raise StudyError(
-                f"storage {str(path)!r} cannot be locked ({error.strerror}), since its file system has no symbolic "
-                "links: give a path on another one, or the URL of a database"
-            ) from error
-    else:
-        with suppress(FileNotFoundError):
-            link.unlink()
+def check_lockable(path: Path) -> None:
+    """Raise StudyError when the journal `path` is on a file system where no lock keeps two processes apart."""
+    if (kind := file_system(path)) in OBJECT_STORES:
+        raise StudyError(
+            f"storage {str(path)!r} is on {kind}, which cannot lock a file and writes it anew at every change: give a "
+            "path on a disk, or the URL of a database server"
+        )
 
 
-def network_file_system(path: Path) -> str | None:
-    """The kind of the network file system that `path` is on; None for a local one, and where Linux does not tell."""
+def file_system(path: Path) -> str | None:
+    """The kind of the file system that `path` is on, by Linux's name; None where the system does not tell."""
     real = Path(os.path.realpath(path))
     mounts = {point: kind for point, kind in _mounts() if real == point or point in real.parents}
-    kind = mounts[max(mounts, key=lambda point: len(point.parts))] if mounts else None
-    return kind if kind in NETWORK_FILE_SYSTEMS else None
+    return mounts[max(mounts, key=lambda point: len(point.parts))] if mounts else None
 
 
 def _mounts() -> Iterator[tuple[Path, str]]:

@@ -7,6 +7,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from ..compat.optuna import take_trial
+from .attributes import is_enqueued
+
 
 @final
 class StoredStudy:
@@ -33,8 +36,8 @@ class StoredStudy:
         """The storage's own id of a trial."""
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
-    def add(self, trial: FrozenTrial) -> int:
-        """Store `trial`, in whatever state it is, and return its number."""
+    def add(self, trial: FrozenTrial | None) -> int:
+        """Store `trial`, in whatever state it is, or a new running one for None; returns its number."""
         trial_id = self.storage.create_new_trial(self._id, template_trial=trial)
         return self.storage.get_trial_number_from_id(trial_id)
 
@@ -56,11 +59,15 @@ class StoredStudy:
         """
         return self.storage.set_trial_state_values(self.trial_id(number), state)
 
-    def take_waiting(self) -> int | None:
-        """Set the first enqueued trial to RUNNING and return its number; None when no trial waits any more."""
-        for trial in self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)):
+    def take_waiting(self, **attributes: Any) -> int | None:
+        """Set the first waiting trial to RUNNING, with these user attributes, and return its number.
+
+        Those that were enqueued come before proposals that were put back. None when no trial waits any more.
+        """
+        waiting = self.storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,))
+        for trial in sorted(waiting, key=lambda trial: not is_enqueued(trial)):
             try:
-                if self.set_state(trial.number, TrialState.RUNNING):
+                if take_trial(self.storage, self.trial_id(trial.number), attributes):
                     return trial.number
             except UpdateFinishedTrialError:
                 continue  # another process took it, and it is finished already

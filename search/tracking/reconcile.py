@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def reconcile(connection: Connection, study_run: StudyRun, trials: Sequence[Mapping[str, Any]]) -> int:
-    """Bring the nested runs in line with `trials`; returns how many trials were repaired.
+def reconcile(connection: Connection, study_run: StudyRun, trials: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
+    """Bring the nested runs in line with `trials`; returns how many trials were repaired, and whether nothing failed.
 
     A run that still says RUNNING although its trial has ended is completed and closed. A trained trial without a run
     is recorded in full. Trials that still run, and proposals that were refused, are skipped. Raises nothing when the
@@ -27,15 +27,16 @@ def reconcile(connection: Connection, study_run: StudyRun, trials: Sequence[Mapp
     `seconds`, `metrics` (further ones of its end), `epochs` (metrics of each), `hyperparameters`, `tags`, `message`,
     `run_id` and `started` (a datetime).
     """
-    runs = connection.attempt(lambda client: trial_runs(client, study_run))
+    ended = [trial for trial in trials if trial["state"] in RUN_STATUS and trial.get("reason") not in REJECTIONS]
+    numbers = [trial["number"] for trial in ended]
+    runs = connection.attempt(lambda client: trial_runs(client, study_run, numbers))
     if runs is None:
-        return 0
-    repaired = 0
-    for trial in trials:
-        if trial["state"] in RUN_STATUS and trial.get("reason") not in REJECTIONS:
-            repair = partial(_repair, study_run=study_run, trial=trial, runs=runs[trial["number"]])
-            repaired += bool(connection.attempt(repair))
-    return repaired
+        return 0, False
+    repairs = [
+        connection.attempt(partial(_repair, study_run=study_run, trial=trial, runs=runs[trial["number"]]))
+        for trial in ended
+    ]
+    return sum(map(bool, repairs)), None not in repairs
 
 
 def _repair(client: MlflowClient, study_run: StudyRun, trial: Mapping[str, Any], runs: Sequence[Run]) -> bool:

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from typing import Any, final
 
 import optuna
+from optuna.trial import FrozenTrial
 
+from ..study.attributes import is_rejection
 from ..study.budget import COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
-from ..study.reasons import REJECTIONS
 from ..study.records import counts, full_record
 from .tracker import Tracker
+
+NOTED_EVERY = 25
+"""After so many trials it is noted that their runs are complete. After a kill no more have to be looked at."""
 
 
 @final
@@ -35,6 +39,7 @@ class TrackingObserver(SearchObserver):
         self._tracker, self._tags, self._params = tracker, dict(tags), dict(params or {})
         self._study: optuna.Study | None = None
         self._runs: dict[int, str | None] = {}  # number of a running trial -> id of its run; None: not recorded
+        self._complete: set[int] = set()  # numbers of trials whose runs are known to be complete
         self.seconds = 0.0
 
     def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
@@ -52,7 +57,7 @@ class TrackingObserver(SearchObserver):
             costs=[name for name in COSTS if name != "ram" or name in counted],
             mark=goal.mark,
         )
-        self._tracker.reconcile(self._records(study, goal))
+        self._reconcile(study, goal)
 
     def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Open the trial's run; its id is kept with the trial."""
@@ -75,7 +80,7 @@ class TrackingObserver(SearchObserver):
         """Close the trial's run."""
         metrics, tags = goal_of(self._opened).recorded(record["state"], record["value"], record)
         with self._timed():
-            self._tracker.end_trial(
+            complete = self._tracker.end_trial(
                 self._runs.pop(record["number"], None),
                 state=record["state"],
                 reason=record["reason"],
@@ -83,16 +88,20 @@ class TrackingObserver(SearchObserver):
                 message=record["message"],
                 tags=tags,
             )
+        if complete:
+            self._complete.add(record["number"])
+            if len(self._complete) % NOTED_EVERY == 0:
+                with self._timed():
+                    self._note_agreed(self._opened.get_trials(deepcopy=False))
 
     def search_ended(self, status: SearchStatus) -> None:
         """Close the study's run, with the counts of its trials and a table of the refused proposals."""
         study = self._opened
         goal, trials = goal_of(study), study.get_trials(deepcopy=False)
-        records = self._records(study, goal)
         columns = ("number", "reason", *COSTS, "summary", "message", "hyperparameters")
-        refused = [{key: record[key] for key in columns} for record in records if record["reason"] in REJECTIONS]
-        self._tracker.log_rejections(refused)
-        self._tracker.reconcile(records)
+        records = map(full_record, filter(is_rejection, trials))
+        self._tracker.log_rejections([{key: record[key] for key in columns} for record in records])
+        self._reconcile(study, goal)
         metrics: dict[str, float | None] = {f"trials_{key}": value for key, value in counts(trials).items()}
         metrics["recording_seconds"] = self.seconds
         tags: dict[str, Any] = {}
@@ -110,21 +119,37 @@ class TrackingObserver(SearchObserver):
         assert self._study is not None, "search_started comes first"
         return self._study
 
-    def _records(self, study: optuna.Study, goal: Goal) -> Sequence[dict[str, Any]]:
-        """Every trial in the form that `Tracker.reconcile` takes."""
-        return [
-            record
-            | {
-                "epochs": [_of_epoch(metrics) for metrics in record["history"]],
-                "metrics": metrics,
-                "tags": self._tags_of(record) | tags,
-                "run_id": trial.user_attrs.get("mlflow_run_id"),
-                "started": trial.datetime_start or datetime.now(UTC),
-            }
-            for trial in study.get_trials(deepcopy=False)
-            for record in [full_record(trial)]
-            for metrics, tags in [goal.recorded(record["state"], record["value"], record)]
-        ]
+    def _reconcile(self, study: optuna.Study, goal: Goal) -> None:
+        """Bring the runs in line with the study: of the trials that are not known to be."""
+        trials = study.get_trials(deepcopy=False)
+        unknown = [trial for trial in trials[self._tracker.agreed(_mark(trials)) :] if self._is_unknown(trial)]
+        _, complete = self._tracker.reconcile([self._record(trial, goal) for trial in unknown])
+        if complete:
+            self._complete |= {trial.number for trial in unknown}
+            self._note_agreed(trials)
+
+    def _is_unknown(self, trial: FrozenTrial) -> bool:
+        """Whether the run of a trial may have to be completed."""
+        return trial.state.is_finished() and not is_rejection(trial) and trial.number not in self._complete
+
+    def _note_agreed(self, trials: Sequence[FrozenTrial]) -> None:
+        """Note with the study's run up to which trial there is nothing left to complete."""
+        first = self._tracker.agreed(_mark(trials))
+        while first < len(trials) and trials[first].state.is_finished() and not self._is_unknown(trials[first]):
+            first += 1
+        self._tracker.note_agreed(first, _mark(trials))
+
+    def _record(self, trial: FrozenTrial, goal: Goal) -> dict[str, Any]:
+        """A trial in the form that `Tracker.reconcile` takes."""
+        record = full_record(trial)
+        metrics, tags = goal.recorded(record["state"], record["value"], record)
+        return record | {
+            "epochs": [_of_epoch(metrics) for metrics in record["history"]],
+            "metrics": metrics,
+            "tags": self._tags_of(record) | tags,
+            "run_id": trial.user_attrs.get("mlflow_run_id"),
+            "started": trial.datetime_start or datetime.now(UTC),
+        }
 
     def _tags_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
         own = {"architecture": record["summary"], "seed": record["seed"], "reference": record["name"]}
@@ -137,6 +162,12 @@ class TrackingObserver(SearchObserver):
             yield
         finally:
             self.seconds += time.monotonic() - began
+
+
+def _mark(trials: Sequence[FrozenTrial]) -> str:
+    """What tells a study from another one of its name: when its first trial ended; empty where it has not."""
+    ended = trials[0].datetime_complete if trials else None
+    return "" if ended is None else str(round(1000 * ended.timestamp()))
 
 
 def _of_epoch(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .connection import Connection
 from .parents import joined, parent_of
 from .reconcile import reconcile
 from .runs import (
+    AGREED_TAG,
     KIND_TAG,
     SOURCE,
     STUDY_TAG,
@@ -28,7 +29,7 @@ from .runs import (
     end_trial_run,
     trial_runs,
 )
-from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused
+from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused, shared
 from .ui import view_of_trials
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Tracker:
         """
         self._connection = Connection(tracking_uri, warn)
         self._study_run = joins
+        self._agreed = ""
         if joins is not None:
             self._experiment_id = joins.experiment_id
             return
@@ -115,12 +117,14 @@ class Tracker:
             run, created = parent_of(client, self._experiment_id, study, own)
             if not created:
                 client.update_run(run.info.run_id, status="RUNNING")
+            self._agreed = run.data.tags.get(AGREED_TAG, "")
             known, given = run.data.params, as_params(params)
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
             view = view_of_trials(own[STUDY_TAG], objective, best_by, direction, costs, mark)
-            client.set_experiment_tag(self._experiment_id, f"mlflow.sharedViewState.{run.info.run_id}", view)
+            view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
+            shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
             self._study_run = StudyRun(self._experiment_id, run.info.run_id, study)
         return run.info.run_id
 
@@ -154,17 +158,18 @@ class Tracker:
         metrics: Metrics,
         message: str | None = None,
         tags: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> bool:
         """End the nested run of a trial: FINISHED when complete, KILLED when pruned, FAILED when it failed.
 
-        Does nothing when `run_id` is None.
+        Does nothing when `run_id` is None. Returns whether the run is complete now.
         """
-        if run_id is not None:
-            self._connection.attempt(
-                lambda client: end_trial_run(
-                    client, run_id, state, reason=reason, metrics=metrics, message=message, tags=tags
-                )
-            )
+
+        def end(client: MlflowClient) -> bool:
+            assert run_id is not None
+            end_trial_run(client, run_id, state, reason=reason, metrics=metrics, message=message, tags=tags)
+            return True
+
+        return run_id is not None and bool(self._connection.attempt(end))
 
     def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
         """Set `tag` on the runs of trials to the value given for their number, where it has another value."""
@@ -212,8 +217,8 @@ class Tracker:
         self._connection.resume()
         self._connection.attempt(finish)
 
-    def reconcile(self, trials: Sequence[Mapping[str, Any]]) -> int:
-        """Bring the nested runs in line with the study; returns how many trials were repaired.
+    def reconcile(self, trials: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
+        """Bring the nested runs in line with the study; returns how many trials were repaired, and if nothing failed.
 
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
@@ -222,6 +227,24 @@ class Tracker:
         joins = self._connection.attempt(lambda client: joined(client, self.study_run, study_tag))
         self._study_run = joins or self._study_run
         return reconcile(self._connection, self.study_run, trials)
+
+    def agreed(self, study: str) -> int:
+        """The runs of all trials below this number were noted to be in line with the study that `study` tells."""
+        number, _, noted = self._agreed.partition(" ")
+        return int(number) if noted == study and number.isdigit() else 0
+
+    def note_agreed(self, number: int, study: str) -> None:
+        """Note it with the parent run, for a later search; `study` tells the study from another one of its name."""
+        noted = f"{number} {study}"
+        if noted != self._agreed and self._connection.attempt(self._noting(noted)):
+            self._agreed = noted
+
+    def _noting(self, noted: str) -> Callable[[MlflowClient], bool]:
+        def note(client: MlflowClient) -> bool:
+            shared(lambda: client.set_tag(self.run_id, AGREED_TAG, noted))
+            return True
+
+        return note
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def collections_paused() -> Iterator[None]:
+    """Collect no garbage within the block. To read thousands of objects that stay takes twice as long with it."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
 def old_objects_passed_over() -> Iterator[None]:
     """Collect garbage at the start; within the block, collections pass over every object that was there by then.
 

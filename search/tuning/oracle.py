@@ -58,6 +58,8 @@ class OptunaOracle(MendedOracle):
         study_name: None for the project's name.
         infeasible: "hide" refused proposals from the sampler ("hide" is the default), or let it "learn" from them.
         identity: what else identifies the study, JSON-able. A study of the same name with another identity is refused.
+        wait: while the study is full of trials that other processes train, wait for their ends, and take over a trial
+            whose process was killed (the default). False: the search ends then, and the study may stay one short.
         observers: told of every step of a search.
 
     Raises InputError for an argument that is not allowed, and StudyError (at the first proposal) for the storage.
@@ -207,7 +209,7 @@ class OptunaOracle(MendedOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """The values of the next trial, by KerasTuner's protocol: {"status", "values"}. Claims a trial of the study."""
         proposer = self._opened.proposer
-        claim = None if self._is_out_of_time() else proposer.next(self.parameter_space, self.max_trials)
+        claim = None if self._is_out_of_time() else proposer.next(self.parameter_space, self.max_trials, self._waits)
         if claim is None:
             return {"status": TrialStatus.STOPPED}
         self._claims[trial_id] = claim
@@ -227,7 +229,7 @@ class OptunaOracle(MendedOracle):
         self.tuner_ids.add(tuner_id)
         next_id = trial_id_of(len(self._trials))  # unless a proposal is refused
         stop: dict[str, Any] = {"status": TrialStatus.STOPPED}
-        response = stop if self._opened.proposer.is_full(self.max_trials) else self.populate_space(next_id)
+        response = stop if self._opened.proposer.is_full(self.max_trials, self._waits) else self.populate_space(next_id)
         trial = Trial(self._at(response.get("values") or {}), next_id, response["status"])
         if trial.status == TrialStatus.STOPPED:
             self.tuner_ids.remove(tuner_id)
@@ -256,6 +258,9 @@ class OptunaOracle(MendedOracle):
 
     def _is_out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def _waits(self) -> bool:
+        return self.settings.wait and not self._is_out_of_time()
 
     @property
     def parameter_space(self) -> ParameterSpace:

@@ -151,12 +151,20 @@ def search_with(
     made_with, options = tuner.made_with
     options = {name: value for name, value in options.items() if name != "observers"}  # they stay in this process
     task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings())
-    with nullcontext(workers) if isinstance(workers, WorkerPool) else _pool(workers, trials) as pool:
+    with nullcontext(workers) if isinstance(workers, WorkerPool) else worker_pool(workers, trials) as pool:
         tasks = len(pool) if trials is None else min(len(pool), trials)
         pool.run([task] * tasks, relay.event, on_death=relay.bury)
 
 
-def _pool(workers: Workers, at_most: int | None) -> WorkerPool:
+def worker_pool(workers: Workers, at_most: int | None = None) -> WorkerPool:
+    """Workers for one search after the other: give them to `OptunaTuner.search` in a `with` block.
+
+    Args:
+        workers: how many, or "auto".
+        at_most: the most that have something to do.
+
+    Raises InputError for a number that is not allowed.
+    """
     own = backend_environment()
     each = [{**environment, **own} for environment in environments(workers, gpus=gpus(), at_most=at_most)]
     return WorkerPool(each, modules=MODULES, warn=_logger.warning)

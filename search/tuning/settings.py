@@ -26,6 +26,7 @@ from ..study.names import JOURNAL_NAME
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
+from ..training.garbage import collections_paused
 from .goal_arguments import goal_for
 
 Measure = Callable[[keras_tuner.HyperParameters, Collection[str]], Size | None]
@@ -46,6 +47,7 @@ class OracleArguments(TypedDict, total=False):
     study_name: str | None
     infeasible: Infeasible
     identity: Mapping[str, Any] | None
+    wait: bool
     observers: Sequence[SearchObserver]
     hyperparameters: keras_tuner.HyperParameters | None
     allow_new_entries: bool
@@ -91,6 +93,7 @@ class StudySettings:
         study_name: None for the project's name.
         seed: None to draw one.
         identity: what else identifies the study, JSON-able.
+        wait: for trials of other processes, while the study is full of them.
 
     Raises InputError for a value that is not allowed.
     """
@@ -105,6 +108,7 @@ class StudySettings:
     study_name: str | None = None
     seed: int | None = None
     identity: Mapping[str, Any] | None = None
+    wait: bool = True
 
     def __post_init__(self) -> None:
         if self.infeasible not in ("hide", "learn"):
@@ -134,6 +138,7 @@ class StudySettings:
             **self.goal.settings(),
         }
 
+    @collections_paused()
     def open(
         self,
         folder: Path | None,

@@ -1,7 +1,6 @@
 """How a trial of KerasTuner ends in the study."""
 
 import math
-import warnings
 from collections.abc import Sequence
 
 from keras_tuner.engine.hyperparameters import HyperParameter
@@ -37,10 +36,7 @@ def end_in_study(claim: Claim, trial: Trial, goal: Goal, space: Sequence[HyperPa
             make two trials different.
     """
     if claim.is_finished:
-        message = (
-            f"trial {claim.number} was taken for dead by another process, and tried again: this result is left out"
-        )
-        warnings.warn(message, stacklevel=2)
+        claim.let_go()
         return
     tuned = {hp.name for hp in space}
     values = {name: value for name, value in trial.hyperparameters.values.items() if name in tuned}

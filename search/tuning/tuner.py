@@ -62,7 +62,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
             `storage` that was given stays, and goes on. Where there are a chief and workers, only the chief deletes.
         arguments: budget, pareto, minimize, reach, sampler, pruner, storage, study_name, infeasible, seed, identity,
-            observers, hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial and
+            wait, observers, hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial and
             max_consecutive_failed_trials, as `OptunaOracle` describes them; executions_per_trial, optimizer, loss,
             metrics, max_model_size, distribution_strategy and tuner_id, as in `keras_tuner.Tuner`.
 

@@ -127,6 +127,10 @@ class WorkerPool:
     def _start(self, number: int) -> None:
         self._workers[number] = _Process(self._environments[number], self._device, self._shared, self._modules)
 
+    def wait_until_ready(self) -> None:
+        """Wait until every worker has imported what it needs."""
+        self.run([_nothing] * len(self), lambda index, name, values: None)
+
     def run(
         self,
         tasks: Sequence[Task],
@@ -243,3 +247,7 @@ class WorkerPool:
             self._workers = {}
             if died:
                 on_death()
+
+
+def _nothing(channel: Channel) -> None:
+    """A task."""

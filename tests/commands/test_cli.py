@@ -30,6 +30,7 @@ def test_help_and_errors_import_nothing_heavy(tmp_path: Path) -> None:
         ["export", "--formats", "nope"],
         ["trials"],
         ["studies"],
+        ["repair"],
         ["confirm"],
         ["describe", "eip_9"],
         ["ui"],

@@ -6,7 +6,7 @@ import pytest
 
 from kerastuna.search.commands.parser import make_parser
 
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "describe", "ui")
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
 
 
 @pytest.mark.parametrize(

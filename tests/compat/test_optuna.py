@@ -1,20 +1,31 @@
 """The private names of Optuna that are used still mean what they did."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.samplers import GridSampler, PartialFixedSampler, QMCSampler, RandomSampler
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 from sqlalchemy.dialects import mysql, sqlite
 
 from kerastuna.search.compat.optuna import (
     SobolPoint,
     fixed_parameters,
     grid_values,
+    share_distributions,
+    take_trial,
     widen_text_columns,
     wrapped_sampler,
 )
+from kerastuna.search.study.storage import open_storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -63,3 +74,79 @@ def test_long_texts_fit_into_mysql_and_nothing_changes_elsewhere() -> None:
     kind: Any = columns["value_json"].type
     assert kind.compile(dialect=mysql.dialect()) == "MEDIUMTEXT"
     assert kind.compile(dialect=sqlite.dialect()) == "TEXT"
+
+
+STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
+    "journal": lambda folder: open_storage(folder / "journal"),
+    "database": lambda folder: open_storage(f"sqlite:///{folder}/ours.db"),
+    "optuna's journal": lambda folder: JournalStorage(JournalFileBackend(str(folder / "plain"))),
+    "optuna's database": lambda folder: RDBStorage(f"sqlite:///{folder}/plain.db"),
+    "memory": lambda folder: InMemoryStorage(),
+}
+
+
+@pytest.mark.parametrize("kind", list(STORAGES))
+def test_a_waiting_trial_is_taken_once_with_its_attributes(kind: str, tmp_path: Path) -> None:
+    storage = STORAGES[kind](tmp_path)
+    study = optuna.create_study(storage=storage)
+    study.enqueue_trial({"n": 1}, user_attrs={"name": "a", "last_seen": 0})
+    trial_id = study.trials[0]._trial_id
+    assert take_trial(storage, trial_id, {"worker": {"pid": 1}, "last_seen": 2.5})
+    if kind != "optuna's database":  # another program reads it as well
+        assert not take_trial(STORAGES[kind](tmp_path) if kind != "memory" else storage, trial_id, {"worker": None})
+    trial = study.trials[0]
+    assert trial.state == TrialState.RUNNING
+    assert trial.user_attrs == {"name": "a", "worker": {"pid": 1}, "last_seen": 2.5}
+    assert trial.datetime_start is not None
+    assert abs((datetime.now() - trial.datetime_start).total_seconds()) < 60
+    optuna.load_study(study_name=study.study_name, storage=storage).tell(0, 1.0)
+    if kind in ("journal", "database"):
+        assert not take_trial(storage, trial_id, {"worker": None})
+    assert study.trials[0].user_attrs["worker"] == {"pid": 1}
+
+
+@pytest.mark.parametrize("kind", ["journal", "database", "optuna's database"])
+def test_of_many_who_take_a_trial_at_once_one_gets_it(kind: str, tmp_path: Path) -> None:
+    """Optuna's own sqlite storage gives it to several."""
+    study = optuna.create_study(storage=STORAGES[kind](tmp_path), study_name="s")
+    for _ in range(12):
+        study.enqueue_trial({"n": 1})
+    ids = [trial._trial_id for trial in study.trials]
+
+    def work(name: int) -> list[int]:
+        storage = STORAGES[kind](tmp_path)
+        start.wait()
+        return [number for number, trial_id in enumerate(ids) if take_trial(storage, trial_id, {"worker": name})]
+
+    start = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as workers:
+        taken = list(workers.map(work, range(4)))
+    assert sorted(number for numbers in taken for number in numbers) == list(range(12))
+    owners = [trial.user_attrs["worker"] for trial in study.trials]
+    assert owners == [next(name for name, numbers in enumerate(taken) if number in numbers) for number in range(12)]
+
+
+def test_a_claim_that_a_full_disk_tears_leaves_the_trial_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    study = optuna.create_study(storage=open_storage(path), study_name="s")
+    study.enqueue_trial({"n": 1})
+    before = path.read_bytes()
+    assert take_trial(open_storage(path), 0, {"worker": {"pid": 1}, "last_seen": 2.5})
+    claim = path.read_bytes()[len(before) :]
+    assert claim.count(b"\n") == 3
+    for end in range(len(claim)):
+        path.write_bytes(before + claim[:end])
+        trial = optuna.load_study(study_name="s", storage=open_storage(path)).trials[0]
+        assert trial.state == TrialState.WAITING
+
+
+def test_trials_of_a_journal_share_equal_distributions(tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal")
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    study.add_trials([_trial(0.1), _trial(0.2)])
+    share_distributions()
+    share_distributions()  # a second call changes nothing
+    reopened = optuna.load_study(storage=JournalStorage(JournalFileBackend(journal)), study_name="s")
+    first, second = (trial.distributions["x"] for trial in reopened.get_trials(deepcopy=False))
+    assert first is second
+    assert first == optuna.distributions.FloatDistribution(0, 1)

@@ -1,6 +1,8 @@
 """A trial that this process trains, from its claim to its end."""
 
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import optuna
@@ -12,7 +14,8 @@ from optuna.trial import TrialState
 from kerastuna.search.proposals.claims import LONGEST_MESSAGE, Claim
 from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import Announcer, SearchObserver
-from kerastuna.search.study.liveness import this_worker
+from kerastuna.search.study.heartbeat import Heartbeat
+from kerastuna.search.study.liveness import fail_abandoned_trials, this_worker
 from kerastuna.search.study.stored_study import StoredStudy
 
 
@@ -127,12 +130,73 @@ def test_a_failure_has_a_reason(
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "timeout"])
-def test_an_interrupted_trial_is_enqueued_again_once(stored: StoredStudy, reason: str) -> None:
+def test_an_interrupted_trial_is_enqueued_again_however_often(stored: StoredStudy, reason: str) -> None:
     stored.study.enqueue_trial({}, user_attrs={"name": "eip_3"})
-    for _ in range(2):
+    for _ in range(4):
         number = stored.take_waiting()
         assert number is not None
         Claim(stored, Announcer(), number, {}).fail(reason=reason)
-    assert stored.take_waiting() is None
-    assert [trial.user_attrs.get("retry_of") for trial in stored.trials()] == [None, 0]
+    assert [trial.state.name for trial in stored.trials()] == 4 * ["FAIL"] + ["WAITING"]
+    assert [trial.user_attrs.get("retry_of") for trial in stored.trials()] == [None, 0, 1, 2, 3]
     assert {trial.user_attrs["name"] for trial in stored.trials()} == {"eip_3"}
+
+
+ENDS = {
+    "complete": lambda claim: claim.complete(0.9, [0.9], {"val_accuracy": -0.1}),
+    "stop": lambda claim: claim.stop({"val_accuracy": -0.1}),
+    "fail": lambda claim: claim.fail(message="out of luck"),
+    "interrupt": lambda claim: claim.fail(reason="interrupted"),
+}
+
+
+@pytest.mark.parametrize("end", list(ENDS))
+@pytest.mark.parametrize("reports", [False, True])
+def test_a_trial_that_was_taken_for_dead_is_recorded_once(
+    stored: StoredStudy, claim: Claim, listener: Listener, end: str, reports: bool
+) -> None:
+    """Its worker was stopped for minutes, and goes on when another one has failed the trial and enqueued it again."""
+    claim.start()
+    assert not claim.report(1, {"val_accuracy": 0.5}, 0.5, None)
+    stored.keep(claim.number, reason="interrupted", last_seen=0.0)
+    worker = this_worker() | {"host": "elsewhere"}
+    stored.keep(claim.number, worker=worker)
+    assert fail_abandoned_trials(stored) == [claim.number]
+    before = [(trial.state, trial.user_attrs, trial.intermediate_values) for trial in stored.trials()]
+
+    def go_on() -> None:
+        if reports:
+            assert claim.report(2, {"val_accuracy": 0.6}, 0.6, None)
+            claim.keep_history([{"loss": 1.0}])
+        ENDS[end](claim)
+
+    with pytest.warns(UserWarning, match="trial 0 was taken for dead by another process, and tried again") as warned:
+        go_on()
+    assert len(warned) == 1
+    assert [(trial.state, trial.user_attrs, trial.intermediate_values) for trial in stored.trials()] == before
+    assert [state.name for state, *_ in before] == ["FAIL", "WAITING"]
+    assert listener.heard[1:] == [
+        ("epoch", 1, {"val_accuracy": 0.5}, {1: 0.5}),
+        ("ended", "FAIL", "interrupted", 0.5),
+    ]
+
+
+def test_a_trial_that_starts_too_late_is_lost_too(stored: StoredStudy, claim: Claim) -> None:
+    stored.study.tell(claim.number, state=TrialState.FAIL)
+    with pytest.warns(UserWarning, match="trial 0 was taken for dead"):
+        claim.start()
+    claim.keep(seed=1)
+    claim.let_go()
+    assert "seed" not in claim.attributes
+
+
+def test_a_trial_reports_while_it_is_trained(
+    stored: StoredStudy, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerastuna.search.proposals.claims.Heartbeat", partial(Heartbeat, seconds=0.02))
+    claim.start()
+    claim.keep(last_seen=0.0)
+    until = time.monotonic() + 20
+    while claim.attributes["last_seen"] == 0.0 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert claim.attributes["last_seen"] > 0
+    claim.complete(0.9, [0.9], {})

@@ -177,7 +177,7 @@ def test_an_accepted_proposal_is_one_trial_here_and_there() -> None:
     mirror = mirror_of(witness)
     proposal = mirror.ask(0)
     proposal.suggest_int("n", 0, 9)
-    state = mirror.state(proposal)
+    state = mirror.proposed(proposal).system_attrs
     assert state == {"noted": 0}
     study.add_trial(
         optuna.create_trial(
@@ -239,7 +239,8 @@ def test_one_process_sees_every_trial_under_its_number_now_and_when_it_starts_ag
                 state=TrialState.PRUNED if refused else TrialState.RUNNING,
                 params=proposal.params,
                 distributions=proposal.distributions,
-                user_attrs={SAMPLER_STATE: mirror.state(proposal)} | ({"reason": reason} if reason else {}),
+                user_attrs={SAMPLER_STATE: mirror.proposed(proposal).system_attrs}
+                | ({"reason": reason} if reason else {}),
                 constraints=dict(excess),
             )
         )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer, SearchObserver
-from kerastuna.search.study.liveness import retry, this_worker
+from kerastuna.search.study.liveness import LONG_AGO_SECONDS, this_worker
+from kerastuna.search.study.retries import retry
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import open_study
@@ -396,10 +398,45 @@ def test_an_interrupted_trial_is_claimed_again_first_and_once(late: bool) -> Non
     again = claimed(proposer.next(NETWORKS, 5))
     assert again.values == interrupted.values
     assert study.trials[again.number].user_attrs["retry_of"] == interrupted.number
-    interrupt(study, again)
+    for _ in range(3):
+        interrupt(study, again)
+        last, again = again, claimed(proposer.next(NETWORKS, 5))
+        assert again.values == interrupted.values
+        assert study.trials[again.number].user_attrs["retry_of"] == last.number
     other = claimed(proposer.next(NETWORKS, 5))
     assert other.values not in [interrupted.values, *(claim.values for claim in claims)]
     assert len([trial for trial in study.trials if trial.state == TrialState.WAITING]) == 0
+
+
+def test_an_interrupted_trial_that_nobody_enqueued_is_not_forgotten() -> None:
+    """Its process was killed between failing it and enqueuing it."""
+    study = opened(InMemoryStorage())
+    claim = claimed(proposer_of(study).next(NETWORKS, 5))
+    claim.keep(reason="interrupted")
+    study.tell(claim.number, state=TrialState.FAIL)
+    again = claimed(proposer_of(study).next(NETWORKS, 5))
+    assert again.values == claim.values
+    assert study.trials[again.number].user_attrs["retry_of"] == claim.number
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_of_two_retries_of_one_trial_the_second_is_refused(late: bool) -> None:
+    """Two processes enqueued it at the same moment. The first may note other hyperparameters while it builds."""
+    study = opened(InMemoryStorage())
+    proposer = proposer_of(study)
+    claim = claimed(proposer.next(NETWORKS, 5))
+    interrupt(study, claim)
+    study.enqueue_trial(study.trials[claim.number].params, user_attrs={"retry_of": claim.number})
+    first = claimed(proposer.next(NETWORKS, 5))
+    if late:
+        first.keep(hyperparameters={**first.values, "late": 1})
+        study.tell(first.number, 0.5)
+        proposer = proposer_of(study)  # which does not know them as they were at first
+    other = claimed(proposer.next(NETWORKS, 5))
+    assert other.values != first.values
+    second = study.trials[first.number + 1]
+    assert (second.state, second.user_attrs["reason"]) == (TrialState.PRUNED, "duplicate")
+    assert is_rejection(second)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -465,6 +502,25 @@ def test_who_comes_second_for_the_last_place_steps_back() -> None:
     assert proposer.next(NETWORKS, 3) is None
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_proposal_leaves_the_last_place_to_a_trial_that_is_enqueued_meanwhile(taken: bool) -> None:
+    """The retry of a reference, whose process was killed, would otherwise wait in a study that is full."""
+    study = opened(InMemoryStorage())
+    search(study, proposer_of(study), 1)
+
+    def meanwhile() -> None:
+        study.enqueue_trial({"width": 1, "rate": 0.01, "head": "gap"}, user_attrs={"name": "reference"})
+        if taken:
+            assert claimed(proposer_of(study).next(NETWORKS, 2)).attributes["name"] == "reference"
+
+    claim = in_between(study, meanwhile).next(NETWORKS, 2)
+    if not taken:
+        assert claimed(claim).attributes["name"] == "reference"
+    else:
+        assert claim is None
+    assert [t.state for t in study.trials if not is_rejection(t)][1:].count(TrialState.RUNNING) == 1
+
+
 def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
     study = opened(InMemoryStorage())
     for width in (1, 3):
@@ -477,23 +533,97 @@ def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
     assert proposer.next(NETWORKS, 2) is None
 
 
-@pytest.mark.parametrize("finished", [False, True])
-def test_an_enqueued_trial_that_is_found_in_other_hands_is_left_to_them(finished: bool) -> None:
-    """Optuna's sqlite storage may give it to two processes."""
+def test_an_enqueued_trial_that_another_process_took_for_abandoned_is_left_to_it() -> None:
+    """This one stood still between taking it and naming its hyperparameters."""
     study = opened(InMemoryStorage())
     study.enqueue_trial({"width": 1, "rate": 0.01, "head": "gap"})
-    others = this_worker() | {"pid": 1}
-
-    def meanwhile() -> None:
-        if finished:
-            study.tell(0, 0.5)
-        else:
-            study._storage.set_trial_user_attr(study.trials[0]._trial_id, "worker", others)
-
-    claim = claimed(in_between(study, meanwhile).next(NETWORKS, 2))
+    claim = claimed(in_between(study, lambda: study.tell(0, state=TrialState.FAIL)).next(NETWORKS, 2))
     assert claim.number == 1
-    assert study.trials[0].state == (TrialState.COMPLETE if finished else TrialState.RUNNING)
-    assert study.trials[0].user_attrs["worker"] == (this_worker() if finished else others)
+    assert study.trials[0].state == TrialState.FAIL
+
+
+def test_a_proposal_that_another_process_took_for_abandoned_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = opened(InMemoryStorage())
+    proposer = proposer_of(study, measure=lambda values: Size(1))
+    search(study, proposer_of(study, measure=lambda values: Size(1)), 1)
+    twice, keep = [True], StoredStudy.keep
+
+    def failing(stored: StoredStudy, number: int, **attributes: Any) -> None:
+        if twice:
+            twice.clear()
+            study.tell(number, state=TrialState.FAIL)
+        keep(stored, number, **attributes)
+
+    monkeypatch.setattr(StoredStudy, "keep", failing)
+    study.enqueue_trial(study.trials[0].params)
+    assert claimed(proposer.next(NETWORKS, 2)).number == 2
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "RUNNING"]
+
+
+class Elsewhere:
+    """A worker on another machine, which trains trials of a study."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._stored = StoredStudy(study, study._storage)
+
+    def takes(self, width: int, **attributes: Any) -> int:
+        values = {"width": width, "rate": 0.01, "head": "gap"}
+        params, distributions = NETWORKS.encode(values)
+        worker = {"worker": this_worker() | {"host": "elsewhere"}, "last_seen": time.time(), "hyperparameters": values}
+        state = TrialState.RUNNING
+        return self._stored.add(
+            optuna.create_trial(
+                state=state, params=params, distributions=distributions, user_attrs={**worker, **attributes}
+            )
+        )
+
+
+def test_a_study_full_of_trials_of_others_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerastuna.search.proposals.proposer.LOOK_SECONDS", 0.0)
+    study = opened(InMemoryStorage())
+    number = Elsewhere(study).takes(3)
+    waited: list[int] = []
+
+    def waits() -> bool:
+        waited.append(1)
+        if len(waited) == 3:
+            study.tell(number, 0.5)
+        return True
+
+    assert proposer_of(study).next(NETWORKS, 1, waits) is None
+    assert len(waited) == 3
+    assert states(study)["COMPLETE"] == 1
+    number = Elsewhere(study).takes(4)
+    assert proposer_of(study).next(NETWORKS, 2, lambda: False) is None
+    assert proposer_of(study).is_full(2, lambda: False)
+
+
+def test_the_place_of_a_worker_that_died_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study would have ended one short."""
+    monkeypatch.setattr("kerastuna.search.proposals.proposer.LOOK_SECONDS", 0.0)
+    study = opened(InMemoryStorage())
+    number = Elsewhere(study).takes(3)
+    stored = StoredStudy(study, study._storage)
+
+    def waits() -> bool:
+        stored.keep(number, last_seen=time.time() - 2 * LONG_AGO_SECONDS)
+        return True
+
+    claim = claimed(proposer_of(study).next(NETWORKS, 1, waits))
+    assert (claim.values["width"], study.trials[claim.number].user_attrs["retry_of"]) == (3, number)
+    assert study.trials[number].user_attrs["reason"] == "interrupted"
+
+
+def test_nobody_waits_for_a_trial_of_this_process_or_of_another_program() -> None:
+    study = opened(InMemoryStorage())
+    Elsewhere(study).takes(3)
+    proposer = proposer_of(study)
+    claimed(proposer.next(NETWORKS, 2))  # KerasTuner's chief: it could not end while another one is waited for
+    assert proposer.next(NETWORKS, 2, waits=lambda: pytest.fail("waits")) is None
+    other = opened(InMemoryStorage())
+    other.ask().suggest_int("width", 1, 10)
+    assert proposer_of(other).next(NETWORKS, 1, waits=lambda: pytest.fail("waits")) is None
+    assert proposer_of(other).is_full(1, waits=lambda: pytest.fail("waits"))
 
 
 def test_who_comes_second_for_the_same_values_is_a_duplicate() -> None:

@@ -1,5 +1,6 @@
 """What is known of a study's trials after each look at it."""
 
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -10,12 +11,13 @@ from optuna.trial import TrialState
 
 from kerastuna.search.proposals.distributions import ParameterSpace
 from kerastuna.search.proposals.trial_index import TrialIndex
+from kerastuna.search.study.journal import open_journal
 from kerastuna.search.study.stored_study import StoredStudy
 
 
-@pytest.fixture
-def stored() -> StoredStudy:
-    storage = InMemoryStorage()
+@pytest.fixture(params=["memory", "journal"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path) -> StoredStudy:
+    storage = InMemoryStorage() if request.param == "memory" else open_journal(tmp_path / "journal")
     return StoredStudy(optuna.create_study(storage=storage), storage)
 
 
@@ -44,6 +46,24 @@ def test_it_counts_trained_and_running_trials_and_no_refusals(stored: StoredStud
     stored.study.tell(running, 0.7)
     assert [trial.number for trial in index.update()] == [running]
     assert index.trained == 3
+
+
+def test_enqueued_trials_go_before_a_proposal(stored: StoredStudy) -> None:
+    index = TrialIndex(stored)
+    proposal = add(stored, TrialState.RUNNING, 1)
+    index.update()
+    assert not index.is_full(1, before=proposal)
+    add(stored, TrialState.WAITING, 2)  # it was put back
+    add(stored, TrialState.RUNNING, 3)  # a later proposal
+    index.update()
+    assert not index.is_full(1, before=proposal)
+    stored.study.enqueue_trial({})
+    index.update()
+    assert index.is_full(1, before=proposal)
+    assert not index.is_full(2, before=proposal)
+    stored.take_waiting()
+    index.update()
+    assert index.is_full(1, before=proposal)
 
 
 def test_values_are_tried_refused_or_free(stored: StoredStudy) -> None:
@@ -93,3 +113,18 @@ def test_the_points_left_of_a_small_space(stored: StoredStudy) -> None:
     assert fixed.points_left(space) == [{"width": 4}]
     hp.Float("rate", 0, 1)
     assert index.points_left(ParameterSpace(hp.space)) is None
+
+
+def test_what_happens_between_two_looks_is_told_once(stored: StoredStudy) -> None:
+    index = TrialIndex(stored)
+    first, second = add(stored, TrialState.RUNNING, 1), add(stored, TrialState.RUNNING, 2)
+    index.update()
+    third = add(stored, TrialState.COMPLETE, 3)
+    stored.study.tell(second, 0.5)
+    assert [(trial.number, trial.state.name) for trial in index.update()] == [
+        (first, "RUNNING"),
+        (second, "COMPLETE"),
+        (third, "COMPLETE"),
+    ]
+    assert [trial.number for trial in index.update()] == [first]
+    assert (len(index), index.trained) == (3, 2)

@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 from figure_layout import all_text, check_layout
+from matplotlib.collections import LineCollection
 from optuna.trial import TrialState
 from study_samples import (
     ACCURACY,
@@ -210,3 +211,26 @@ def test_leaderboard_of_a_target_tells_what_reaches_it(target_study):
 
 def test_leaderboard_of_nothing_has_a_head():
     assert leaderboard_csv([], BestMetric(ACCURACY)).startswith("rank,trial,state,reason,value,params,")
+
+
+def test_figures_of_many_trials_show_what_those_of_few_show(study, monkeypatch):
+    few = study_figures(study).drawn
+    for module in ("trial_figures", "hyperparameter_figures"):
+        monkeypatch.setattr(f"kerastuna.search.report.{module}.MANY_LINES", 3)
+    many = study_figures(study).drawn
+    for name, gids in {
+        "intermediate_values": ("complete", "stopped", "best"),
+        "parallel_coordinates": ("trial",),
+    }.items():
+        check_layout(many[name])
+        assert legend(many[name]) == legend(few[name])
+        assert many[name].axes[0].get_ylim() == few[name].axes[0].get_ylim()
+        for gid in gids:
+            segments = [
+                points.tolist()
+                for collection in many[name].findobj(LineCollection)
+                if collection.get_gid() == gid
+                for points in collection.get_segments()
+            ]
+            shown = segments + [points.tolist() for points in lines(many[name], gid)]
+            assert shown == [points.tolist() for points in lines(few[name], gid)]

@@ -2,12 +2,14 @@
 
 import random
 
+import numpy as np
+from matplotlib.collections import LineCollection
 from optuna.trial import TrialState
 from study_samples import legend, lines, make_study, make_trial
 
 from kerastuna.search.report.study_view import Point, view_of
 from kerastuna.search.report.style import legend_below, new_axes
-from kerastuna.search.report.trial_axes import draw_points, number_points, show_places
+from kerastuna.search.report.trial_axes import draw_lines, draw_points, number_points, show_places
 
 
 def drawn(trials, **options):
@@ -72,3 +74,15 @@ def test_a_number_is_left_out_where_another_point_lies():
     points = [Point(n + 1, trial, y) for n, (trial, (_, y)) in enumerate(zip(trials, places, strict=True))]
     number_points(axes, points, places, maximize=True)
     assert sorted(text.get_text() for text in axes.texts) == ["0", "1", "3"]
+
+
+def test_many_lines_are_one_object_that_the_axes_have_room_for():
+    _, axes = new_axes()
+    draw_lines(axes, [[(0, 1), (5, 2)], [(1, -3), (2, 7)]], ["red", "blue"], linewidth=1, alpha=1, gid="many")
+    (many,) = axes.findobj(LineCollection)
+    assert [segment.tolist() for segment in many.get_segments()] == [[[0, 1], [5, 2]], [[1, -3], [2, 7]]]
+    assert many.get_gid() == "many"
+    assert np.array_equal(many.get_colors(), [[1, 0, 0, 1], [0, 0, 1, 1]])
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left < 0 < 5 < right
+    assert bottom < -3 < 7 < top

@@ -5,7 +5,7 @@ import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
-from kerastuna.search.study.attributes import is_rejection, is_trained
+from kerastuna.search.study.attributes import is_enqueued, is_rejection, is_trained
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,11 @@ def test_what_counts_as_trained(state: TrialState, reason: str | None, rejection
         user_attrs={} if reason is None else {"reason": reason},
     )
     assert (is_rejection(trial), is_trained(trial)) == (rejection, trained)
+
+
+def test_what_was_enqueued() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({})
+    study.ask()
+    study.ask()
+    assert [is_enqueued(trial) for trial in study.trials] == [True, False]

@@ -17,7 +17,16 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
 
-from kerastuna.search.study.liveness import SILENT_SECONDS, fail_abandoned_trials, is_alive, runs_here, this_worker
+from kerastuna.search.study.liveness import (
+    LONG_AGO_SECONDS,
+    SILENT_SECONDS,
+    Watch,
+    _process_start,
+    fail_abandoned_trials,
+    is_foreign,
+    runs_here,
+    this_worker,
+)
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 
@@ -49,7 +58,7 @@ def worker(location: str | Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_trial_of_a_killed_worker_is_failed_and_enqueued_once(location: str | Path) -> None:
+def test_the_trial_of_a_killed_worker_is_failed_and_enqueued(location: str | Path) -> None:
     study = opened(open_storage(location))
     with worker(location) as process:
         assert fail_abandoned_trials(StoredStudy(study, study._storage)) == []
@@ -69,7 +78,8 @@ def test_the_trial_of_a_killed_worker_is_failed_and_enqueued_once(location: str 
         process.kill()
         process.wait()
         assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [1]
-    assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL"]
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL", "WAITING"]
+    assert study.trials[2].user_attrs == {"retry_of": 1, "name": "eip_1"}
 
 
 def test_two_processes_that_find_the_same_dead_enqueue_it_once(location: str | Path) -> None:
@@ -89,24 +99,79 @@ def running(**attributes: Any) -> Any:
     return optuna.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
 
 
-def test_who_is_alive() -> None:
+def test_a_process_of_this_machine_is_looked_up() -> None:
     here = this_worker()
     assert here["host"] == socket.gethostname()
-    assert is_alive(running(worker=here))
-    assert not is_alive(running(worker=here | {"started": "1"}))  # its number was given to another process
-    assert is_alive(running())  # of a program that does not say
+    watch = Watch()
+    assert not watch.is_abandoned(running(worker=here))
+    assert not watch.is_abandoned(running(worker=here, last_seen=0.0))  # however long it is silent
+    assert watch.is_abandoned(running(worker=here | {"started": "1"}))  # its number was given to another process
+    assert not watch.is_abandoned(running(worker={key: here[key] for key in ("host", "pid", "started")}))  # as once
 
-    now = time.time()
-    silent = running(worker=here | {"host": "elsewhere", "pid": 1}, last_seen=now - SILENT_SECONDS - 1)
-    heard = running(worker=here | {"host": "elsewhere", "pid": 1}, last_seen=now - SILENT_SECONDS + 60)
-    assert [is_alive(silent), is_alive(heard)] == [False, True]
-    assert not is_alive(heard, now + 61)
+
+def test_another_machine_is_watched_by_the_clock_of_this_one() -> None:
+    elsewhere = this_worker() | {"host": "elsewhere"}
+    watch, ahead = Watch(), time.time() + 1e6  # its own clock is wrong
+
+    def silent(last_seen: float, now: float) -> bool:
+        return watch.is_abandoned(running(worker=elsewhere, last_seen=last_seen), now)
+
+    assert not silent(ahead, 0.0)
+    assert not silent(ahead, SILENT_SECONDS - 1)
+    assert not silent(ahead + 1, SILENT_SECONDS)  # it has reported meanwhile
+    assert not silent(ahead + 1, 2 * SILENT_SECONDS - 1)
+    assert silent(ahead + 1, 2 * SILENT_SECONDS)
+    assert Watch().is_abandoned(running(worker=elsewhere, last_seen=time.time() - LONG_AGO_SECONDS - 1))
+    assert not Watch().is_abandoned(running(worker=elsewhere, last_seen=time.time() - LONG_AGO_SECONDS + 60))
+
+
+def test_a_machine_that_was_started_again_or_shares_its_name_is_watched() -> None:
+    """The same process id and start belong to another process: of a container, or before the last start."""
+    other = this_worker() | {"boot": "another"}
+    assert not Watch().is_abandoned(running(worker=other, last_seen=time.time()))
+    assert Watch().is_abandoned(running(worker=other, last_seen=time.time() - SILENT_SECONDS - 1))
+
+
+def test_a_stopped_process_is_given_up_after_a_while() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        worker = this_worker() | {"pid": process.pid, "started": _process_start(process.pid)}
+        assert not Watch().is_abandoned(running(worker=worker, last_seen=0.0))
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        assert not Watch().is_abandoned(running(worker=worker, last_seen=time.time()))
+        assert Watch().is_abandoned(running(worker=worker, last_seen=time.time() - SILENT_SECONDS - 1))
+        process.kill()
+
+
+def test_a_trial_without_a_name_is_of_another_program_unless_it_was_only_just_taken() -> None:
+    study = opened(InMemoryStorage())
+    study.ask().suggest_int("n", 5, 5)
+    study.ask()
+    for _ in range(2):
+        study.enqueue_trial({"n": 5})
+    study.ask().suggest_int("n", 5, 5)
+    study.ask()
+    assert [is_foreign(trial) for trial in study.trials] == [True, True, True, False]
+    watch = Watch()
+    for now in (0.0, SILENT_SECONDS + 1):
+        assert not any(watch.is_abandoned(trial, now) for trial in study.trials[:3])
+    taken = study.trials[3]
+    assert [watch.is_abandoned(taken, now) for now in (0.0, SILENT_SECONDS - 1, SILENT_SECONDS)] == [False, False, True]
+
+
+def test_a_trial_that_was_killed_before_it_took_up_its_parameters_is_enqueued_with_them(location: str | Path) -> None:
+    study = opened(open_storage(location))
+    stored = StoredStudy(study, study._storage)
+    study.enqueue_trial({"n": 5, "m": 1}, user_attrs={"name": "eip_1"})
+    assert stored.take_waiting(worker=this_worker() | {"started": "1"}) == 0
+    assert fail_abandoned_trials(stored) == [0]
+    assert study.trials[1].system_attrs["fixed_params"] == {"n": 5, "m": 1}
 
 
 def test_the_trial_of_a_silent_worker_on_another_machine_is_failed() -> None:
     study = opened(InMemoryStorage())
     elsewhere = this_worker() | {"host": "elsewhere"}
-    for last_seen in (time.time() - SILENT_SECONDS - 1, time.time()):
+    for last_seen in (time.time() - LONG_AGO_SECONDS - 1, time.time()):
         study.add_trial(running(worker=elsewhere, last_seen=last_seen))
     assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
 

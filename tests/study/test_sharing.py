@@ -1,7 +1,5 @@
 """Storages that several processes can use, and those that only one can."""
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +7,7 @@ from optuna.storages import InMemoryStorage
 
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study import sharing
-from kerastuna.search.study.sharing import check_lock, network_file_system, one_process_only
+from kerastuna.search.study.sharing import file_system, one_process_only
 from kerastuna.search.study.storage import open_storage
 
 
@@ -19,6 +17,7 @@ def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "home dir" / "local").mkdir(parents=True)
     home = str(tmp_path / "home dir").replace(" ", "\\040")
     lines = ["/dev/sda / ext4 rw 0 0", f"server:/home {home} nfs4 rw 0 0", f"/dev/sdb {home}/local xfs rw 0 0"]
+    lines.append(f"s3fs {home}/bucket fuse.s3fs rw 0 0")
     listed = tmp_path / "mounts"
     listed.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(sharing, "MOUNTS", listed)
@@ -27,17 +26,17 @@ def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_innermost_file_system_counts(mounts: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(mounts)
-    assert network_file_system(mounts / "new" / "studies.db") == "nfs4"
-    assert network_file_system(tmp_path / "link" / "studies.db") == "nfs4"
-    assert network_file_system(mounts / "local" / "studies.db") is None
-    assert network_file_system(tmp_path / "studies.db") is None
+    assert file_system(mounts / "new" / "studies.db") == "nfs4"
+    assert file_system(tmp_path / "link" / "studies.db") == "nfs4"
+    assert file_system(mounts / "local" / "studies.db") == "xfs"
+    assert file_system(tmp_path / "studies.db") == "ext4"
 
 
 def test_nothing_is_said_where_the_system_lists_no_file_systems(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sharing, "MOUNTS", tmp_path / "none")
-    assert network_file_system(tmp_path) is None
+    assert file_system(tmp_path) is None
 
 
 def test_memory_and_sqlite_on_a_network_file_system_are_for_one_process(mounts: Path, tmp_path: Path) -> None:
@@ -53,21 +52,9 @@ def test_memory_and_sqlite_on_a_network_file_system_are_for_one_process(mounts: 
         assert one_process_only(open_storage(location)) is None
 
 
-def test_a_file_system_without_symbolic_links_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "journal"
-    check_lock(path)
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(os, "symlink", refusing(errno.EPERM))
-    with pytest.raises(StudyError, match=r"journal' cannot be locked .*no symbolic links: give") as told:
+def test_a_journal_in_an_object_store_is_refused(mounts: Path) -> None:
+    path = mounts / "bucket" / "new" / "journal"
+    with pytest.raises(StudyError, match=r"journal' is on fuse.s3fs, which cannot lock a file .*: give") as told:
         open_storage(path)
     assert "\n" not in str(told.value)
-    assert not path.exists()
-    monkeypatch.setattr(os, "symlink", refusing(errno.EROFS))
-    check_lock(path)  # may be read
-
-
-def refusing(number: int):
-    def symlink(*names: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return symlink
+    assert not path.parent.exists()

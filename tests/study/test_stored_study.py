@@ -41,3 +41,10 @@ def test_a_waiting_trial_is_taken_once_and_in_order(stored: StoredStudy) -> None
     assert stored.take_waiting() is None
     assert {trial.state for trial in stored.trials()} == {TrialState.RUNNING}
     assert not stored.set_state(0, TrialState.RUNNING)  # it runs already
+
+
+def test_what_was_enqueued_is_taken_before_what_was_put_back(stored: StoredStudy) -> None:
+    stored.add(optuna.trial.create_trial(state=TrialState.WAITING))
+    stored.study.enqueue_trial({"x": 1})
+    assert [stored.take_waiting(), stored.take_waiting(worker="w")] == [1, 0]
+    assert [trial.user_attrs for trial in stored.trials()] == [{"worker": "w"}, {}]

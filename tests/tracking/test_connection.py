@@ -35,7 +35,7 @@ def test_a_worker_without_a_server_goes_on_without_it():
     dead = f"http://me:hunter2@127.0.0.1:{free_port()}"
     worker = Tracker(dead, EXPERIMENT, warn=told.append, joins=StudyRun("1", "0" * 32, "first"))
     assert record_trial(worker, 0) is None
-    assert worker.reconcile([TRIAL | {"number": 0}]) == 0
+    assert worker.reconcile([TRIAL | {"number": 0}]) == (0, False)
     assert len(told) == 2, "once for the trials, once for the reconciliation that did not happen"
     for line in told:
         assert f"{dead.replace('hunter2', '***')} fails ([Errno 111] Connection refused)" in line
@@ -66,7 +66,7 @@ def test_a_server_that_stops_and_comes_back_costs_no_trial(uri, tmp_path, monkey
                 break
             time.sleep(0.1)
         trials = [TRIAL | {"number": number} for number in (0, 1, 2, 3)]
-        assert tracker.reconcile(trials) == 2
+        assert tracker.reconcile(trials) == (2, True)
         tracker.finish_study("FINISHED", {"best_value": 0.94}, {})
     assert len(told) == 2
     assert "Traceback" not in capfd.readouterr().err

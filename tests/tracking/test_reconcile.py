@@ -28,8 +28,8 @@ def test_reconcile_closes_what_a_kill_left_running_and_records_what_is_missing(t
     ]
     resumed = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
     resumed.start_study("first", {}, {})
-    assert resumed.reconcile(trials) == 3
-    assert resumed.reconcile(trials) == 0
+    assert resumed.reconcile(trials) == (3, True)
+    assert resumed.reconcile(trials) == (0, True)
 
     runs = runs_of(uri)
     assert sorted(runs) == ["first", *(f"trial-000{number}" for number in (0, 1, 2, 4, 5))]
@@ -51,7 +51,7 @@ def test_reconcile_closes_what_a_kill_left_running_and_records_what_is_missing(t
 def test_reconcile_keeps_the_run_a_trial_names_and_ends_its_leftover(tracker, uri):
     named = record_trial(tracker, 1)
     leftover = tracker.start_trial(1, params={}, metrics={}, tags={})
-    assert tracker.reconcile([TRIAL | {"number": 1, "run_id": named}]) == 1
+    assert tracker.reconcile([TRIAL | {"number": 1, "run_id": named}]) == (1, True)
     client = client_of(uri)
     assert client.get_run(named).info.status == "FINISHED"
     assert client.get_run(leftover).info.status == "FAILED"
@@ -65,5 +65,5 @@ def test_a_parent_run_deleted_in_mlflow_is_recorded_anew(tracker, uri):
         client.delete_run(run.info.run_id)
     again = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
     again.start_study("first", {}, {})
-    assert again.reconcile([TRIAL | {"number": 0}]) == 1
+    assert again.reconcile([TRIAL | {"number": 0}]) == (1, True)
     assert runs_of(uri)["trial-0000"].data.tags["mlflow.parentRunId"] == again.run_id != tracker.run_id

@@ -1,6 +1,8 @@
 """A search recorded in MLflow by an observer, read back through MLflow's own client."""
 
 import json
+import math
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tracking_support import EXPERIMENT, client_of, fail_on_warning, history, ru
 from kerastuna.search.commands.session import log_report
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.tracking.recorder import TrackingObserver
+from kerastuna.search.tracking.runs import trial_runs
 from kerastuna.search.tracking.tracker import Tracker
 from kerastuna.search.tuning.oracle import OptunaOracle
 
@@ -103,16 +106,53 @@ def test_the_trials_that_reach_the_target_are_marked_and_the_smallest_of_them_co
 
 def test_what_an_outage_left_out_of_a_target_is_mended(uri, tmp_path):
     search = Searched(uri, tmp_path, minimize="params", reach={"val_accuracy": 0.935})
+    connection = search.tracker._connection
+    connection._paused, connection._pause_ends = True, math.inf  # until the search ends
     search.try_out(10, 20)
-    client = client_of(uri)
-    for name, run in runs_of(uri).items():
-        if name != "goals":
-            client.delete_run(run.info.run_id)
-    search.observer.search_ended("FINISHED")
     assert search.tags("reached") == {10: "no", 20: "yes"}
     metrics = {int(run.data.params["units"]): run.data.metrics for run in runs_of(uri).values() if run.data.params}
     assert metrics[20]["params_if_reached"] == 200
     assert {unit: own["ram"] for unit, own in metrics.items()} == {10: 1000, 20: 1000}
+
+
+def test_runs_that_are_known_to_be_complete_are_not_read_again(uri, tmp_path, monkeypatch):
+    asked: list[list[int]] = []
+
+    def asking(client, study_run, numbers):
+        asked.append(list(numbers))
+        return trial_runs(client, study_run, numbers)
+
+    monkeypatch.setattr("kerastuna.search.tracking.reconcile.trial_runs", asking)
+    search = Searched(uri, tmp_path, objective="val_accuracy")
+    search.try_out(10, 20)
+    first, second = (trial for trial in search.oracle.study.trials if trial.state.is_finished())
+    assert asked == [[], []]
+    again = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
+    again.search_started(search.oracle.study, {})
+    assert asked.pop() == []
+
+    anew = optuna.create_study(study_name="goals")  # as if the first one had been deleted
+    anew.set_user_attr("identity", search.oracle.study.user_attrs["identity"])
+    assert second.datetime_complete is not None
+    second.datetime_complete += timedelta(seconds=1)
+    anew.add_trials([second, first])
+    again = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
+    again.search_started(anew, {})
+    assert asked.pop() == [0, 1]
+
+
+def test_after_a_kill_only_the_last_trials_are_looked_at(uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerastuna.search.tracking.recorder.NOTED_EVERY", 2)
+    search = Searched(uri, tmp_path, objective="val_accuracy")
+    monkeypatch.setattr(search.observer, "search_ended", lambda status: None)
+    search.try_out(10, 20, 30)
+    (parent,) = (run for name, run in runs_of(uri).items() if name == "goals")
+    number, _, study = parent.data.tags["kerastuna.agreed"].partition(" ")
+    assert int(number) == 2
+    tracker = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
+    TrackingObserver(tracker, {}).search_started(search.oracle.study, {})
+    assert tracker.agreed(study) == 3
+    assert tracker.agreed("another") == 0
 
 
 def test_an_ordinary_study_has_neither_mark_nor_other_columns(uri, tmp_path):

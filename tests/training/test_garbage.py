@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from kerastuna.search.training.garbage import old_objects_passed_over
+from kerastuna.search.training.garbage import collections_paused, old_objects_passed_over
 
 
 class Node:
@@ -50,3 +50,19 @@ def test_the_block_ends_as_it_began():
     with pytest.raises(KeyError):
         broken()
     assert gc.get_freeze_count() == 0
+
+
+def test_no_garbage_is_collected_within_the_block_and_the_setting_is_restored():
+    with collections_paused():
+        assert not gc.isenabled()
+    assert not gc.isenabled()  # the fixture has turned it off
+    gc.enable()
+
+    @collections_paused()
+    def broken() -> None:
+        assert not gc.isenabled()
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
+    assert gc.isenabled()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
 from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import SearchObserver
+from kerastuna.search.study.liveness import this_worker
 from kerastuna.spaces.errors import InputError
 
 SCORE = keras_tuner.Objective("score", "max")
@@ -684,7 +686,18 @@ def test_an_abandoned_trial_leaves_its_values_to_the_next(tmp_path: Path):
     assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
     assert begin(oracle).hyperparameters.values == values
     oracle.abandon_all("interrupted")
-    assert begin(oracle).hyperparameters.values != values  # once is enough
+    assert begin(oracle).hyperparameters.values == values
+
+
+@pytest.mark.parametrize("given", [{"wait": False}, {}])
+def test_a_study_full_of_trials_of_others_ends_the_search_or_is_waited_for(given: dict[str, Any], tmp_path: Path):
+    oracle = make(tmp_path, max_trials=1, **given)
+    elsewhere = {"worker": this_worker() | {"host": "elsewhere"}, "last_seen": time.time(), "hyperparameters": {"x": 0}}
+    oracle.study.add_trial(optuna.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
+    oracle.deadline = time.monotonic() + (0.5 if not given else 1000)
+    began = time.monotonic()
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert (time.monotonic() - began >= 0.5) == (not given)
 
 
 def test_the_result_of_a_trial_that_was_taken_for_dead_is_left_out(tmp_path: Path):

@@ -268,3 +268,9 @@ def test_no_worker_outlives_the_process_that_started_it(number: signal.Signals):
     _, error = parent.communicate(timeout=60)
     wait_for(lambda: not any(map(is_running, pids)))
     assert error.count("Traceback") == (number == signal.SIGINT)
+
+
+def test_workers_can_be_waited_for(tmp_path: Path):
+    with workers(2) as pool:
+        pool.wait_until_ready()
+        assert pool.run([meeting(tmp_path, 0), meeting(tmp_path, 1)], nothing)[1][0] == 1

@@ -1,0 +1,60 @@
+"""Interrupted trials are tried again, however often: a point is lost at no moment, and completes once.
+
+A trial fails first, and is enqueued again afterwards. A process that is killed in between leaves a failed trial without
+a retry: whoever proposes next sees that it is owed one. Two processes may see it at the same time. Of several retries
+of one trial only the first counts, and the others are refused when they are taken.
+"""
+
+from collections.abc import Iterable
+from typing import Any, final
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from .attributes import NAME, REASON, RETRY_OF
+from .reasons import RETRIED_REASONS
+
+
+@final
+class Retries:
+    """Which interrupted trials of a study are still to be enqueued again, as of the trials that were noted."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, int] = {}  # number of the interrupted trial -> number of its first retry
+        self._owed: dict[int, FrozenTrial] = {}
+
+    def note(self, trials: Iterable[FrozenTrial]) -> None:
+        """Take account of the present state of these trials, by number."""
+        for trial in trials:
+            if (original := trial.user_attrs.get(RETRY_OF)) is not None:
+                self._first[original] = min(trial.number, self._first.get(original, trial.number))
+                self._owed.pop(original, None)
+            if is_interrupted(trial) and trial.number not in self._first:
+                self._owed[trial.number] = trial
+
+    @property
+    def owed(self) -> list[FrozenTrial]:
+        """The interrupted trials that nobody has enqueued again, by number."""
+        return [self._owed[number] for number in sorted(self._owed)]
+
+    def is_second(self, trial: FrozenTrial) -> bool:
+        """Whether `trial` retries what an earlier trial retries too."""
+        original = trial.user_attrs.get(RETRY_OF)
+        return original is not None and self._first.get(original, trial.number) != trial.number
+
+
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Whether `trial` failed for no fault of its own, and is to be tried again."""
+    return trial.state == TrialState.FAIL and trial.user_attrs.get(REASON) in RETRIED_REASONS
+
+
+def retry(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Enqueue the hyperparameters of an interrupted trial again, unless somebody has done it."""
+    if all(other.user_attrs.get(RETRY_OF) != trial.number for other in study.get_trials(deepcopy=False)):
+        named = {NAME: trial.user_attrs[NAME]} if NAME in trial.user_attrs else {}
+        study.enqueue_trial(_parameters(trial), user_attrs={RETRY_OF: trial.number, **named})
+
+
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
+    """Those of the trial, and those it was enqueued with: it may have been interrupted before it took them up."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}

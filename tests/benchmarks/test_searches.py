@@ -1,0 +1,69 @@
+"""Every contender searches, in this process, on few images; and the benchmark as it is run."""
+
+import json
+from pathlib import Path
+
+import peers
+import pytest
+from side_by_side.contenders import CONTENDERS, MAIN
+from side_by_side.measures import search_from_json
+from side_by_side.one_search import run
+from side_by_side.setting import Setting
+
+pytest.importorskip("optuna_integration", reason="needs the extra bench")
+pytest.importorskip("tensorboard", reason="needs the extra bench")
+
+
+@pytest.mark.filterwarnings("ignore")  # the peers' own
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_contender_trains_and_rejects_until_its_time_is_up(name: str, mnist_slice: Path) -> None:
+    for seconds in (3, 10, 40):  # the first will do, unless the machine is very busy
+        setting = Setting("tiny", images=100, validated=20, epochs=1, seconds=seconds, seeds=1, data=str(mnist_slice))
+        result = run(name, 1, setting)
+        search = search_from_json(result["search"])
+        if search.accuracy is not None and "over_budget" in search.proposals:
+            break
+    assert result["images"] == [100, 20]
+    assert search.trained > 0
+    assert search.proposals["over_budget"] > 0
+    assert search.over_budget_ms is None if CONTENDERS[name].every_core else search.over_budget_ms
+    assert search.over_total == 0 or CONTENDERS[name].module == "keras_tuner_peers"  # it counts trained ones alone
+    assert search.proposals.get("failed", 0) == 0
+    assert search.accuracy is not None
+    assert 0 <= search.accuracy <= 1
+    assert search.curve[-1][0] <= seconds
+    assert 0 < search.training_seconds < seconds
+    assert search.epochs >= search.trained - search.proposals.get("unfinished", 0)
+
+
+def test_a_run_writes_its_results(mnist_slice: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--name", "tiny", "--data", str(mnist_slice), "--images", "100", "--validated", "20", "--epochs", "1"]
+    options += ["--seconds", "3", "--seeds", "1", "--contenders", "kerastuna", "--results", str(tmp_path / "new")]
+    assert peers.main(options) == 0
+    assert capfd.readouterr().out.startswith("1/1 ")
+    written = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert written == ["peers-tiny.json", "peers-tiny.md", "peers-tiny.png"]
+    told = json.loads((tmp_path / "new" / "peers-tiny.json").read_text())
+    [search] = told["searches"]
+    assert search["proposals"]["over_budget"] > 0
+    assert "optuna-integration" in told["versions"]
+    before = (tmp_path / "new" / "peers-tiny.md").read_text()
+    (tmp_path / "new" / "peers-tiny.md").unlink()
+    assert peers.main(["--redraw", str(tmp_path / "new" / "peers-tiny.json")]) == 0
+    assert (tmp_path / "new" / "peers-tiny.md").read_text() == before
+
+
+def test_a_search_that_fails_is_told_and_fails_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert peers.run(Setting("gone", images=100, validated=20, epochs=1, seconds=1, seeds=1), ["nobody"], tmp_path) == 1
+    told = capfd.readouterr().out
+    assert "failed: status 1" in told
+    assert "KeyError: 'nobody'" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_seed_begins_with_another_contender() -> None:
+    orders = [peers.order(MAIN, seed) for seed in range(1, 8)]
+    assert orders[0] == list(MAIN)
+    assert [order[0] for order in orders] == [*MAIN, MAIN[0]]
+    assert all(sorted(order) == sorted(MAIN) for order in orders)

@@ -1,0 +1,64 @@
+"""Which interrupted trials are owed another try, and by which trial they get it."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from kerastuna.search.study.retries import Retries, is_interrupted, retry
+
+
+def trial(number: int, state: TrialState = TrialState.FAIL, **attributes: Any) -> FrozenTrial:
+    made = optuna.create_trial(state=state, user_attrs=attributes, value=1.0 if state == TrialState.COMPLETE else None)
+    made.number = number
+    return made
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        (TrialState.FAIL, "interrupted", True),
+        (TrialState.FAIL, "timeout", True),
+        (TrialState.FAIL, "error", False),
+        (TrialState.FAIL, "out_of_memory", False),
+        (TrialState.RUNNING, "interrupted", False),  # killed while it was being failed
+        (TrialState.COMPLETE, "interrupted", False),
+    ],
+)
+def test_what_was_interrupted_is_tried_again(state: TrialState, reason: str, expected: bool) -> None:
+    assert is_interrupted(trial(0, state, reason=reason)) == expected
+    retries = Retries()
+    retries.note([trial(0, state, reason=reason)])
+    assert bool(retries.owed) == expected
+
+
+def test_a_trial_is_owed_one_retry_and_the_first_one_counts() -> None:
+    retries = Retries()
+    first, third = trial(1, reason="interrupted"), trial(3, reason="interrupted")
+    retries.note([first, third])
+    assert retries.owed == [first, third]
+    again, once_more = (trial(number, TrialState.WAITING, retry_of=1) for number in (4, 5))
+    retries.note([once_more])
+    assert retries.owed == [third]
+    assert not retries.is_second(once_more)
+    retries.note([again])
+    assert [retries.is_second(one) for one in (again, once_more, third)] == [False, True, False]
+    retries.note([first])  # it is read once more
+    assert retries.owed == [third]
+    retries.note([trial(4, reason="interrupted", retry_of=1)])
+    assert [one.number for one in retries.owed] == [3, 4]
+
+
+def test_a_retry_has_the_parameters_and_the_name_and_is_made_once() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"n": 5, "m": 2}, user_attrs={"name": "eip_1"})
+    running = study.ask()
+    running.suggest_int("n", 0, 9)
+    running.suggest_int("k", 1, 1)
+    failed = study.tell(running, state=TrialState.FAIL)
+    for _ in range(2):
+        retry(study, failed)
+    assert len(study.trials) == 2
+    assert study.trials[1].system_attrs["fixed_params"] == {"n": 5, "m": 2, "k": 1}
+    assert study.trials[1].user_attrs == {"retry_of": 0, "name": "eip_1"}
