@@ -139,14 +139,15 @@ def log_batch(
         del points[:MAX_METRICS_PER_CALL], pairs[:MAX_PARAMS_PER_CALL], labels[:MAX_TAGS_PER_CALL]
 
 
-def shared(write: Callable[[], None]) -> None:
+def shared(write: Callable[[], object]) -> None:
     """Call `write`, again where another process has written the same new name at the same time.
 
     MLflow first looks whether a tag is there, and then inserts it: one of two processes fails.
     """
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
-            return write()
+            write()
+            return
         except Exception as error:  # MLflow raises many types, and a server tells the database's words
             if not attempts_left or not re.search(_WAS_FASTER, str(error)):
                 raise
