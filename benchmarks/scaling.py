@@ -3,10 +3,11 @@
     kerastuna bench scaling [--quick] [--workers 1 2 4 8 16] [--storages journal sqlite postgresql grpc] [--repeats 3]
 
 Nothing is trained: a trial sleeps as if a GPU trained it, and reports 20 epochs with a made-up score. Everything else
-is as in a search: `ConvNet` under 15,000 parameters, TPE, and a pruner that is asked after every epoch, but never
-obeyed, so that all trials take equally long. Each worker is a process with a tuner of its own. They are started once,
-and measured from the moment at which all have opened the study. PostgreSQL, the gRPC proxy before it, and all workers
-run on this machine. Then one process reads a study in which 1 to 1,000 trials run, as every worker does once an epoch.
+is as in a search: `ConvNet` under 15,000 parameters, TPE, and the usual pruner, which is asked after every epoch, but
+never obeyed, so that all trials take equally long. Each worker is a process with a tuner of its own. They are started
+once, and measured from the moment at which all have opened the study. PostgreSQL, the gRPC proxy before another
+database on it, and all workers run on this machine. Then one process reads a study in which 1 to 1,000 trials run, as
+every worker does for a proposal.
 """
 
 import argparse
@@ -43,11 +44,14 @@ EPOCHS = 20
 def work() -> None:
     """Do the searches that are named on standard input, one JSON object a line."""
     import optuna
-    from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+    from optuna.pruners import BasePruner
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import Pool
 
     from kerastuna.search import OptunaTuner
+    from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
+    from kerastuna.search.proposals.pruners import named_pruner
     from kerastuna.search.study.proxy import SCHEME
     from kerastuna.search.study.storage import open_storage
     from kerastuna.spaces.convnet import ConvNet
@@ -61,9 +65,11 @@ def work() -> None:
 
         return call
 
+    usual = FirstHalfPruner(named_pruner("halving", EPOCHS), EPOCHS)
+
     class Disobeyed(BasePruner):
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-            SuccessiveHalvingPruner().prune(study, trial)
+            usual.prune(study, trial)
             return False
 
     class Sleeper(OptunaTuner):
@@ -75,6 +81,7 @@ def work() -> None:
             return 1 - 1 / (EPOCHS + 1)
 
     event.listen(Engine, "before_cursor_execute", lambda *args: counts.update(["statements"]))
+    event.listen(Pool, "connect", lambda *args: counts.update(["connections"]))
     event.listen(Engine, "commit", lambda *args: counts.update(["commits"]))
     optuna.Study.get_trials = counting(optuna.Study.get_trials, "reads")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -82,6 +89,7 @@ def work() -> None:
     print("started", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
+        counts.clear()
         storage = open_storage(job["storage"])
         if job["storage"].startswith(SCHEME) and not counted:
             counted = True
@@ -104,10 +112,12 @@ def work() -> None:
         tuner.oracle.study  # noqa: B018  opens it
         print("ready", flush=True)
         sys.stdin.readline()
+        connections = counts["connections"]
         counts.clear()
         before = resource.getrusage(resource.RUSAGE_SELF)
         tuner.search(seconds=job["seconds"], verbose=0)
         after = resource.getrusage(resource.RUSAGE_SELF)
+        counts["connections"] += connections
         counts["cpu_ms"] = round(1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
         print(json.dumps(counts), flush=True)
 
@@ -204,8 +214,10 @@ def rate(workers: Workers, count: int, kind: str, locations: dict[str, str], opt
             text = Path(location).read_bytes()
             totals.update(bytes=len(text), lines=text.count(b"\n"))
         shutil.rmtree(folder)
+    connections = totals.pop("connections", 0) / (count * options.repeats)
     everything = trials * options.repeats
     traffic = {name: round(number / everything, 1) for name, number in sorted(totals.items())}
+    traffic |= {"connections of a worker": round(connections, 1)} if connections else {}
     return Rate(kind, count, rates, traffic, loads)
 
 
@@ -338,7 +350,7 @@ def report(result: dict[str, Any]) -> str:
     lines += [
         "",
         "What a trained trial costs, with the refused proposals before it. `cpu_ms`: of the processor, in the worker. "
-        "`reads`: of the study, one an epoch and some for each proposal.",
+        "`reads`: of the whole study, for proposals and where the pruner compares.",
         "",
         "| Storage | Workers | Cost |",
         "|---|---|---|",
