@@ -409,7 +409,7 @@ def main() -> None:
     add("--seconds", type=float, default=2.0, help="of a trial (2)")
     add("--running", type=int, nargs="+", default=[1, 10, 100, 1000], help="running trials of a study that is read")
     add("--quick", action="store_true", help="1, 2 and 4 workers, once, and up to 100 running trials")
-    add("--output", type=Path, metavar="FOLDER", help="for scaling.json and scaling.md (benchmarks/results)")
+    add("--output", type=Path, default=RESULTS, metavar="FOLDER", help="for the two files (benchmarks/results)")
     add("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -420,29 +420,32 @@ def main() -> None:
     rates: list[Rate] = []
     read: list[Read] = []
     with storages(options.storages, max(options.workers)) as locations:
-        with Workers(max(options.workers)) as workers:
-            for count in options.workers:
-                for kind in options.storages:
-                    rates.append(rate(workers, count, kind, locations, options))
-                    print(f"{count:2} workers, {kind:10}: {spread(rates[-1].per_minute)} trials a minute", flush=True)
         for kind in options.storages:
             folder, location = fresh(kind, locations)
             read += reads(kind, location, options.running, 5)
             print(f"{kind}: read with {options.running[-1]} running trials in {spread(read[-1].milliseconds)} ms")
             shutil.rmtree(folder)
-    asked = {name: getattr(options, name) for name in ("repeats", "trials", "seconds")}
+        with Workers(max(options.workers)) as workers:
+            for count in options.workers:
+                for kind in options.storages:
+                    rates.append(rate(workers, count, kind, locations, options))
+                    print(f"{count:2} workers, {kind:10}: {spread(rates[-1].per_minute)} trials a minute", flush=True)
+                write(options, rates, read)  # what there is so far: the rest takes longest
+    print(f"\n{(options.output / 'scaling.md').read_text()}\nwritten to {options.output}")
+
+
+def write(options: argparse.Namespace, rates: Sequence[Rate], read: Sequence[Read]) -> None:
+    """Write scaling.json and scaling.md."""
     result = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
-        "options": asked,
+        "options": {name: getattr(options, name) for name in ("repeats", "trials", "seconds")},
         "rates": [asdict(each) for each in rates],
         "reads": [asdict(each) for each in read],
     }
-    folder = options.output or RESULTS
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-    (folder / "scaling.md").write_text(report(result))
-    print(f"\n{report(result)}\nwritten to {folder}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
+    (options.output / "scaling.md").write_text(report(result))
 
 
 if __name__ == "__main__":
