@@ -16,6 +16,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -326,7 +327,9 @@ def machine() -> dict[str, str]:
 
 def spread(values: Sequence[float]) -> str:
     """The median, with the least and the greatest."""
-    return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
+    middle = statistics.median(values)
+    digits = 0 if middle >= 10 else 1
+    return f"{middle:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
 def report(result: dict[str, Any]) -> str:
@@ -415,6 +418,7 @@ def main() -> None:
     if options.work:
         work()
         return
+    signal.signal(signal.SIGTERM, lambda *received: sys.exit(143))  # so that no server is left
     if options.quick:
         options.workers, options.repeats, options.trials, options.running = [1, 2, 4], 1, 2, [1, 10, 100]
     rates: list[Rate] = []

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def postgresql(*options: str) -> Iterator[str]:
         port = free_port()
         settings = ("fsync=off", f"listen_addresses={HOST}", f"port={port}", "unix_socket_directories=", *options)
         command = [server, "-D", data, *(part for setting in settings for part in ("-c", setting))]
-        with _running(command, folder / "log", lambda: _listens(port), cwd=folder, **as_user):
+        # By SIGTERM it would wait for its clients to leave.
+        with _running(command, folder / "log", lambda: _listens(port), signal.SIGINT, cwd=folder, **as_user):
             yield f"postgresql+psycopg://{USER}:{password}@{HOST}:{port}/postgres"
     finally:
         shutil.rmtree(folder)
@@ -120,7 +122,9 @@ def _listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _running(command: list, log: Path, is_ready: Callable[[], bool], **options) -> Iterator[None]:
+def _running(
+    command: list, log: Path, is_ready: Callable[[], bool], end_by: signal.Signals = signal.SIGTERM, **options
+) -> Iterator[None]:
     with log.open("ab") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **options)
     try:
@@ -131,7 +135,7 @@ def _running(command: list, log: Path, is_ready: Callable[[], bool], **options) 
             time.sleep(0.1)
         yield
     finally:
-        process.terminate()
+        process.send_signal(end_by)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
