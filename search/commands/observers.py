@@ -1,4 +1,4 @@
-"""The progress display as an observer of a confirmation."""
+"""Observers that only the commands need: the display of a confirmation, and the trials that ended here."""
 
 import time
 from typing import final
@@ -6,6 +6,7 @@ from typing import final
 from ..champion.retraining import ConfirmationObserver
 from ..display.progress import Progress
 from ..display.search_observer import show_epoch
+from ..study.events import SearchObserver, TrialRecord
 from ..study.goal import Quantity
 from ..training.epochs import EpochMetrics
 
@@ -56,6 +57,22 @@ class ConfirmationProgress(ConfirmationObserver):
         seconds = time.monotonic() - self._began.pop((trial, seed))
         note = "final model trained" if value is None else ""
         self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=value, seconds=seconds, note=note)
+
+
+@final
+class EndedHere(SearchObserver):
+    """Notes the trials that this process and its workers ended, not those of other processes on the study.
+
+    Attributes:
+        numbers: of these trials.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Note the trial."""
+        self.numbers.add(record["number"])
 
 
 def _name(trial: int, seed: int) -> str:

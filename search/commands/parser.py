@@ -215,7 +215,9 @@ def _add_study(command: argparse.ArgumentParser) -> None:
 
 def _add_storage(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--storage", metavar="URL", help="of the study: a database or a journal file (mlruns/optuna.journal)"
+        "--storage",
+        metavar="URL",
+        help="of the study: a database, a journal file (mlruns/optuna.journal) or grpc://HOST:PORT",
     )
     _add_folder(command)
 

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
@@ -11,6 +12,8 @@ from ..messages import cause_in, figure
 from .common import print_json, program, search_options
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from ..display.progress import Progress
     from ..tuning.tuner import OptunaTuner
     from .session import Session
@@ -27,6 +30,7 @@ def search(options: argparse.Namespace) -> int:
     # What the user's own code prints does not belong among the results.
     with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
+        from ..study.attributes import is_trained
         from .first_model import check_first_model
         from .session import log_report, open_session
 
@@ -34,9 +38,11 @@ def search(options: argparse.Namespace) -> int:
         if session.tuner.oracle.remaining_trials() == session.profile.trials:  # none is trained yet
             metric = session.tuner.oracle.goal.metric.name
             check_first_model(session.tuner, session.dataset, wanted.space, metric, progress.message)
+        ended_before = {trial.number for trial in session.study.get_trials(deepcopy=False) if is_trained(trial)}
         run_search(session, progress)
         log_report(session.study, session.tracker)
-        champion = _confirmed(session, progress, options) if options.confirm else None
+        ended = ended_before | session.ended_here.numbers
+        champion = _confirmed(session, progress, options, ended) if options.confirm else None
     _print_result(session, champion, options.json)
     return 0 if _results(session) else _no_result(session)
 
@@ -45,13 +51,39 @@ def _results(session: "Session") -> Any:
     return session.tuner.oracle.goal.results(session.study.get_trials(deepcopy=False))
 
 
-def _confirmed(session: "Session", progress: "Progress", options: argparse.Namespace) -> Mapping[str, Any] | None:
-    """The champion; None where there is no result, and for a front, of which the user chooses."""
+def _confirmed(
+    session: "Session", progress: "Progress", options: argparse.Namespace, ended: Collection[int]
+) -> Mapping[str, Any] | None:
+    """The champion; None where there is no result, for a front, of which the user chooses, and where another confirms.
+
+    `ended` are the trials that ended in this process, or before it began.
+    """
     if not session.tuner.oracle.goal.has_winner or not _results(session):
+        return None
+    if not is_last(session.study.get_trials(deepcopy=False), session.profile.trials, ended):
+        progress.message("another process on this study ends last, and confirms; if it was stopped: kerastuna confirm")
         return None
     from .confirm import confirm_session
 
     return confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+
+
+def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collection[int]) -> bool:
+    """Whether a process is the last one on a study: the trial that ended last is among its `ended`.
+
+    Of several processes that search until the study has its `wanted` trials, this is one, whatever their clocks say.
+    Before that, none is while a trial runs.
+    """
+    from optuna.trial import TrialState
+
+    from ..study.attributes import is_trained
+
+    trained = [trial for trial in trials if is_trained(trial)]
+    is_full = wanted is not None and len(trained) >= wanted
+    if not is_full and any(trial.state == TrialState.RUNNING for trial in trials):
+        return False
+    last = max(trained, key=lambda trial: (trial.datetime_complete or datetime.min, trial.number), default=None)
+    return last is None or last.number in ended
 
 
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:

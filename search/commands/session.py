@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..study.events import SearchObserver
     from ..tracking.recorder import TrackingObserver
     from ..tuning.tuner import OptunaTuner
+    from .observers import EndedHere
 
 MAX_FAILURES_IN_A_ROW = 10
 
@@ -60,6 +61,7 @@ class Session:
         facts: recorded with every run: device, backend, versions, commit, data fingerprint.
         tracking_uri: of MLflow. It may contain a password.
         began: when the session was opened, on the clock of `time.monotonic`.
+        ended_here: told of the trials of this process and its workers.
         pool: of the workers that train; None for this process.
     """
 
@@ -73,6 +75,7 @@ class Session:
     facts: Mapping[str, str]
     tracking_uri: str
     began: float
+    ended_here: "EndedHere"
     pool: WorkerPool | None = None
 
     @property
@@ -113,6 +116,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver
     from ..training.engine import keep_compiled_programs
+    from .observers import EndedHere
 
     keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
@@ -121,13 +125,15 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
     recorder = TrackingObserver(tracker, facts, _params(options, profile, dataset))
-    observers = (ProgressObserver(progress, profile.name, options.timeout), recorder)
+    observers = (ProgressObserver(progress, profile.name, options.timeout), recorder, ended_here := EndedHere())
     tuner = open_tuner(options, profile, dataset, space, observers)
     tuner.oracle.study.set_user_attr(REQUEST, options.request(profile))
     why = f" ({device.note})" if device.note else ""
     by = "" if pool is None else f", {len(pool)} workers"
     progress.message(f"training on {device.kind}: {device.name}, Keras on {device.backend}{why}{by}")
-    return Session(options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began, pool)
+    return Session(
+        options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began, ended_here, pool
+    )
 
 
 def _start_workers(

@@ -14,15 +14,17 @@ from ..compat.optuna import share_distributions
 from ..errors import StudyError
 from .journal_lock import JournalLock
 from .journal_repair import BEGINNING, UNREADABLE, find_damage
+from .sharing import check_lockable
 
 
 def open_journal(path: Path) -> JournalStorage:
     """A storage in the file `path`, which is made with its folder when it is missing.
 
-    Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is;
-    later on, too, when the file cannot be read or written any more.
+    Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is,
+    and on a file system that cannot lock it; later on, too, when the file cannot be read or written any more.
     """
     path = Path(os.path.abspath(path))  # the working folder may change, and the lock must not depend on it
+    check_lockable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -1,4 +1,4 @@
-"""Opening the storage of a study: a journal file, or a database."""
+"""Opening the storage of a study: a journal file, a database, or a proxy."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from .journal import open_journal
 
 
 def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
-    """An Optuna storage from the path of a journal file, a database URL, or a storage, which is returned as it is.
+    """An Optuna storage from the path of a journal file, a database URL, or a proxy's address ("grpc://HOST:PORT").
+
+    A storage is returned as it is.
 
     Raises StudyError when it cannot be opened. The message names a package that is missing, and hides the password of a
     URL.
@@ -17,6 +19,10 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
     if isinstance(storage, BaseStorage):
         return storage
     text = str(storage)
+    if text.startswith("grpc:"):
+        from .proxy import open_proxy  # imports gRPC
+
+        return open_proxy(text)
     if "://" in text and not text.startswith("journal://"):
         from .database import open_database  # imports SQLAlchemy, which takes a while
 

@@ -16,13 +16,14 @@ class StoredStudy:
     """An Optuna study and the storage that it was opened from.
 
     Optuna's `Study` does not tell its storage, and cannot change a running trial. This class does both, with the public
-    methods of the storage. It holds no state of its own. Trials are named by their numbers.
+    methods of the storage. Trials are named by their numbers.
     """
 
     def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
         self.study = study
         self.storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
+        self._ids: dict[int, int] = {}
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number. They are not copied: do not change them."""
@@ -33,8 +34,10 @@ class StoredStudy:
         return self.storage.get_trial(self.trial_id(number))
 
     def trial_id(self, number: int) -> int:
-        """The storage's own id of a trial."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        """The storage's own id of a trial. It never changes, and a server is asked for it once."""
+        if number not in self._ids:
+            self._ids[number] = self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return self._ids[number]
 
     def add(self, trial: FrozenTrial | None) -> int:
         """Store `trial`, in whatever state it is, or a new running one for None; returns its number."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..study.reasons import INTERRUPTED, REJECTIONS
 from .connection import Connection
-from .runs import RUN_STATUS, StudyRun, create_trial_run, end_trial_run, trial_runs
+from .runs import RUN_STATUS, StudyRun, create_trial_run, end_trial_run, is_kept, trial_runs
 from .store import log_batch, safe_name
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _complete(client: MlflowClient, study_run: StudyRun, trial: Mapping[str, Any
     if run is None:
         run_id = create_trial_run(client, study_run, trial["number"], params={}, metrics={}, tags=tags, start=start)
         known = {}
+        if not is_kept(client, study_run, trial["number"], run_id):
+            return
     else:
         run_id, known = run.info.run_id, run.data.metrics
     first = {key: trial.get(key) for key in ("params", "macs", "ram") if key not in known}

@@ -100,6 +100,23 @@ def create_trial_run(
     return run.info.run_id
 
 
+def is_kept(client: MlflowClient, study_run: StudyRun, number: int, run_id: str) -> bool:
+    """Whether the run that was just created for a trial stays: another process may have created one, too.
+
+    The one that sees both deletes one of them, and both would choose the same.
+    """
+    condition = (
+        f"tags.`mlflow.parentRunId` = '{study_run.run_id}' AND tags.`{KIND_TAG}` = 'trial' "
+        f"AND tags.`trial.number` = '{number}'"
+    )
+    kept, *others = sorted(
+        {run_id, *(run.info.run_id for run in search_runs(client, study_run.experiment_id, condition))}
+    )
+    for other in others:
+        client.delete_run(other)
+    return kept == run_id
+
+
 def end_trial_run(
     client: MlflowClient,
     run_id: str,

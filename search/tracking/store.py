@@ -10,11 +10,13 @@ import logging
 import math
 import os
 import posixpath
+import random
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # Defaults for MLflow in this process and its children; what the user has set stays. By MLflow's own defaults, calls to
-# a dead server take minutes, a server decides how long a client waits, and usage is reported over the network.
+# a dead server take minutes, a server decides how long a client waits, usage is reported over the network,
+# and the address of a server is printed with every run, its password included.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
@@ -34,11 +37,18 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow's limits
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000
 
 
+ATTEMPTS = 5
+"""To write what other processes are writing."""
+LONGEST_PAUSE = 0.1
+"""Seconds between them."""
+_WAS_FASTER = "UNIQUE constraint failed|duplicate key value|Duplicate entry"
+"""In the words of SQLite, PostgreSQL and MySQL."""
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in the UI: training, not language models
 
 
@@ -124,8 +134,24 @@ def log_batch(
     pairs = [Param(key, value) for key, value in as_params(params or {}).items()]
     labels = [RunTag(key, value) for key, value in as_tags(tags or {}).items()]
     while points or pairs or labels:
-        client.log_batch(run_id, points[:MAX_METRICS_PER_CALL], pairs[:MAX_PARAMS_PER_CALL], labels[:MAX_TAGS_PER_CALL])
+        batch = points[:MAX_METRICS_PER_CALL], pairs[:MAX_PARAMS_PER_CALL], labels[:MAX_TAGS_PER_CALL]
+        shared(partial(client.log_batch, run_id, *batch))
         del points[:MAX_METRICS_PER_CALL], pairs[:MAX_PARAMS_PER_CALL], labels[:MAX_TAGS_PER_CALL]
+
+
+def shared(write: Callable[[], object]) -> None:
+    """Call `write`, again where another process has written the same new name at the same time.
+
+    MLflow first looks whether a tag is there, and then inserts it: one of two processes fails.
+    """
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            write()
+            return
+        except Exception as error:  # MLflow raises many types, and a server tells the database's words
+            if not attempts_left or not re.search(_WAS_FASTER, str(error)):
+                raise
+            time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
 
 
 def as_params(params: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
 from .connection import Connection
+from .parents import joined, parent_of
 from .reconcile import reconcile
 from .runs import (
     AGREED_TAG,
@@ -26,10 +27,9 @@ from .runs import (
     StudyRun,
     create_trial_run,
     end_trial_run,
-    search_runs,
     trial_runs,
 )
-from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused
+from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused, shared
 from .ui import view_of_trials
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class Tracker:
 
     `Tracker(uri, experiment, ...)` and `start_study` raise `InputError` when the store cannot be used, so that the user
     learns it at once. After that nothing raises. A worker passes `joins`, the parent run that `start_study` created:
-    then opening the store raises nothing either. `start_study` and `reconcile` of one study must not be called by two
-    processes at the same time.
+    then opening the store raises nothing either. Several processes may record one study at the same time.
     """
 
     def __init__(
@@ -115,11 +114,8 @@ class Tracker:
         with refused(self._connection.uri):
             client = self._connection.open()
             own = as_tags({STUDY_TAG: study, KIND_TAG: "study", **SOURCE})
-            parents = search_runs(client, self._experiment_id, f"tags.`{KIND_TAG}` = 'study'")
-            run = next((run for run in parents if run.data.tags[STUDY_TAG] == own[STUDY_TAG]), None)
-            if run is None:
-                run = client.create_run(self._experiment_id, run_name=study, tags=own)
-            else:
+            run, created = parent_of(client, self._experiment_id, study, own)
+            if not created:
                 client.update_run(run.info.run_id, status="RUNNING")
             self._agreed = run.data.tags.get(AGREED_TAG, "")
             known, given = run.data.params, as_params(params)
@@ -127,7 +123,8 @@ class Tracker:
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
             view = view_of_trials(own[STUDY_TAG], objective, best_by, direction, costs, mark)
-            client.set_experiment_tag(self._experiment_id, f"mlflow.sharedViewState.{run.info.run_id}", view)
+            view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
+            shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
             self._study_run = StudyRun(self._experiment_id, run.info.run_id, study)
         return run.info.run_id
 
@@ -226,6 +223,9 @@ class Tracker:
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
         self._connection.restart()
+        study_tag = as_tags({STUDY_TAG: self.study_run.study})[STUDY_TAG]
+        joins = self._connection.attempt(lambda client: joined(client, self.study_run, study_tag))
+        self._study_run = joins or self._study_run
         return reconcile(self._connection, self.study_run, trials)
 
     def agreed(self, study: str) -> int:
@@ -241,7 +241,7 @@ class Tracker:
 
     def _noting(self, noted: str) -> Callable[[MlflowClient], bool]:
         def note(client: MlflowClient) -> bool:
-            client.set_tag(self.run_id, AGREED_TAG, noted)
+            shared(lambda: client.set_tag(self.run_id, AGREED_TAG, noted))
             return True
 
         return note

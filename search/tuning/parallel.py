@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Self, final
 
 import keras
-from optuna.storages import InMemoryStorage
 
 from ..display.progress import make_progress
 from ..display.search_observer import ProgressObserver
@@ -16,6 +15,7 @@ from ..errors import InputError
 from ..study.events import Announcer, SearchObserver
 from ..study.liveness import fail_abandoned_trials
 from ..study.records import full_record
+from ..study.sharing import one_process_only
 from ..study.stored_study import StoredStudy
 from ..training.device import gpus
 from ..workers.plan import Workers, compilation_environment, environments
@@ -112,12 +112,8 @@ class Relay:
 
     def check_storage(self) -> None:
         """Raise InputError for a storage that only this process can use."""
-        url = str(getattr(self._stored.storage, "url", ""))
-        if isinstance(self._stored.storage, InMemoryStorage) or url in ("sqlite://", "sqlite:///:memory:"):
-            raise InputError(
-                "the study is in the memory of this process, where no worker finds it: give a storage in a file or a "
-                "database, or workers=1"
-            )
+        if (told := one_process_only(self._stored.storage)) is not None:
+            raise InputError(told)
 
 
 class MadeAgain:

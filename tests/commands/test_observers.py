@@ -1,11 +1,11 @@
-"""The display as an observer of a confirmation, also one with several trainings at a time."""
+"""The display of a confirmation, also one with several trainings at a time, and the trials that ended here."""
 
 import io
 import time
 
 import pytest
 
-from kerastuna.search.commands.observers import ConfirmationProgress
+from kerastuna.search.commands.observers import ConfirmationProgress, EndedHere
 from kerastuna.search.display.progress import PlainProgress
 from kerastuna.search.study.goal import Quantity
 
@@ -34,3 +34,11 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     assert "trial 4 with seed 78 (3/4): val_accuracy 0.7000 after 0 epochs in 4 s" in lines[3]
     assert "trial 4 with seed 77 (4/4): final model trained after 0 epochs" in lines[4]
     assert lines[4].endswith("| final model: wide")
+
+
+def test_the_trials_that_ended_here() -> None:
+    observer = EndedHere()
+    observer.trial_started({"number": 3})
+    observer.trial_started({"number": 5})
+    observer.trial_ended({"number": 5})
+    assert observer.numbers == {5}

@@ -8,7 +8,9 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState, create_trial
 
+from kerastuna.search.commands.search import is_last
 from kerastuna.search.study.storage import open_storage
 
 
@@ -89,3 +91,18 @@ def test_trials_that_only_fail(searched: Any) -> None:
     assert status in (1, 2)
     assert "no width" in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_one_of_several_processes_is_the_last() -> None:
+    study = optuna.create_study()
+    for state in (TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING):
+        study.add_trial(create_trial(state=state, value=1.0 if state == TrialState.COMPLETE else None))
+    assert not is_last(study.trials, 3, {0})  # trials run
+    assert is_last(study.trials, 1, {0})  # a surplus claim is about to be withdrawn
+    study.tell(3, 1.0)
+    study.tell(1, 1.0)
+    study.tell(4, state=TrialState.FAIL)
+    processes: list[set[int]] = [{0, 4}, {1}, {2, 3}, set()]
+    assert [is_last(study.trials, 3, ended) for ended in processes] == [False, True, False, False]
+    assert [is_last(study.trials, None, ended) for ended in processes] == [False, True, False, False]
+    assert is_last([], 3, set())

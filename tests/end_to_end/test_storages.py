@@ -1,8 +1,7 @@
-"""A search in a database: sqlite, and PostgreSQL and MySQL where a server is named.
+"""A search in a database: sqlite, a PostgreSQL server of its own, Optuna's gRPC proxy, and MySQL where one is named.
 
-The variables KERASTUNA_TEST_POSTGRESQL and KERASTUNA_TEST_MYSQL name empty databases by SQLAlchemy's URLs, such as
-postgresql+psycopg2://me:password@127.0.0.1/test and mysql+pymysql://me:password@127.0.0.1/test. As a script, this
-begins a trial in the database at a URL and waits.
+The variable KERASTUNA_TEST_MYSQL names an empty database by SQLAlchemy's URL, such as
+mysql+pymysql://me:password@127.0.0.1/test. As a script, this begins a trial in the storage at a URL and waits.
 """
 
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 import keras_tuner
 import optuna
 import pytest
+import servers
 from support import script_environment
 from tuner_support import complete_all
 
@@ -25,18 +25,30 @@ from kerastuna.search.errors import StudyError
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.studies import delete_study, load_study
 
-SERVERS = {"postgresql": "KERASTUNA_TEST_POSTGRESQL", "mysql": "KERASTUNA_TEST_MYSQL"}
+STORAGES = ("sqlite", "postgresql", "mysql", "grpc")
 
 
-@pytest.fixture(params=["sqlite", *SERVERS])
+@pytest.fixture(scope="module")
+def grpc_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("proxy")
+    with servers.grpc_proxy(f"sqlite:///{folder / 'studies.db'}", folder) as location:
+        yield location
+
+
+@pytest.fixture(params=STORAGES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database that can be used."""
+    """Of a storage that can be used."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'studies.db'}"
-    variable = SERVERS[request.param]
-    if variable not in os.environ:
-        pytest.skip(f"{variable} names no database")
-    return os.environ[variable]
+    if request.param == "mysql":
+        return mysql()
+    return request.getfixturevalue("grpc_proxy" if request.param == "grpc" else "postgresql")
+
+
+def mysql() -> str:
+    if "KERASTUNA_TEST_MYSQL" not in os.environ:
+        pytest.skip("KERASTUNA_TEST_MYSQL names no database")
+    return os.environ["KERASTUNA_TEST_MYSQL"]
 
 
 @pytest.fixture
@@ -71,7 +83,7 @@ def run(oracle: OptunaOracle) -> list[dict[str, object]]:
 def test_a_search_is_kept_and_read_by_another(tmp_path: Path, url: str, name: str) -> None:
     values = run(make(tmp_path, url, name))
     assert len(values) == 4
-    study = optuna.load_study(study_name=name, storage=url)
+    study = load_study(open_storage(url), name)
     assert [trial.params["rate"] for trial in study.trials] == pytest.approx([value["rate"] for value in values])
     assert [trial.value for trial in study.trials] == [2 * trial.params["rate"] for trial in study.trials]
     assert [trial.intermediate_values for trial in study.trials] == [
@@ -107,7 +119,7 @@ def test_long_texts_are_kept(tmp_path: Path, url: str, name: str) -> None:
     claim = oracle.claim_of(trial.trial_id)
     assert claim is not None
     claim.keep(history=history)
-    study = optuna.load_study(study_name=name, storage=url)
+    study = load_study(open_storage(url), name)
     assert study.trials[0].user_attrs["history"] == history
 
 
@@ -158,11 +170,10 @@ def test_a_missing_driver_is_told(url: str, module: str, advice: str, monkeypatc
         open_storage(url)
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_wrong_password_is_told_without_it(server: str) -> None:
-    if SERVERS[server] not in os.environ:
-        pytest.skip(f"{SERVERS[server]} names no database")
-    scheme, _, rest = os.environ[SERVERS[server]].partition("://")
+@pytest.mark.parametrize("server", ["postgresql", "mysql"])
+def test_a_wrong_password_is_told_without_it(server: str, request: pytest.FixtureRequest) -> None:
+    url = mysql() if server == "mysql" else request.getfixturevalue("postgresql")
+    scheme, _, rest = url.partition("://")
     user, host = rest.partition(":")[0], rest.rpartition("@")[2]
     with pytest.raises(
         StudyError, match=r"cannot be opened \(OperationalError: .*(authentication failed|denied)"

@@ -1,0 +1,34 @@
+"""The benchmark of workers on a storage: a short run, and its report."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from support import ROOT
+
+
+def test_a_short_run(tmp_path: Path) -> None:
+    options = ["--workers", "1", "2", "--storages", "journal", "sqlite", "--repeats", "2", "--trials", "1"]
+    options += ["--seconds", "0.2", "--running", "1", "3"]
+    subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "scaling.py"), *options, "--output", str(tmp_path)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    result = json.loads((tmp_path / "scaling.json").read_text())
+    rates = {(each["storage"], each["workers"]): each for each in result["rates"]}
+    assert list(rates) == [("journal", 1), ("sqlite", 1), ("journal", 2), ("sqlite", 2)]
+    assert all(0 < rate <= 60 * workers / 0.2 for (_, workers), each in rates.items() for rate in each["per_minute"])
+    assert all(len(each["per_minute"]) == 2 for each in rates.values())
+    assert rates["journal", 1]["traffic"]["lines"] > 20  # an epoch is two at least
+    assert rates["journal", 1]["traffic"]["bytes"] > 1000
+    assert rates["sqlite", 1]["traffic"]["statements"] > rates["sqlite", 1]["traffic"]["commits"] > 20
+    assert rates["sqlite", 2]["traffic"]["connections of a worker"] >= 1
+    assert [(each["storage"], each["running"]) for each in result["reads"]] == [
+        (storage, running) for storage in ("journal", "sqlite") for running in (1, 3)
+    ]
+    text = (tmp_path / "scaling.md").read_text()
+    assert "| at best | 300 | 600 |" in text
+    assert "cores of" in text
