@@ -14,7 +14,7 @@ from typing import Any, final
 
 import numpy as np
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..errors import SearchFailed
@@ -275,6 +275,8 @@ def _ask(ref: Any) -> Any:
 
 def _why(error: RayError) -> str:
     """Ray's many lines in a short one."""
+    if isinstance(error, ActorUnavailableError):  # told long before Ray is sure that a machine is lost
+        return "it does not answer any more"
     text = redact(" ".join(str(error).split()))
     found = re.search(r"(?:died|dead|unavailable) because (.*?)(?:\. |\.?$)", text)
     return shortened(found[1] if found else text, 200)
