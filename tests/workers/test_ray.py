@@ -41,7 +41,7 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **SMALL})
         try:
-            with joined(started.address):
+            with joined(str(started.address)):
                 yield started
         finally:
             started.shutdown()
@@ -297,7 +297,7 @@ with joined(sys.argv[1]):
 def test_no_worker_outlives_the_process_that_started_it(cluster: Cluster, number: signal.Signals):
     """SIGINT goes to the whole group, as a terminal sends it."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, cluster.address],
+        [sys.executable, "-c", PARENT, str(cluster.address)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
