@@ -164,11 +164,11 @@ def joined(address: str, cores: int | None = None) -> Iterator[Cluster]:
     finally:
         if is_main:
             signal.signal(signal.SIGTERM, handler)  # Ray would end this process in the middle of everything
-    try:
-        with quiet_ray():
+    with quiet_ray():
+        try:
             yield _cluster()
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _init(address: str | None, cores: int | None) -> None:

@@ -227,9 +227,9 @@ class RayPool(Pool[_Actor]):
         self._tell_of_room()
         while self._received:
             box, message = self._received.popleft()
-            # Of a worker that was replaced there may be messages left.
             number = next((number for number, worker in self._workers.items() if worker.box == box), None)
-            if number is None:
+            if number is None:  # it was taken for dead, and replaced: its machine may have come back
+                self._hub.put.remote(box, ("stop",))
                 continue
             if message is not None and message[0] == "ready":
                 self._workers[number].identity, self._workers[number].is_ready = message[1], True

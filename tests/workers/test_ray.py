@@ -214,6 +214,33 @@ def test_an_interruption_that_was_swallowed_is_raised_again(cluster: Cluster):
     wait_for(lambda: not is_running(pids[0]))
 
 
+def test_one_that_was_taken_for_dead_is_told_to_stop(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As when the network of its machine comes back."""
+
+    def task(channel: Channel) -> str:
+        try:
+            (tmp_path / "begun").mkdir()
+        except FileExistsError:
+            wait_for((tmp_path / "stopped").exists)
+            return "done by another"
+        try:
+            channel.tell("begun")
+            while True:
+                channel.tell("still here")
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            (tmp_path / "stopped").touch()
+            raise
+
+    def lose(index: int, name: str, values: tuple[Any, ...]) -> None:
+        if name == "begun":
+            pool._received.append((pool._workers[0].box, None))
+
+    monkeypatch.setattr(module._Actor, "kill", lambda worker: "was lost")
+    with workers(1) as pool:
+        assert pool.run([task], lose) == ["done by another"]
+
+
 def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path: Path):
     """Four workers on two nodes; after the loss of one, its workers start on a third."""
     second = cluster.add_node(num_cpus=2, **SMALL)
