@@ -253,8 +253,13 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
         with contextlib.suppress(FileExistsError):
             (tmp_path / "killed").mkdir()
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.5)
+        if (tmp_path / "lost").exists():
+            wait_for(lambda: len(nodes(seen)) == 3, 60)  # the others do not do all the work before
+        time.sleep(0.2)
         return value
+
+    def nodes(folder: Path) -> set[str]:
+        return {path.name.split()[0] for path in folder.iterdir()}
 
     def node_of(pid: int) -> str | None:
         return next((path.name.split()[0] for path in seen.iterdir() if path.name.endswith(f" {pid}")), None)
@@ -262,32 +267,30 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
     class Breaking(SearchObserver):
         """Takes the second node away while one of its workers has a trial."""
 
-        done = False
-
         def trial_started(self, record: Any) -> None:
             pid = tuner.oracle.study.trials[record["number"]].user_attrs[WORKER]["pid"]
-            if node_of(pid) == second.node_id and not self.done:
+            if node_of(pid) == second.node_id and not (tmp_path / "lost").exists():
                 cluster.remove_node(second, allow_graceful=False)
                 cluster.add_node(num_cpus=2, **SMALL)
-                self.done = True
+                (tmp_path / "lost").touch()
 
-    tuner = Function(score, tmp_path, max_trials=30, observers=[Breaking()])
+    tuner = Function(score, tmp_path, max_trials=16, observers=[Breaking()])
     told: list[str] = []
     with workers(4, told, modules=MODULES) as pool:
         tuner.search(verbose=0, workers=pool)
     study = tuner.oracle.study
     found = outcomes(study)
     interrupted = found.pop(("FAIL", "interrupted"))
-    assert found.pop(("COMPLETE", None)) == 30
+    assert found.pop(("COMPLETE", None)) == 16
     assert {state for state, _ in found} <= {"PRUNED"}  # what was proposed twice, and refused
     assert 2 <= interrupted <= 3  # one was killed, and each of the two on the lost node had one at most
     for failed in (trial for trial in study.trials if trial.state.name == "FAIL"):
         again = [trial for trial in study.trials if trial.user_attrs.get(RETRY_OF) == failed.number]
         assert [trial.state.name for trial in again] == ["COMPLETE"]
-    assert len({str(trial.params) for trial in study.trials if trial.state.name == "COMPLETE"}) == 30
-    assert sum("its worker process has died" in line for line in told) == 1
-    assert sum("it does not answer any more" in line or "its node has died" in line for line in told) == 2
-    assert len({path.name.split()[0] for path in seen.iterdir()}) == 3
+    assert len({str(trial.params) for trial in study.trials if trial.state.name == "COMPLETE"}) == 16
+    assert len(told) == 3, told
+    assert all("it is started again (2 more times at most)" in line for line in told), told
+    assert len(nodes(seen)) == 3
 
 
 def test_a_study_in_a_file_is_not_for_workers_on_other_machines(cluster: Cluster, tmp_path: Path):
