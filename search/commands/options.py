@@ -12,6 +12,7 @@ from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
 from ..study.names import JOURNAL_NAME
+from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
@@ -76,6 +77,8 @@ class SearchOptions:
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
+        ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
+            a whole number. None: this machine.
         study: its name; None for data-space-budget-profile.
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
@@ -102,6 +105,8 @@ class SearchOptions:
     device: str = "auto"
     workers: Workers = "auto"
     workers_per_gpu: Workers = "auto"
+    ray: str | None = None
+    gpus_per_trial: float | None = None
     seed: int = 0
     sampler: str = "tpe"
     pruner: str | None = None
@@ -117,6 +122,9 @@ class SearchOptions:
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
         check_workers(self.workers, self.workers_per_gpu)
+        check_ray(self.ray, self.gpus_per_trial)
+        if self.ray is not None and self.workers_per_gpu != "auto":
+            raise InputError(f"--workers-per-gpu {self.workers_per_gpu}: with --ray give --gpus-per-trial instead")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
         allowed_values = {
@@ -163,8 +171,14 @@ class SearchOptions:
     @property
     def is_usual(self) -> bool:
         """Whether nothing is asked for but how thorough the search is."""
-        thoroughness = ("images", "trials", "epochs", "timeout", "profile", "device", "workers", "workers_per_gpu")
+        thoroughness = ("images", "trials", "epochs", "timeout", "profile")
+        thoroughness += ("device", "workers", "workers_per_gpu", "ray", "gpus_per_trial")
         return replace(self, **{name: getattr(SearchOptions, name) for name in thoroughness}) == SearchOptions()
+
+    @property
+    def own_device(self) -> str:
+        """What this process uses: where workers on other machines have GPUs, it may have none."""
+        return "auto" if self.ray is not None and self.device == "gpu" else self.device
 
     @property
     def limits(self) -> Budget:

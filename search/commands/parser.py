@@ -152,6 +152,12 @@ def _add_device(command: argparse.ArgumentParser) -> None:
         "variable KERASTUNA_WORKERS, else auto)",
     )
     add("--workers-per-gpu", type=_workers, default="auto", metavar="N", help="auto: two")
+    add(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        help="a Ray cluster that has the workers; auto: that of RAY_ADDRESS or of this machine, else a new one",
+    )
+    add("--gpus-per-trial", type=float, metavar="N", help="with --ray: such as 0.25 (0.5 where there are GPUs)")
 
 
 def _workers(text: str) -> int | str:

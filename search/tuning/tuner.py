@@ -29,7 +29,7 @@ from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..workers.plan import Workers
-from ..workers.pool import WorkerPool
+from ..workers.tasks import Pool
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
@@ -171,7 +171,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         self.oracle.enqueue(given, name)
 
     def search(
-        self, *args: Any, deadline: float | None = None, workers: Workers | WorkerPool = 1, **kwargs: Any
+        self, *args: Any, deadline: float | None = None, workers: Workers | Pool[Any] = 1, **kwargs: Any
     ) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
 
@@ -182,9 +182,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         Args:
             deadline: begin no epoch after this time, on the clock of `time.monotonic`; None for no limit.
             workers: processes of this machine that train at the same time, or "auto": one for each core, or two for
-                each GPU. Everything that the search is given must be picklable then, and a storage in a file or a
-                database; observers and MLflow are told in this process. Only with one worker, this process, does a
-                seed reproduce the proposals.
+                each GPU; or workers that run already, such as a `RayPool`. Everything that the search is given must be
+                picklable then, and a storage in a file or a database; observers and MLflow are told in this process.
+                Only with one worker, this process, does a seed reproduce the proposals.
 
         Raises InputError for what workers cannot use, and when no metric has the name of the objective, or it is not a
         number: after the first epoch where it is certain by then, else after the first trial.
@@ -205,8 +205,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 if workers == 1:
                     super().search(*args, **kwargs)
                 else:
-                    options = {**kwargs, "deadline": deadline, "verbose": 0}
-                    search_with(workers, self, self.oracle.relay(), self.remaining_trials, args, options)
+                    left, options = self.remaining_trials, {**kwargs, "verbose": 0}
+                    search_with(workers, self, self.oracle.relay(), left, deadline, args, options)
                     self.oracle.take_over()
         except FatalError as error:
             if isinstance(error.__cause__, InputError):
