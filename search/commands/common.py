@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name
 from .options import SearchOptions
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def open_storage_of(options: argparse.Namespace) -> Any:
 
 
 def open_study_of(options: argparse.Namespace) -> "optuna.Study":
-    """The study that a command is about: by `--study`, else the one whose trial began last."""
+    """The study that a command is about: by `--study`, else the one whose trial began last.
+
+    Raises StudyError for a name that `check_study_name` refuses, and when there is no such study.
+    """
+    if options.study is not None:
+        check_study_name(options.study)
     storage = open_storage_of(options)
     from ..study.studies import latest_study, load_study
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, final, get_args
 
 from ..datasets.names import TASKS
-from ..errors import InputError, StudyError
+from ..errors import InputError
 from ..messages import redact
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
 from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
@@ -80,7 +80,7 @@ class SearchOptions:
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
 
-    Raises InputError for a value outside these bounds.
+    Raises InputError for a value outside these bounds, and StudyError for a name that `check_study_name` refuses.
     """
 
     space: str = DEFAULT_SPACE
@@ -128,8 +128,8 @@ class SearchOptions:
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
-        if self.study is not None and not self.study.strip():
-            raise StudyError("--study is empty: give a name, or leave it out")
+        if self.study is not None:
+            check_study_name(self.study)
         self._check_goal()
 
     def _check_goal(self) -> None:
@@ -196,7 +196,8 @@ class SearchOptions:
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        return self.study or "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        return self.study or safe_study_name(made)  # a metric may have any name
 
     @property
     def storage_location(self) -> str | Path:
