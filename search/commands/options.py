@@ -7,7 +7,7 @@ from typing import Any, final, get_args
 
 from ..datasets.names import TASKS
 from ..errors import InputError
-from ..messages import redact
+from ..messages import redact, shortened
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
@@ -16,6 +16,9 @@ from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
+LARGEST = 2**63 - 1
+"""Of any number: databases and file formats hold no larger one."""
+MOST_WORKERS = 4096
 
 
 @final
@@ -114,11 +117,14 @@ class SearchOptions:
     def __post_init__(self) -> None:
         for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
+            if value is not None and not 0 < value <= LARGEST:
+                told = shortened(str(value))
+                raise InputError(f"--{name.replace('_', '-')} {told}: give a number above 0, up to {LARGEST}")
         check_workers(self.workers, self.workers_per_gpu)
+        if any(isinstance(given, int) and given > MOST_WORKERS for given in (self.workers, self.workers_per_gpu)):
+            raise InputError(f"--workers and --workers-per-gpu: give at most {MOST_WORKERS}")
         if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
+            raise InputError(f"--seed {shortened(str(self.seed))}: give a whole number from 0 to {2**32 - 1}")
         allowed_values = {
             "task": TASKS,
             "profile": ("auto", *PROFILES),

@@ -14,7 +14,7 @@ def ui(options: argparse.Namespace) -> NoReturn:
     """Start MLflow's user interface in place of this process."""
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: give a number from 1 to 65535")
-    from ..tracking.store import default_tracking_uri
+    from ..tracking.store import check_tracking_uri, default_tracking_uri
     from ..tracking.ui import ui_command
 
     uri = (
@@ -26,6 +26,7 @@ def ui(options: argparse.Namespace) -> NoReturn:
         raise InputError(
             f"there is nothing to show yet in {uri.removeprefix('sqlite:///')}: run {program()} search first"
         )
+    check_tracking_uri(uri)
     command, environment = ui_command(uri, options.port)
     print(f"MLflow on http://127.0.0.1:{options.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
     os.execve(command[0], command, environment)
