@@ -95,6 +95,12 @@ def shortened(text: str, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[: length // 2]}…{text[len(text) - (length - 1) // 2 :]}"
 
 
+def one_line(text: str, length: int = 2000) -> str:
+    """`text` in one line without secrets; characters that steer a terminal are escaped."""
+    line = shortened(redact(text), length)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
 def shown(text: str) -> str:
     """`text` in quotes, without the password of a URL in it."""
     return repr(redact(text))

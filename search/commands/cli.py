@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from ..errors import InputError, KerastunaError
-from ..messages import hidden_secrets, redact, secrets_of
+from ..messages import hidden_secrets, one_line, redact, secrets_of
 from .common import program
 from .parser import make_parser
 
@@ -62,7 +62,7 @@ def _run(given: Sequence[str]) -> int:
     try:
         return options.command(options)
     except KerastunaError as error:
-        print(f"kerastuna: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         again = shlex.join([program(), *map(redact, given)])
@@ -74,7 +74,9 @@ def _run(given: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
-        where = f"{error.filename!r} cannot be used" if error.filename else "a file cannot be written"
+        where = (
+            f"{one_line(str(error.filename), 200)!r} cannot be used" if error.filename else "a file cannot be written"
+        )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ..datasets.names import TASKS
 from ..errors import InputError
-from ..messages import redact, shortened, shown
+from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
 
@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
         return known, rest
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {shortened(redact(message), 500)}; see {self.prog} --help", file=sys.stderr)
+        print(f"{self.prog}: {one_line(message, 500)}; see {self.prog} --help", file=sys.stderr)
         raise SystemExit(InputError.exit_status)
 
 
