@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.\-]*:/+|//)([^\s:/@]*)(:\S*)?@", re.IGNORECASE)
-_WITHOUT_SCHEME = re.compile(r"(?<![\w./:@*])([\w.+-]+:)(?!\*\*\*@)[^\s/@][^\s@]*@(?=[\w\[])")
+_WITHOUT_SCHEME = re.compile(r"(?<![\w./:@*])([\w.+-]+:)(?!\*\*\*@)[^\s/@]\S*@(?=[\w\[])")
 _TOKENS = re.compile(r"\bdapi[0-9a-f]{8,}(-\d+)?", re.IGNORECASE)  # of Databricks
 _SECRET_NAMES = "password|passwd|pwd|sslpassword|token|access_token|api_key|secret|odbc_connect"
 _SECRET_ARGUMENTS = re.compile(rf"(\b(?:{_SECRET_NAMES})=)([^&;\s]+)", re.IGNORECASE)
