@@ -85,6 +85,10 @@ class Redacted:
         for line in lines:
             self.write(line)
 
+    def flush(self) -> None:
+        """Flush the other stream."""
+        self._stream.flush()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

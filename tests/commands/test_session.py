@@ -83,7 +83,7 @@ def test_what_is_recorded_with_every_run(searched: Any) -> None:
     ],
 )
 def test_a_wrong_address_is_told_before_anything_is_written(
-    given: dict[str, str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as refused:
