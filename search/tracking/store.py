@@ -252,7 +252,10 @@ def _check_sqlite_file(uri: str) -> Path:
     path = Path(name).resolve()
     around = next(each for each in path.parents if each.exists())
     if path.is_dir() or not around.is_dir() or (not path.exists() and not os.access(around, os.W_OK | os.X_OK)):
-        raise InputError(f"the tracking URI {redact(uri)} names a file that cannot be written; give another")
+        raise InputError(
+            f"the tracking URI {redact(uri)} names a file that cannot be written; give another, such as "
+            "sqlite:////folder/mlflow.db"
+        )
     return path
 
 
