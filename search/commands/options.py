@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any, final, get_args
 
 from ..datasets.names import TASKS
-from ..errors import InputError, StudyError
-from ..messages import redact
+from ..errors import InputError
+from ..messages import redact, shortened
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
 from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
+LARGEST = 2**63 - 1
+"""Of any number: databases and file formats hold no larger one."""
+MOST_WORKERS = 4096
 
 
 @final
@@ -83,7 +86,7 @@ class SearchOptions:
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
 
-    Raises InputError for a value outside these bounds.
+    Raises InputError for a value outside these bounds, and StudyError for a name that `check_study_name` refuses.
     """
 
     space: str = DEFAULT_SPACE
@@ -119,14 +122,17 @@ class SearchOptions:
     def __post_init__(self) -> None:
         for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
+            if value is not None and not 0 < value <= LARGEST:
+                told = shortened(str(value))
+                raise InputError(f"--{name.replace('_', '-')} {told}: give a number above 0, up to {LARGEST}")
         check_workers(self.workers, self.workers_per_gpu)
+        if any(isinstance(given, int) and given > MOST_WORKERS for given in (self.workers, self.workers_per_gpu)):
+            raise InputError(f"--workers and --workers-per-gpu: give at most {MOST_WORKERS}")
         check_ray(self.ray, self.gpus_per_trial)
         if self.ray is not None and self.workers_per_gpu != "auto":
             raise InputError(f"--workers-per-gpu {self.workers_per_gpu}: with --ray give --gpus-per-trial instead")
         if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
+            raise InputError(f"--seed {shortened(str(self.seed))}: give a whole number from 0 to {2**32 - 1}")
         allowed_values = {
             "task": TASKS,
             "profile": ("auto", *PROFILES),
@@ -136,8 +142,8 @@ class SearchOptions:
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
-        if self.study is not None and not self.study.strip():
-            raise StudyError("--study is empty: give a name, or leave it out")
+        if self.study is not None:
+            check_study_name(self.study)
         self._check_goal()
 
     def _check_goal(self) -> None:
@@ -210,7 +216,8 @@ class SearchOptions:
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        return self.study or "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        return self.study or safe_study_name(made)  # a metric may have any name
 
     @property
     def storage_location(self) -> str | Path:

@@ -17,7 +17,7 @@ from ..datasets.data import Dataset, check_spec, load_dataset
 from ..display.progress import Progress
 from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
-from ..tracking.store import default_tracking_uri
+from ..tracking.store import check_tracking_uri, default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import (
     Device,
@@ -94,10 +94,22 @@ class Session:
 
 
 def check_options(options: SearchOptions) -> None:
-    """Check data, space and device, quickly and without importing Keras; raises InputError."""
+    """Check data, space, device, storage and MLflow's address, quickly and without importing Keras.
+
+    Nothing is written. Raises InputError.
+    """
     check_spec(options.data, options.target)
     check_space(options.space)
     check_device(options.own_device)
+    check_tracking_uri(tracking_uri_of(options))
+    from ..study.storage import check_storage  # imports Optuna
+
+    check_storage(options.storage_location)
+
+
+def tracking_uri_of(options: SearchOptions) -> str:
+    """Where the search is recorded in MLflow. It may contain a password."""
+    return options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
 
 
 def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
@@ -129,7 +141,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     profile = options.resolved(device.kind == "gpu")
     dataset, space = load_data_and_space(options, profile.images)
     facts = _facts(device, dataset)
-    tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+    tracking_uri = tracking_uri_of(options)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
     recorder = TrackingObserver(tracker, facts, _params(options, profile, dataset))
     observers = (ProgressObserver(progress, profile.name, options.timeout), recorder, ended_here := EndedHere())
