@@ -39,6 +39,8 @@ def cluster() -> Iterator[Cluster]:
     """A head with two cores; this process has joined it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in (("period_ms", 1000), ("timeout_ms", 5000), ("failure_threshold", 3)):
+            patch.setenv(f"RAY_health_check_{name}", str(value))  # a lost node is given up sooner than after a minute
         started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **SMALL})
         try:
             with joined(str(started.address)):
@@ -254,7 +256,7 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
             (tmp_path / "killed").mkdir()
             os.kill(os.getpid(), signal.SIGKILL)
         if (tmp_path / "lost").exists():
-            wait_for(lambda: len(nodes(seen)) == 3, 60)  # the others do not do all the work before
+            wait_for(lambda: len(nodes(seen)) == 3, 120)  # the others do not do all the work before
         time.sleep(0.2)
         return value
 
