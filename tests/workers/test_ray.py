@@ -246,7 +246,7 @@ def test_one_that_was_taken_for_dead_is_told_to_stop(cluster: Cluster, tmp_path:
 def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path: Path):
     """Four workers on two nodes; after the loss of one, its workers start on a third."""
     second = cluster.add_node(num_cpus=2, **SMALL)
-    seen = tmp_path / "seen"
+    loses, seen = second.node_id, tmp_path / "seen"
     seen.mkdir()
 
     def score(hp: Any) -> float:
@@ -255,7 +255,8 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
         with contextlib.suppress(FileExistsError):
             (tmp_path / "killed").mkdir()
             os.kill(os.getpid(), signal.SIGKILL)
-        if (tmp_path / "lost").exists():
+        if ray.get_runtime_context().get_node_id() != loses:
+            wait_for((tmp_path / "lost").exists, 120)
             wait_for(lambda: len(nodes(seen)) == 3, 120)  # the others do not do all the work before
         time.sleep(0.2)
         return value
