@@ -1,14 +1,17 @@
 """Seconds of an epoch with its validation: Keras's `fit` beside the compiled epoch, on the backend in KERAS_BACKEND.
 
     KERAS_BACKEND=jax python benchmarks/epoch.py [--images 4000] [--epochs 4] [--batch 64] [--networks small eip_3]
+        [--validation 6000]
 
-"small" is a network of two convolutions with 8 channels, without dropout. A fourth as many images are validated. Each
-way trains a network of its own from the same start. What comes before the second epoch of `fit` counts as compiling;
+"small" is a network of two convolutions with 8 channels, without dropout. A fourth as many images are validated; with
+`--validation`, as many as it says, and what validation adds to an epoch is printed. Each way trains a network of its
+own from the same start. What comes before the second epoch of `fit` counts as compiling;
 the compiled epoch counts it apart (tracing is the first part of it), so that its first epoch is measured too. Times
 are medians over the epochs: of the clock, and of the processor, on which other programs have less influence.
 """
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -36,9 +39,16 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.wall: list[float] = []
         self.processor: list[float] = []
+        self.validating: list[float] = []  # of the clock, by `fit` alone
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._began = time.perf_counter(), time.process_time()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._test_began = time.perf_counter()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self.validating.append(time.perf_counter() - self._test_began)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.wall.append(time.perf_counter() - self._began[0])
@@ -70,8 +80,17 @@ def row(way: str, clock: Clock, first: int, compiling: str, history: keras.callb
     )
 
 
-def compare(network: str, data: dict[str, Any], batch: int, epochs: int) -> None:
-    """Print a line for each way to train `network`."""
+def price(validating: float, epoch: float, images: int) -> None:
+    """Print what validating after every epoch costs, and how exact an accuracy it gives."""
+    error = 100 * math.sqrt(0.98 * 0.02 / images)
+    print(
+        f"    validation {validating:.2f} s, {validating / epoch:.0%} of it; standard error {error:.2f} points at 98 %"
+    )
+
+
+def compare(network: str, data: dict[str, Any], batch: int, epochs: int, priced: bool) -> None:
+    """Print a line for each way to train `network`; if `priced`, another for the price of validation."""
+    validated = len(data["validation_data"][0])
     print(f"{network}, {build(network).count_params():,} parameters")
     clocks: list[Clock] = []
     for way, executions in (("fit", 1), ("fit, 10 steps an execution", 10)):
@@ -88,6 +107,8 @@ def compare(network: str, data: dict[str, Any], batch: int, epochs: int) -> None
         clocks.append(clock)
         compiling = clock.wall[0] - statistics.median(clock.wall[1:])
         row(way, clock, 1, f"{compiling:.1f} s", history)
+        if priced:
+            price(statistics.median(clock.validating[1:]), statistics.median(clock.wall[1:]), validated)
     engine = engine_for(keras.backend.backend())
     if engine is None:
         print("  there is no engine for this backend")
@@ -97,6 +118,11 @@ def compare(network: str, data: dict[str, Any], batch: int, epochs: int) -> None
     params: Any = history.params
     seconds = params["trace_seconds"], params["compile_seconds"]
     row("compiled epoch", clock, 0, f"{seconds[0]:.1f} + {seconds[1]:.1f} s", history)
+    if priced:
+        without = Clock()
+        engine.fit(build(network), data["x"], data["y"], batch_size=batch, epochs=epochs, callbacks=[without])
+        whole = statistics.median(clock.wall)
+        price(whole - statistics.median(without.wall), whole, validated)
     times = statistics.median(clocks[0].wall[1:]) / statistics.median(clock.wall)
     work = statistics.median(clocks[0].processor[1:]) / statistics.median(clock.processor)
     print(f"  the compiled epoch is {times:.2f} times as fast as fit; processor time {work:.2f} times less")
@@ -109,17 +135,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="of each way, at least 2")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--networks", nargs="+", default=["small", "eip_3"], help="small, or reference networks")
+    parser.add_argument("--validation", type=int, help="images; prints what validating them costs")
     options = parser.parse_args()
     device = use_device("auto")
     print(f"{device.backend} on {device.name}; load of the machine {os.getloadavg()[0]:.1f}")
     print(software()["versions"])
     dataset = load_dataset("mnist", images=options.images)
-    validated = options.images // 4
+    validated = options.validation or options.images // 4
     validation = dataset.x_validation[:validated], dataset.y_validation[:validated]
     data = {"x": dataset.x_train, "y": dataset.y_train, "validation_data": validation}
     print(f"{options.images:,} images, batches of {options.batch}, then {len(validation[0]):,} validated\n")
     for network in options.networks:
-        compare(network, data, options.batch, options.epochs)
+        compare(network, data, options.batch, options.epochs, options.validation is not None)
 
 
 if __name__ == "__main__":

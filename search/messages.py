@@ -2,19 +2,33 @@
 
 import math
 import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+from urllib.parse import unquote
 
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.\-]*:/+|//)([^\s:/@]*)(:\S*)?@", re.IGNORECASE)
-_SECRET_ARGUMENTS = re.compile(
-    r"(\b(?:password|passwd|pwd|sslpassword|token|access_token|api_key|secret|odbc_connect)=)[^&;\s]+", re.IGNORECASE
-)
+_WITHOUT_SCHEME = re.compile(r"(?<![\w./:@*])([\w.+-]+:)(?!\*\*\*@)[^\s/@]\S*@(?=[\w\[])")
+_TOKENS = re.compile(r"\bdapi[0-9a-f]{8,}(-\d+)?", re.IGNORECASE)  # of Databricks
+_SECRET_NAMES = "password|passwd|pwd|sslpassword|token|access_token|api_key|secret|odbc_connect"
+_SECRET_ARGUMENTS = re.compile(rf"(\b(?:{_SECRET_NAMES})=)([^&;\s]+)", re.IGNORECASE)
+_SECRET_VARIABLES = re.compile(r"PASSWORD|PASSWD|PGPASS|TOKEN|SECRET|API_KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+"""A shorter one, if taken out wherever it stands, would take words apart: it is only taken out of URLs."""
+_known: list[str] = []  # of the whole process: threads write too
 
 
 def redact(text: str) -> str:
     """`text` with the password of every URL in it, or the name where it may be a token, replaced by `***`.
 
-    So are passwords among the arguments of a URL. Rather too much than too little.
+    So are passwords among the arguments of a URL, and what `hidden_secrets` was given. Rather too much than too little.
     """
-    return _SECRET_ARGUMENTS.sub(r"\1***", _CREDENTIALS.sub(_without_secret, text))
+    for secret in _known:
+        text = text.replace(secret, "***")
+    if "@" in text:
+        text = _WITHOUT_SCHEME.sub(r"\1***@", _CREDENTIALS.sub(_without_secret, text))
+    return _TOKENS.sub("***", _SECRET_ARGUMENTS.sub(r"\1***", text))
 
 
 def redact_url(url: str) -> str:
@@ -27,10 +41,68 @@ def _without_secret(found: re.Match[str]) -> str:
     return f"{scheme}{name}:***@" if password else f"{scheme}***@"
 
 
+def secrets_of(urls: Iterable[str], variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The passwords and tokens in `urls`, and in variables of the environment: those whose name tells, and URLs."""
+    found: set[str] = set()
+    for name, value in variables.items():
+        if _SECRET_VARIABLES.search(name) and "/" not in value:  # a path leads to a secret, and is none
+            found.add(value)
+    for url in (*urls, *(value for value in variables.values() if "://" in value)):
+        head, separator, _ = url.partition("://")[2 if "://" in url else 0].rpartition("@")
+        name, colon, password = head.partition(":")
+        if separator and "/" not in name:
+            found |= {password, unquote(password)} if colon else {name} if "://" in url else set()
+        found |= {match[2] for match in _SECRET_ARGUMENTS.finditer(url)}
+        found |= {unquote(match[2]) for match in _SECRET_ARGUMENTS.finditer(url)}
+    return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+@contextmanager
+def hidden_secrets(secrets: Sequence[str]) -> Iterator[None]:
+    """`redact` takes these out wherever they stand, and nothing is written to the standard streams without it."""
+    before = list(_known)
+    _known[:] = secrets
+    try:
+        with redirect_stdout(Redacted(sys.stdout)), redirect_stderr(Redacted(sys.stderr)):
+            yield
+    finally:
+        _known[:] = before
+
+
+class Redacted:
+    """A stream of text that writes `redact` of what it is given to another one, and halves of characters escaped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` without secrets; returns its length."""
+        self._stream.write(redact(text).encode(errors="backslashreplace").decode())
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write all `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush the other stream."""
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def shortened(text: str, length: int = 40) -> str:
     """`text` in one line of at most `length` letters: what is too long loses its middle, so that names still differ."""
     text = " ".join(text.split())
     return text if len(text) <= length else f"{text[: length // 2]}…{text[len(text) - (length - 1) // 2 :]}"
+
+
+def one_line(text: str, length: int = 2000) -> str:
+    """`text` in one line without secrets; characters that steer a terminal are escaped."""
+    line = shortened(redact(text), length)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def shown(text: str) -> str:

@@ -1,13 +1,28 @@
 """No password is shown, and numbers are as people read them."""
 
+import io
 import math
 import string
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerastuna.search.messages import figure, is_accuracy, number, percent, points, redact, redact_url, signed
+from kerastuna.search.messages import (
+    figure,
+    hidden_secrets,
+    is_accuracy,
+    number,
+    one_line,
+    percent,
+    points,
+    redact,
+    redact_url,
+    secrets_of,
+    signed,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +102,41 @@ def test_only_accuracies_are_told_in_percent() -> None:
         assert not is_accuracy(metric)
         assert figure(0.98767, metric) == percent(0.98767, metric) == points(0.98767, metric) == "0.9877"
         assert (signed(12.3, metric), signed(-12.3, metric), signed(0, metric)) == ("+12.30", "-12.30", "+0")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("me:hunter2@host:5000", "me:***@host:5000"),
+        ("at me:p@ss@host, twice", "at me:***@host, twice"),
+        ("databricks://me:hunter2@host", "databricks://me:***@host"),
+        ("token dapi0123456789abcdef-2", "token ***"),
+        ("my_space:build at 10:30", "my_space:build at 10:30"),
+    ],
+)
+def test_an_address_without_a_scheme_and_a_token(text: str, shown: str) -> None:
+    assert redact(text) == shown
+    assert redact(redact(text)) == shown
+
+
+def test_secrets_are_found_in_addresses_and_variables() -> None:
+    variables = {"PGPASSWORD": "pgpass1", "HOME": "/root", "DB": "mysql://me:p%40ssword@h/x", "TOKEN_FILE": "/a/token"}
+    assert set(secrets_of(["https://t0ken-1@h", "me:hunter2@h", "x@y.npz", "a://h?api_key=k3y-long"], variables)) == {
+        *("pgpass1", "p%40ssword", "p@ssword", "t0ken-1", "hunter2", "k3y-long")
+    }
+
+
+def test_what_is_hidden_is_written_nowhere() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        with hidden_secrets(["hunter2"]):
+            print("the password is hunter2, \udcff")
+            sys.stderr.writelines(["hunter2\n", "postgresql://me:other@h\n"])
+            assert redact("hunter2") == "***"
+        print("hunter2")
+    assert out.getvalue() == "the password is ***, \\udcff\nhunter2\n"
+    assert err.getvalue() == "***\npostgresql://me:***@h\n"
+
+
+def test_one_line_steers_no_terminal() -> None:
+    assert one_line("a\n\x1b[31mb \udcff é") == "a \\x1b[31mb \\udcff é"

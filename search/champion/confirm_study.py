@@ -19,7 +19,7 @@ from ..messages import cause
 from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
 from ..training.garbage import old_objects_passed_over
-from ..workers.pool import WorkerPool
+from ..workers.tasks import Pool
 from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
@@ -50,7 +50,7 @@ class Confirmation:
     folder: Path
     facts: Mapping[str, Any]
     publisher: Publisher
-    pool: WorkerPool | None = None
+    pool: Pool[Any] | None = None
 
 
 @old_objects_passed_over()

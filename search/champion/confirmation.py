@@ -15,7 +15,7 @@ from ..study.goal import Goal, Rank, goal_of, score_of
 from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
-from ..workers.pool import WorkerPool
+from ..workers.tasks import Pool
 from .evaluation import spread
 from .retraining import Retraining, summary_of
 from .trainings import Training, run_trainings
@@ -73,7 +73,7 @@ def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:
 
 
 def confirm_candidates(
-    study: optuna.Study, retraining: Retraining, top: int, seeds: Sequence[int], pool: WorkerPool | None = None
+    study: optuna.Study, retraining: Retraining, top: int, seeds: Sequence[int], pool: Pool[Any] | None = None
 ) -> list[Candidate]:
     """The `top` best results, each trained on every seed; the best mean first, of equal ones the smaller network.
 

@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial
 
 from ..training.epochs import EpochMetrics
 from ..tuning.parallel import keras_settings, use_keras_settings
-from ..workers.pool import WorkerPool
 from ..workers.process import Channel
+from ..workers.tasks import Pool
 from .retraining import NOBODY, ConfirmationObserver, Retraining
 
 
@@ -36,7 +36,7 @@ class Training:
 def run_trainings(
     trainings: Sequence[Training],
     retraining: Retraining,
-    pool: WorkerPool | None,
+    pool: Pool[Any] | None,
     on_result: Callable[[Training, Any], None],
 ) -> list[Any]:
     """Do all `trainings`; returns their results in this order, and tells of each at once.

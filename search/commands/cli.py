@@ -5,12 +5,15 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from types import TracebackType
 from typing import Any, NoReturn
 
 from ..errors import InputError, KerastunaError
+from ..messages import hidden_secrets, one_line, redact, secrets_of
 from .common import program
 from .parser import make_parser
 
@@ -23,28 +26,46 @@ OF_THE_DISK = frozenset(
         errno.EFBIG,
         errno.EIO,
         errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
         errno.ENOSPC,
         errno.ENOTDIR,
         errno.EPERM,
         errno.EROFS,
     }
 )
-"""Errors of the system for which the disk is to blame: full, read-only, or not the user's to write."""
+"""Errors of the system for which the disk is to blame, full, read-only or not the user's to write, or the name."""
 COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
 """Each is a function of the same name, in the module of that name beside this one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 1 the search failed, 2 bad input, 130 interrupted."""
-    options = make_parser(_functions()).parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.excepthook = _print_traceback
+    with hidden_secrets(secrets_of(_urls(given), os.environ)):
+        return _run(given)
+
+
+def _urls(given: Sequence[str]) -> list[str]:
+    """The arguments that may be URLs, each alone: a password is shown in a wrong one too."""
+    return [part for argument in given for part in (argument, argument.partition("=")[2]) if "@" in part or "?" in part]
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    print(redact("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
+
+
+def _run(given: Sequence[str]) -> int:
+    options = make_parser(_functions()).parse_args(given)
     signal.signal(signal.SIGTERM, _terminate)  # as Ctrl-C: keep everything, say how to go on
     try:
         return options.command(options)
     except KerastunaError as error:
-        print(f"kerastuna: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        again = shlex.join([program(), *(sys.argv[1:] if arguments is None else arguments)])
+        again = shlex.join([program(), *map(redact, given)])
         print(f"kerastuna: interrupted; nothing that was finished is lost. To go on: {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
@@ -53,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
-        where = f"{error.filename!r} cannot be used" if error.filename else "a file cannot be written"
+        where = (
+            f"{one_line(str(error.filename), 200)!r} cannot be used" if error.filename else "a file cannot be written"
+        )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
 

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name
 from .options import SearchOptions
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def search_options(options: argparse.Namespace, **given: Any) -> SearchOptions:
 
 
 def open_storage_of(options: argparse.Namespace) -> Any:
-    """The storage that a command is about; raises InputError when there is no journal file yet."""
+    """The storage that a command is about; raises InputError when its file is not there yet, and makes none."""
     location = options.storage or options.folder / JOURNAL_NAME
-    if "://" not in str(location) and not Path(location).exists():
+    file = re.sub(r"^(journal://|sqlite(\+\w+)?:///)", "", str(location))
+    if "://" not in file and not Path(file.partition("?")[0] if "://" in str(location) else file).exists():
         raise InputError(f"there is no study yet in {location}: run {program()} search first")
     from ..study.storage import open_storage
 
@@ -51,7 +53,12 @@ def open_storage_of(options: argparse.Namespace) -> Any:
 
 
 def open_study_of(options: argparse.Namespace) -> "optuna.Study":
-    """The study that a command is about: by `--study`, else the one whose trial began last."""
+    """The study that a command is about: by `--study`, else the one whose trial began last.
+
+    Raises StudyError for a name that `check_study_name` refuses, and when there is no such study.
+    """
+    if options.study is not None:
+        check_study_name(options.study)
     storage = open_storage_of(options)
     from ..study.studies import latest_study, load_study
 

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
+from ..messages import cause
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
@@ -99,6 +101,7 @@ def export_champion(
             "first, or export a trial with --trial N"
         )
     path = model_path_of(champion, options.folder)
+    _check_whole(path)
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
     answers = _answers(model, dataset, champion["objective"])
@@ -113,6 +116,17 @@ def export_champion(
     lineage["note"] = "the model was trained on the validation samples too: its figures there only compare the formats"
     origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, test_part)
     return _export_file(path, origin, out, formats, say, add_card)
+
+
+def _check_whole(path: Path) -> None:
+    """Raise SpaceError for a model file that is damaged, before the data and the runtimes are loaded."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise SpaceError(f"{path} cannot be read ({cause(error)}): confirm again with --again") from error
+    if damaged is not None:
+        raise SpaceError(f"{path} is damaged (its part {damaged}): confirm again with --again")
 
 
 def export_trial(

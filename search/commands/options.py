@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any, final, get_args
 
 from ..datasets.names import TASKS
-from ..errors import InputError, StudyError
-from ..messages import redact
+from ..errors import InputError
+from ..messages import redact, shortened
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
+from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
 DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
 RUNS_FOLDER = Path("mlruns")
+LARGEST = 2**63 - 1
+"""Of any number: databases and file formats hold no larger one."""
+MOST_WORKERS = 4096
 
 
 @final
@@ -76,11 +80,13 @@ class SearchOptions:
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
+        ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
+            a whole number. None: this machine.
         study: its name; None for data-space-budget-profile.
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
 
-    Raises InputError for a value outside these bounds.
+    Raises InputError for a value outside these bounds, and StudyError for a name that `check_study_name` refuses.
     """
 
     space: str = DEFAULT_SPACE
@@ -102,6 +108,8 @@ class SearchOptions:
     device: str = "auto"
     workers: Workers = "auto"
     workers_per_gpu: Workers = "auto"
+    ray: str | None = None
+    gpus_per_trial: float | None = None
     seed: int = 0
     sampler: str = "tpe"
     pruner: str | None = None
@@ -114,11 +122,17 @@ class SearchOptions:
     def __post_init__(self) -> None:
         for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0")
+            if value is not None and not 0 < value <= LARGEST:
+                told = shortened(str(value))
+                raise InputError(f"--{name.replace('_', '-')} {told}: give a number above 0, up to {LARGEST}")
         check_workers(self.workers, self.workers_per_gpu)
+        if any(isinstance(given, int) and given > MOST_WORKERS for given in (self.workers, self.workers_per_gpu)):
+            raise InputError(f"--workers and --workers-per-gpu: give at most {MOST_WORKERS}")
+        check_ray(self.ray, self.gpus_per_trial)
+        if self.ray is not None and self.workers_per_gpu != "auto":
+            raise InputError(f"--workers-per-gpu {self.workers_per_gpu}: with --ray give --gpus-per-trial instead")
         if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed {self.seed}: give a whole number from 0 to {2**32 - 1}")
+            raise InputError(f"--seed {shortened(str(self.seed))}: give a whole number from 0 to {2**32 - 1}")
         allowed_values = {
             "task": TASKS,
             "profile": ("auto", *PROFILES),
@@ -128,8 +142,8 @@ class SearchOptions:
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
-        if self.study is not None and not self.study.strip():
-            raise StudyError("--study is empty: give a name, or leave it out")
+        if self.study is not None:
+            check_study_name(self.study)
         self._check_goal()
 
     def _check_goal(self) -> None:
@@ -163,8 +177,14 @@ class SearchOptions:
     @property
     def is_usual(self) -> bool:
         """Whether nothing is asked for but how thorough the search is."""
-        thoroughness = ("images", "trials", "epochs", "timeout", "profile", "device", "workers", "workers_per_gpu")
+        thoroughness = ("images", "trials", "epochs", "timeout", "profile")
+        thoroughness += ("device", "workers", "workers_per_gpu", "ray", "gpus_per_trial")
         return replace(self, **{name: getattr(SearchOptions, name) for name in thoroughness}) == SearchOptions()
+
+    @property
+    def own_device(self) -> str:
+        """What this process uses: where workers on other machines have GPUs, it may have none."""
+        return "auto" if self.ray is not None and self.device == "gpu" else self.device
 
     @property
     def limits(self) -> Budget:
@@ -196,7 +216,8 @@ class SearchOptions:
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        return self.study or "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        return self.study or safe_study_name(made)  # a metric may have any name
 
     @property
     def storage_location(self) -> str | Path:

@@ -10,15 +10,27 @@ from typing import Any, NoReturn
 
 from ..datasets.names import TASKS
 from ..errors import InputError
+from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
 
 Command = Callable[[argparse.Namespace], int]
+MOST_REPEATS = 1_000_000_000
+"""Of what is counted one by one, such as the rows of a table."""
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if any("\0" in given for given in (sys.argv[1:] if args is None else args)):
+            self.error("an argument holds the character NUL, which no name or path can hold")
+        known, rest = super().parse_known_args(args, namespace)
+        for name, value in vars(known).items():
+            if value == [] and name != "arguments":  # Python before 3.13 takes the value of --study=-- for no value
+                self.error(f"argument --{name.replace('_', '-')}: -- is no value")
+        return known, rest
+
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        print(f"{self.prog}: {one_line(message, 500)}; see {self.prog} --help", file=sys.stderr)
         raise SystemExit(InputError.exit_status)
 
 
@@ -152,6 +164,12 @@ def _add_device(command: argparse.ArgumentParser) -> None:
         "variable KERASTUNA_WORKERS, else auto)",
     )
     add("--workers-per-gpu", type=_workers, default="auto", metavar="N", help="auto: two")
+    add(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        help="a Ray cluster that has the workers; auto: that of RAY_ADDRESS or of this machine, else a new one",
+    )
+    add("--gpus-per-trial", type=float, metavar="N", help="with --ray: such as 0.25 (0.5 where there are GPUs)")
 
 
 def _workers(text: str) -> int | str:
@@ -171,9 +189,12 @@ def _add_confirmation(command: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= MOST_REPEATS:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number from 1 to {MOST_REPEATS:,}")
     return value
 
 
@@ -186,7 +207,7 @@ def _amount(kilo: int) -> Callable[[str], int]:
             value = float(text[:-1] if power else text) * kilo**power
         except ValueError:
             value = math.nan
-        if power < 0 or not value >= 1 or value != int(value):
+        if power < 0 or not value >= 1 or value == math.inf or value != int(value):
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, such as 3000000 or 3M")
         return int(value)
 

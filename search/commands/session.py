@@ -9,7 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -17,7 +17,7 @@ from ..datasets.data import Dataset, check_spec, load_dataset
 from ..display.progress import Progress
 from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
-from ..tracking.store import default_tracking_uri
+from ..tracking.store import check_tracking_uri, default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import (
     Device,
@@ -28,8 +28,10 @@ from ..training.device import (
     trains_on_cpu,
     use_device,
 )
-from ..workers.plan import compilation_environment, environments
+from ..workers.cluster import joined
+from ..workers.plan import cluster_environments, compilation_environment, environments
 from ..workers.pool import WorkerPool
+from ..workers.tasks import Pool
 from .common import quiet_optuna_for_good
 from .options import Profile, SearchOptions, objective_of
 from .user_space import check_space, load_space, space_slug
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from .observers import EndedHere
 
 MAX_FAILURES_IN_A_ROW = 10
+WORKER_MODULES = ("kerastuna.search.champion.trainings",)
+"""What a worker imports before its first task."""
 
 
 @final
@@ -76,7 +80,7 @@ class Session:
     tracking_uri: str
     began: float
     ended_here: "EndedHere"
-    pool: WorkerPool | None = None
+    pool: Pool[Any] | None = None
 
     @property
     def study(self) -> "optuna.Study":
@@ -90,10 +94,22 @@ class Session:
 
 
 def check_options(options: SearchOptions) -> None:
-    """Check data, space and device, quickly and without importing Keras; raises InputError."""
+    """Check data, space, device, storage and MLflow's address, quickly and without importing Keras.
+
+    Nothing is written. Raises InputError.
+    """
     check_spec(options.data, options.target)
     check_space(options.space)
-    check_device(options.device)
+    check_device(options.own_device)
+    check_tracking_uri(tracking_uri_of(options))
+    from ..study.storage import check_storage  # imports Optuna
+
+    check_storage(options.storage_location)
+
+
+def tracking_uri_of(options: SearchOptions) -> str:
+    """Where the search is recorded in MLflow. It may contain a password."""
+    return options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
 
 
 def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
@@ -105,12 +121,15 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     """
     began = time.monotonic()
     check_options(options)
-    prepare_environment(options.device)
-    # Where a CPU is certain, the workers import Keras while this process does.
-    pool = _start_workers(options, 0, progress, stack) if trains_on_cpu(options.device) else None
-    device = use_device(options.device)
-    if not trains_on_cpu(options.device):
+    prepare_environment(options.own_device)
+    # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
+    at_once = options.ray is not None or trains_on_cpu(options.device)
+    pool = _start_workers(options, 0, progress, stack) if at_once else None
+    device = use_device(options.own_device)
+    if not at_once:
         pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
+    if options.ray is not None and pool is not None:
+        device = replace(device, kind="gpu" if pool.gpus else "cpu", name=f"a Ray cluster, driven by {device.name}")
     _quiet_libraries()
     from ..display.search_observer import ProgressObserver
     from ..study.attributes import REQUEST
@@ -122,7 +141,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     profile = options.resolved(device.kind == "gpu")
     dataset, space = load_data_and_space(options, profile.images)
     facts = _facts(device, dataset)
-    tracking_uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
+    tracking_uri = tracking_uri_of(options)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
     recorder = TrackingObserver(tracker, facts, _params(options, profile, dataset))
     observers = (ProgressObserver(progress, profile.name, options.timeout), recorder, ended_here := EndedHere())
@@ -138,7 +157,9 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
 
 def _start_workers(
     options: SearchOptions, gpus: int, progress: Progress, stack: contextlib.ExitStack
-) -> WorkerPool | None:
+) -> Pool[Any] | None:
+    if options.ray is not None:
+        return _start_ray_workers(options, options.ray, progress, stack)
     trials = options.resolved(gpus > 0).trials
     each = environments(options.workers, gpus=gpus, per_gpu=options.workers_per_gpu, at_most=trials)
     if len(each) == 1:
@@ -147,7 +168,29 @@ def _start_workers(
     pool = WorkerPool(
         [{**environment, **own} for environment in each],
         device=options.device,
-        modules=("kerastuna.search.champion.trainings",),
+        modules=WORKER_MODULES,
+        warn=progress.message,
+    )
+    return stack.enter_context(pool)
+
+
+def _start_ray_workers(
+    options: SearchOptions, address: str, progress: Progress, stack: contextlib.ExitStack
+) -> Pool[Any]:
+    cores = options.workers if options.workers != "auto" else None
+    cluster = stack.enter_context(joined(address, cores))
+    gpus = cluster.gpus_per_worker(options.gpus_per_trial, options.device)
+    count = cluster.workers(options.workers, gpus, options.resolved(gpus > 0).trials)
+    from ..workers.ray import RayPool
+
+    own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}
+    own |= compilation_environment(options.folder / "compiled")
+    pool = RayPool(
+        [{**environment, **own} for environment in cluster_environments(count)],
+        gpus=gpus,
+        is_here=cluster.is_here,
+        device=options.device,
+        modules=WORKER_MODULES,
         warn=progress.message,
     )
     return stack.enter_context(pool)

@@ -11,6 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
+from ..messages import redact
 from ..study.attributes import HISTORY, HYPERPARAMETERS, LAST_SEEN, MESSAGE, REASON, SCORE, SECONDS
 from ..study.budget import Size
 from ..study.events import Announcer
@@ -146,7 +147,7 @@ class Claim:
         """
         reason = reason or (None if self.reason == STOPPED_EARLY else self.reason)
         reason = reason or (ERROR if score is None else NOT_FINITE)
-        self.keep(**{REASON: reason, **({MESSAGE: message[-LONGEST_MESSAGE:]} if message else {})})
+        self.keep(**{REASON: reason, **({MESSAGE: redact(message)[-LONGEST_MESSAGE:]} if message else {})})
         self._end(TrialState.FAIL, retried=reason in RETRIED_REASONS)
 
     def _constrain(self, constraints: Mapping[str, float]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from ..errors import InfeasibleArchitecture
+from ..messages import redact
 from ..study.attributes import HYPERPARAMETERS, LIMITS, MESSAGE, REASON
 from ..study.budget import Budget, Size
 from .distributions import Values
@@ -38,7 +39,7 @@ class Verdict:
         if self.reason:
             attributes[REASON] = self.reason
         if self.message:
-            attributes[MESSAGE] = self.message
+            attributes[MESSAGE] = redact(self.message)
         if self.limits:
             attributes[LIMITS] = list(self.limits)
         if self.size is not None:

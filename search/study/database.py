@@ -1,6 +1,7 @@
 """Optuna's database storage, made to open at once for several processes, and to tell of its errors in one line."""
 
 import functools
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, final
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..compat.optuna import take_trial_in_database, widen_text_columns
@@ -41,21 +43,46 @@ def open_database(url: str) -> RDBStorage:
         try:
             # Servers drop who is silent for long.
             return _Database(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _connect_arguments(url)})
-        except ImportError as error:
-            module = getattr(error.__cause__, "name", None) or "a driver for that database"
-            raise StudyError(
-                f"storage {redact_url(url)!r} needs {module}, which is not installed: "
-                f"pip install {_DRIVERS.get(module, module)}"
-            ) from error
         except Exception as error:
             if attempts_left and _was_faster(error):
                 time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
                 continue
-            raise StudyError(
-                f"storage {redact_url(url)!r} cannot be opened ({_reason(error, url)}): give the URL of a database "
-                "that SQLAlchemy can reach, or the path of a journal file"
-            ) from error
+            raise _refusal(error, url) from error
     raise AssertionError("the last attempt returns or raises")
+
+
+def check_database(url: str) -> None:
+    """Raise StudyError where `open_database` would, or where the database is kept in memory alone; makes nothing.
+
+    A server is connected to.
+    """
+    try:
+        engine = create_engine(url)
+        if engine.dialect.name != "sqlite":
+            engine.connect().close()
+        engine.dispose()
+    except Exception as error:
+        raise _refusal(error, url) from error
+    if engine.dialect.name != "sqlite":
+        return
+    file = engine.url.database or ":memory:"
+    if file == ":memory:":
+        raise StudyError(f"storage {redact_url(url)!r} names no file: give one, such as sqlite:////folder/optuna.db")
+    if not file.startswith("file:") and not os.path.isdir(os.path.dirname(file) or "."):
+        raise StudyError(f"storage {redact_url(url)!r} cannot be opened: there is no folder {os.path.dirname(file)!r}")
+
+
+def _refusal(error: Exception, url: str) -> StudyError:
+    module = getattr(error.__cause__ or error, "name", None)
+    if isinstance(error, ImportError):
+        return StudyError(
+            f"storage {redact_url(url)!r} needs {module or 'a driver for that database'}, which is not installed: "
+            f"pip install {_DRIVERS.get(str(module), module)}"
+        )
+    return StudyError(
+        f"storage {redact_url(url)!r} cannot be opened ({_reason(error, url)}): give the URL of a database "
+        "that SQLAlchemy can reach, or the path of a journal file"
+    )
 
 
 def _telling(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """Opening the storage of a study: a journal file, a database, or a proxy."""
 
+import os
 from pathlib import Path
 
 from optuna.storages import BaseStorage
@@ -34,3 +35,25 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
         raise StudyError(
             f"storage {str(path)!r} cannot be opened: {error.strerror}; give a path that can be written"
         ) from error
+
+
+def check_storage(storage: str | Path) -> None:
+    """Raise StudyError where it can be known, without making anything, that `open_storage` would."""
+    text = str(storage)
+    if text.startswith("grpc:"):
+        open_storage(text)  # connects, and makes nothing
+    elif text.startswith("journal://") or "://" not in text:
+        path = Path(text.removeprefix("journal://"))
+        if path.exists():
+            open_storage(path)
+        elif not os.access(_existing_part(path), os.W_OK | os.X_OK):
+            raise StudyError(f"storage {str(path)!r} cannot be made there: give a path that can be written")
+    else:
+        from .database import check_database
+
+        check_database(text)
+
+
+def _existing_part(path: Path) -> Path:
+    """The innermost folder around `path` that exists, or the file in its place."""
+    return next(folder for folder in Path(os.path.abspath(path)).parents if folder.exists())

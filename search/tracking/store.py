@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..messages import redact
@@ -37,7 +39,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # at the end of every run, with the server's password
 }
 MAX_NAME, MAX_PARAM_VALUE, MAX_TAG_VALUE = 250, 6000, 8000  # characters, MLflow's limits
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL, MAX_TAGS_PER_CALL = 800, 100, 100  # together at most MLflow's 1,000
@@ -49,6 +51,7 @@ LONGEST_PAUSE = 0.1
 """Seconds between them."""
 _WAS_FASTER = "UNIQUE constraint failed|duplicate key value|Duplicate entry"
 """In the words of SQLite, PostgreSQL and MySQL."""
+_OTHER_SCHEMES = ("databricks", "databricks-uc", "uc")
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in the UI: training, not language models
 
 
@@ -66,6 +69,26 @@ def configure_environment() -> None:
 def is_database(uri: str) -> bool:
     """Whether `uri` is a database that MLflow's client opens itself, not a server or a plugin."""
     return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def check_tracking_uri(uri: str) -> None:
+    """Raise InputError where it can be known, without MLflow and a connection, that no store is at `uri`."""
+    _check_scheme(uri)
+    scheme = uri.partition(":")[0].lower()
+    with refused(uri):
+        if is_database(uri):
+            from sqlalchemy import create_engine
+
+            engine = create_engine(uri)  # imports the driver, and connects to nothing
+            engine.dispose()
+            if scheme.partition("+")[0] == "sqlite":
+                _check_sqlite_file(uri)
+        elif scheme in ("http", "https"):
+            address = urlsplit(uri)
+            if not address.hostname or address.port == 0:
+                raise ValueError("it names no server")
+        elif scheme not in _OTHER_SCHEMES and scheme not in entry_points(group="mlflow.tracking_store").names:
+            raise ValueError(f"{scheme!r} is neither a database nor a server that MLflow knows")
 
 
 def open_client(uri: str) -> MlflowClient:
@@ -230,12 +253,7 @@ def _prepare_sqlite(uri: str) -> None:
     while it creates it. So it is created under a lock, with another name, and renamed when it is complete. The lock is
     one of SQLite: it works wherever the database itself works, and it ends with its process.
     """
-    from sqlalchemy.engine import make_url
-
-    name = make_url(uri).database
-    if name in (None, "", ":memory:"):
-        raise InputError(f"the tracking URI {uri} names no file; give one, such as sqlite:////folder/mlflow.db")
-    path = Path(name).resolve()
+    path = _check_sqlite_file(uri)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(f"{path}.lock", timeout=120, isolation_level=None)) as holder:
@@ -247,6 +265,23 @@ def _prepare_sqlite(uri: str) -> None:
         tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "experiments" not in tables:
         raise InputError(f"the tracking URI {uri} is the database of another program; give a file of its own")
+
+
+def _check_sqlite_file(uri: str) -> Path:
+    """The absolute path of the file that a SQLite URI names; raises InputError where it cannot be one."""
+    from sqlalchemy.engine import make_url
+
+    name = make_url(uri).database
+    if name in (None, "", ":memory:"):
+        raise InputError(f"the tracking URI {redact(uri)} names no file; give one, such as sqlite:////folder/mlflow.db")
+    path = Path(name).resolve()
+    around = next(each for each in path.parents if each.exists())
+    if path.is_dir() or not around.is_dir() or (not path.exists() and not os.access(around, os.W_OK | os.X_OK)):
+        raise InputError(
+            f"the tracking URI {redact(uri)} names a file that cannot be written; give another, such as "
+            "sqlite:////folder/mlflow.db"
+        )
+    return path
 
 
 def _create_sqlite(path: Path) -> None:

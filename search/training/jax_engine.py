@@ -59,11 +59,11 @@ class JaxEngine:
         """
         if seed is None:
             seed = int(np.random.randint(2**31))
-        train = _put(x, y)
-        validation = None if validation_data is None else _put(*validation_data)
-        _build(model, x, y)
-        program = _EpochProgram(model, batch_size, shuffle)
-        state = _state_of(model)
+        train = put(x, y)
+        validation = None if validation_data is None else put(*validation_data)
+        make_variables(model, x, y)
+        program = EpochProgram(model, batch_size, shuffle)
+        state = state_of(model)
         began = time.perf_counter()
         lowered = jax.jit(program.epoch, donate_argnums=0).lower(state, np.uint32(seed), np.int32(0), train, validation)
         traced = time.perf_counter()
@@ -85,7 +85,7 @@ class JaxEngine:
         for epoch in range(epochs):
             listeners.on_epoch_begin(epoch)
             # A callback may have changed the state, the learning rate above all.
-            state, metrics = run(_state_of(model), np.uint32(seed), np.int32(epoch), train, validation)
+            state, metrics = run(state_of(model), np.uint32(seed), np.int32(epoch), train, validation)
             _assign(model, state)
             logs = {name: float(value) for name, value in jax.device_get(metrics).items()}
             listeners.on_epoch_end(epoch, logs)
@@ -123,11 +123,11 @@ Pair = tuple[OnDevice, OnDevice]
 """Samples and targets."""
 
 
-def _put(x: np.ndarray, y: np.ndarray) -> Pair:
+def put(x: np.ndarray, y: np.ndarray) -> Pair:
     return _data.put(x), _data.put(y)
 
 
-def _build(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+def make_variables(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     """Make the variables of the optimizer and of the metrics, which Keras makes at the first batch."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -151,7 +151,7 @@ def _variables_of(model: keras.Model) -> dict[str, list[Any]]:
     }
 
 
-def _state_of(model: keras.Model) -> State:
+def state_of(model: keras.Model) -> State:
     return {kind: [variable.value for variable in variables] for kind, variables in _variables_of(model).items()}
 
 
@@ -186,7 +186,7 @@ class _Tally:
 
 @final
 @dataclass(frozen=True)
-class _EpochProgram:
+class EpochProgram:
     """The function that is compiled: from the state of a model to its state after an epoch, and the metrics."""
 
     model: keras.Model

@@ -11,6 +11,7 @@ from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
 from .engine import fit
 from .epochs import EpochMetrics, EpochReporter, final_metrics
+from .garbage import forget_trained_networks
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
 
@@ -47,6 +48,7 @@ def train(
         report(epoch, metrics)
         return False
 
+    forget_trained_networks()
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     reporter = EpochReporter(keep_going, ())

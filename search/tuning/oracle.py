@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from ..compat.keras_tuner import with_values
 from ..errors import InfeasibleArchitecture
+from ..messages import redact
 from ..proposals.claims import Claim
 from ..proposals.distributions import ParameterSpace, Values, values_key
 from ..study.attributes import HYPERPARAMETERS, NAME, SEED, is_trained
@@ -313,6 +314,7 @@ class OptunaOracle(MendedOracle):
     @exclusive
     def end_trial(self, trial: Trial) -> None:
         """End or retry a trial, as in `keras_tuner.Oracle`, and end it in the study."""
+        trial.message = trial.message and redact(trial.message)  # KerasTuner writes it to a file
         if (known := self.trials.get(trial.trial_id)) is not None:
             fail_where_unknown(trial, known, self.goal, self._claims.get(trial.trial_id))
         try:

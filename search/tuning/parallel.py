@@ -1,6 +1,8 @@
 """A search by several workers on one study: what each of them does, and what it tells the process that started it."""
 
 import logging
+import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -8,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Self, final
 
 import keras
+from optuna.storages import JournalStorage
 
 from ..display.progress import make_progress
 from ..display.search_observer import ProgressObserver
 from ..errors import InputError
+from ..study.attributes import WORKER
 from ..study.events import Announcer, SearchObserver
-from ..study.liveness import fail_abandoned_trials
+from ..study.liveness import fail_abandoned_trials, is_running_worker
+from ..study.lost_worker import fail_trials_of
 from ..study.records import full_record
 from ..study.sharing import one_process_only
 from ..study.stored_study import StoredStudy
@@ -21,6 +26,7 @@ from ..training.device import gpus
 from ..workers.plan import Workers, compilation_environment, environments
 from ..workers.pool import WorkerPool
 from ..workers.process import Channel
+from ..workers.tasks import Identity, Pool
 
 _logger = logging.getLogger(__name__)
 
@@ -65,6 +71,8 @@ class WorkerSearch:
         made_with, options: the positional arguments and those by name that it was made with.
         fit, fit_options: those of `search`.
         settings: of Keras, as `keras_settings` tells them.
+        until: when no epoch is begun any more, in seconds since 1970; None for no limit.
+        host: the machine that alone reaches the storage; None where all do.
     """
 
     tuner: type
@@ -73,12 +81,18 @@ class WorkerSearch:
     fit: Sequence[Any]
     fit_options: Mapping[str, Any]
     settings: tuple[str, str, Any]
+    until: float | None = None
+    host: str | None = None
 
     def __call__(self, channel: Channel) -> None:
+        if self.host not in (None, socket.gethostname()):  # its file would be another one here
+            raise InputError(_only_on(f"{self.host!r}, and a worker runs on {socket.gethostname()!r}"))
         use_keras_settings(self.settings)
+        # Each machine has a monotonic clock of its own.
+        deadline = None if self.until is None else time.monotonic() + self.until - time.time()
         token = _observer.set(_Reports(channel))
         try:
-            self.tuner(*self.made_with, **self.options).search(*self.fit, **self.fit_options)
+            self.tuner(*self.made_with, **self.options).search(*self.fit, deadline=deadline, **self.fit_options)
         finally:
             _observer.reset(token)
 
@@ -94,6 +108,7 @@ class Relay:
 
     def __init__(self, stored: StoredStudy, announcer: Announcer) -> None:
         self._stored, self._announcer = stored, announcer
+        self._running: set[int] = set()  # numbers of the trials whose ends the workers have not told
 
     def event(self, index: int, name: str, values: tuple[Any, ...]) -> Any:
         """Tell the observers of this process what a worker tells; returns the answer that it may wait for."""
@@ -103,17 +118,50 @@ class Relay:
             "epoch_ended": self._announcer.epoch_ended,
             "ended": self._announcer.ended,
         }
+        if name == "started":
+            self._running.add(values[0]["number"])
+        elif name == "ended":
+            self._running.discard(values[0]["number"])
         return tell[name](*values)
 
-    def bury(self) -> None:
-        """Fail the trials of workers that are gone, which enqueues them again, and tell the observers."""
-        for number in fail_abandoned_trials(self._stored):
-            self._announcer.ended(full_record(self._stored.trial(number)))
+    def bury(self, worker: Identity | None = None) -> None:
+        """Fail the trials of workers that are gone, which enqueues them again, and tell the observers.
 
-    def check_storage(self) -> None:
-        """Raise InputError for a storage that only this process can use."""
+        Another process may have failed them first: what they would have told is told here all the same.
+
+        Args:
+            worker: that is known to be dead, wherever it was.
+        """
+        if worker is not None:
+            fail_trials_of(self._stored, worker)
+        fail_abandoned_trials(self._stored)
+        for number in sorted(self._running):
+            trial = self._stored.trial(number)
+            owner = trial.user_attrs.get(WORKER)
+            is_gone = owner is not None and (owner == worker or is_running_worker(owner) is False)
+            if trial.state.is_finished() and is_gone:
+                self._running.discard(number)
+                self._announcer.ended(full_record(trial))
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the storage is a file, which other machines do not reach."""
+        storage = self._stored.storage
+        return isinstance(storage, JournalStorage) or str(getattr(storage, "url", "")).startswith("sqlite")
+
+    def check_storage(self, all_here: bool) -> None:
+        """Raise InputError for a storage that workers cannot use; `all_here`: that all of them are on this machine."""
         if (told := one_process_only(self._stored.storage)) is not None:
             raise InputError(told)
+        if self.is_file and not all_here:
+            raise InputError(_only_on("this machine, and the workers are on several"))
+
+
+def _only_on(where: str) -> str:
+    return (
+        f"the study is in a file on {where}: give a storage that all of them reach, such as "
+        "--storage postgresql+psycopg://HOST/DATABASE"
+    )
 
 
 class MadeAgain:
@@ -128,10 +176,11 @@ class MadeAgain:
 
 
 def search_with(
-    workers: Workers | WorkerPool,
+    workers: Workers | Pool[Any],
     tuner: MadeAgain,
     relay: Relay,
     trials: int | None,
+    deadline: float | None,
     fit: Sequence[Any],
     fit_options: Mapping[str, Any],
 ) -> None:
@@ -142,16 +191,19 @@ def search_with(
         tuner: whose class and arguments the others have too.
         relay: of its study.
         trials: that are left to do; None for no limit.
+        deadline: of `search`.
         fit, fit_options: the arguments of `search`.
 
     Raises InputError for a number that is not allowed, something that cannot be pickled and a storage that cannot be
     shared, and whatever a search raises.
     """
-    relay.check_storage()
+    relay.check_storage(all_here=not isinstance(workers, Pool) or workers.is_here)
     made_with, options = tuner.made_with
     options = {name: value for name, value in options.items() if name != "observers"}  # they stay in this process
-    task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings())
-    with nullcontext(workers) if isinstance(workers, WorkerPool) else worker_pool(workers, trials) as pool:
+    until = None if deadline is None else time.time() + deadline - time.monotonic()
+    host = socket.gethostname() if relay.is_file else None
+    task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings(), until, host)
+    with nullcontext(workers) if isinstance(workers, Pool) else worker_pool(workers, trials) as pool:
         tasks = len(pool) if trials is None else min(len(pool), trials)
         pool.run([task] * tasks, relay.event, on_death=relay.bury)
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import keras
 import keras_tuner
-from keras_tuner.errors import FailedTrialError, FatalError
+from keras_tuner.errors import FatalError
 
 from ...spaces.space import SearchSpace
 from ..compat.keras_tuner import (
@@ -25,16 +25,16 @@ from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
-from ..training.garbage import old_objects_passed_over
+from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
-from ..training.metric_values import objective_problem
 from ..workers.plan import Workers
-from ..workers.pool import WorkerPool
+from ..workers.tasks import Pool
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
 from .model_building import load_weights
+from .objective_check import ObjectiveCheck
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
@@ -97,7 +97,6 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         self._settings = oracle.settings
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
-        self._overwrite = overwrite
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -136,6 +135,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         return self._measure(hp, self._settings.counted)
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        forget_trained_networks()  # before KerasTuner collects garbage
         model: Any = super()._try_build(hp)
         budget = self._settings.budget
         if budget is None:
@@ -171,7 +171,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         self.oracle.enqueue(given, name)
 
     def search(
-        self, *args: Any, deadline: float | None = None, workers: Workers | WorkerPool = 1, **kwargs: Any
+        self, *args: Any, deadline: float | None = None, workers: Workers | Pool[Any] = 1, **kwargs: Any
     ) -> None:
         """Search until the study has `max_trials`; takes what `model.fit` takes.
 
@@ -182,9 +182,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         Args:
             deadline: begin no epoch after this time, on the clock of `time.monotonic`; None for no limit.
             workers: processes of this machine that train at the same time, or "auto": one for each core, or two for
-                each GPU. Everything that the search is given must be picklable then, and a storage in a file or a
-                database; observers and MLflow are told in this process. Only with one worker, this process, does a
-                seed reproduce the proposals.
+                each GPU; or workers that run already, such as a `RayPool`. Everything that the search is given must be
+                picklable then, and a storage in a file or a database; observers and MLflow are told in this process.
+                Only with one worker, this process, does a seed reproduce the proposals.
 
         Raises InputError for what workers cannot use, and when no metric has the name of the objective, or it is not a
         number: after the first epoch where it is certain by then, else after the first trial.
@@ -205,8 +205,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 if workers == 1:
                     super().search(*args, **kwargs)
                 else:
-                    options = {**kwargs, "deadline": deadline, "verbose": 0}
-                    search_with(workers, self, self.oracle.relay(), self.remaining_trials, args, options)
+                    left, options = self.remaining_trials, {**kwargs, "verbose": 0}
+                    search_with(workers, self, self.oracle.relay(), left, deadline, args, options)
                     self.oracle.take_over()
         except FatalError as error:
             if isinstance(error.__cause__, InputError):
@@ -263,36 +263,24 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if self.oracle.get_trial(trial.trial_id).metrics.exists(objective.name):
                 return  # `run_trial` has called `oracle.update_trial` itself, which KerasTuner allows
             check_results(results, objective)
+            check = self._objective_check
             for result in results if isinstance(results, list) else [results]:
-                self._check(last_metrics(result, objective))
+                check(last_metrics(result, objective))
         except InputError as error:
             raise FatalError(str(error)) from error
         metrics, step = final_metrics(results, objective)
         self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
-    def _check(self, metrics: Mapping[str, Any]) -> None:
-        """Raise an error when something that is optimised is missing in `metrics`, or is not a number.
-
-        Once a trial has a score, it is not the names that are wrong: the error is this trial's alone.
-        """
-        goal = self._settings.goal
-        # Several objectives may be known by their sum alone.
-        names = [goal.metric.name] if goal.metric.name in metrics else self._objectives
-        parts = [part.name for part in goal.quantities if part != goal.metric and not part.is_cost]
-        if (told := objective_problem([*names, *parts], metrics)) is None:
-            return
-        known = self.oracle.trials.values() if isinstance(self.oracle, OptunaOracle) else self.oracle.get_best_trials()
-        raise InputError(told) if all(trial.score is None for trial in known) else FailedTrialError(told)
-
     @property
-    def _objectives(self) -> tuple[str, ...]:
-        """The names of the metrics that the objective is made of."""
-        return tuple(getattr(self.oracle.objective, "name_to_direction", [self.oracle.objective.name]))
+    def _objective_check(self) -> ObjectiveCheck:
+        oracle = self.oracle
+        known = oracle.trials.values if isinstance(oracle, OptunaOracle) else oracle.get_best_trials
+        return ObjectiveCheck(oracle.objective, self._settings.goal, known)
 
     def _reporter(self, trial: Any, execution: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EpochReporter:
         # What trains in its own way may report one thing and return another.
         plain = trains_as(self, OptunaTuner) and not has_own_fit(self.hypermodel)
-        check = self._check if plain and validates_every_epoch(kwargs) else lambda metrics: None
+        check = self._objective_check if plain and validates_every_epoch(kwargs) else lambda metrics: None
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else None  # None: a worker of KerasTuner's kind
 
         def report(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
@@ -301,7 +289,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
 
         deadline = None if oracle is None else oracle.deadline
-        return EpochReporter(report, self._objectives, deadline, epochs=epochs_of(args, kwargs), check=check)
+        return EpochReporter(report, self._objective_check.names, deadline, epochs=epochs_of(args, kwargs), check=check)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""

@@ -63,6 +63,11 @@ def environments(
     ]
 
 
+def cluster_environments(count: int) -> list[Mapping[str, str]]:
+    """The environment of each of `count` workers that get one core from a cluster, which chooses their GPUs too."""
+    return [{"KERASTUNER_TUNER_ID": f"worker{number}", **_threads(1)} for number in range(count)]
+
+
 def compilation_environment(folder: Path | str) -> dict[str, str]:
     """The variables by which JAX keeps every compiled program in `folder`; other backends do not look at them."""
     return {

@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, Protocol, final
 
 import cloudpickle
 
@@ -28,16 +28,32 @@ ORPHAN_SECONDS = 15.0
 """How long a worker whose parent is gone may take to put its work in order."""
 
 
+class Link(Protocol):
+    """The way of messages between a worker and the process that started it."""
+
+    def send(self, data: bytes) -> None:
+        """Send a pickled message; raises BrokenPipeError or ConnectionResetError when that process is gone."""
+        ...
+
+    def receive(self) -> tuple[Any, ...]:
+        """Wait for a message; raises EOFError or OSError when that process is gone."""
+        ...
+
+    def load(self, task: Any) -> Callable[["Channel"], Any]:
+        """The task in a message."""
+        ...
+
+
 @final
 class Channel:
     """What a task tells the process that started the worker.
 
     Args:
-        connection: to that process.
+        link: to that process.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self._lock = threading.Lock()
         self.replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -54,25 +70,29 @@ class Channel:
         """Tell how a task ended."""
         self._send((kind, *values))
 
+    def fails(self, error: BaseException) -> None:
+        """Tell the error that ended a task, with its trace."""
+        error.add_note("".join(traceback.format_exception(error)))
+        self.ends("failed", _pickled(error), f"{type(error).__name__}: {error}")
+
     def _send(self, message: Any) -> None:
         data = cloudpickle.dumps(message)
         with self._lock:
-            self._connection.send_bytes(data)
+            self._link.send(data)
 
 
 @final
 class Worker:
-    """Takes tasks from a connection.
+    """Does the tasks that come.
 
     Args:
-        connection: to the process that started this one.
-        descriptor: of the file with the large arrays.
+        link: to the process that started this one.
     """
 
-    def __init__(self, connection: Connection, descriptor: int) -> None:
-        self._connection, self._descriptor = connection, descriptor
-        self._channel = Channel(connection)
-        self._tasks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._channel = Channel(link)
+        self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._busy = threading.Event()
 
     def run(self) -> int:
@@ -89,11 +109,10 @@ class Worker:
             return 1  # the parent is gone
         return 0
 
-    def _do(self, data: bytes) -> None:
+    def _do(self, task: Any) -> None:
         try:
             self._busy.set()
-            task: Callable[[Channel], Any] = loads(data, self._descriptor)
-            result = cloudpickle.dumps(task(self._channel))
+            result = cloudpickle.dumps(self._link.load(task)(self._channel))
             self._busy.clear()
         except KeyboardInterrupt:
             self._busy.clear()
@@ -103,15 +122,14 @@ class Worker:
             raise
         except BaseException as error:
             self._busy.clear()
-            error.add_note("".join(traceback.format_exception(error)))
-            self._channel.ends("failed", _pickled(error), f"{type(error).__name__}: {error}")
+            self._channel.fails(error)
         else:
             self._channel.ends("done", result)
 
     def _listen(self) -> None:
         while True:
             try:
-                kind, *values = pickle.loads(self._connection.recv_bytes())
+                kind, *values = self._link.receive()
             except (EOFError, OSError):
                 self._end_orphaned()
             if kind == "task":
@@ -146,13 +164,8 @@ def _pickled(error: BaseException) -> bytes | None:
     return None
 
 
-def main() -> int:
-    """Run a worker; the arguments are the descriptors of its connection and of the file with the large arrays."""
-    connection, descriptor = map(int, sys.argv[1:])
-    for inherited in (connection, descriptor):
-        os.set_inheritable(inherited, False)
-    link = Connection(connection)
-    path, device, modules = pickle.loads(link.recv_bytes())
+def prepare(path: Sequence[str], device: str, modules: Sequence[str]) -> None:
+    """Make this process one that can do tasks: `path` is where it finds modules, `modules` are imported at once."""
     sys.path[:] = path
     from ..training.device import prepare_environment
 
@@ -160,7 +173,38 @@ def main() -> int:
     with captured_stderr():
         for module in modules:  # what every task imports, before the first one comes
             import_module(module)
-    return Worker(link, descriptor).run()
+
+
+@final
+class _Pipe:
+    """The link to a process of this machine.
+
+    Args:
+        connection: to it.
+        descriptor: of the file with the large arrays.
+    """
+
+    def __init__(self, connection: Connection, descriptor: int) -> None:
+        self._connection, self._descriptor = connection, descriptor
+
+    def send(self, data: bytes) -> None:
+        self._connection.send_bytes(data)
+
+    def receive(self) -> tuple[Any, ...]:
+        return pickle.loads(self._connection.recv_bytes())
+
+    def load(self, task: bytes) -> Callable[[Channel], Any]:
+        return loads(task, self._descriptor)
+
+
+def main() -> int:
+    """Run a worker; the arguments are the descriptors of its connection and of the file with the large arrays."""
+    connection, descriptor = map(int, sys.argv[1:])
+    for inherited in (connection, descriptor):
+        os.set_inheritable(inherited, False)
+    link = _Pipe(Connection(connection), descriptor)
+    prepare(*link.receive())
+    return Worker(link).run()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import mmap
 import pickle
 import tempfile
+from collections.abc import Callable
 from typing import Any, final
 
 import cloudpickle
@@ -50,15 +51,7 @@ class SharedArrays:
             spans.append(self._span(raw))
             return False
 
-        try:
-            pickled = cloudpickle.dumps(value, protocol=5, buffer_callback=is_small)
-        except OSError:
-            raise
-        except Exception as error:  # whatever the objects of a user raise
-            raise InputError(
-                f"what the workers need cannot be pickled ({cause(error)}): correct it, or search with one worker"
-            ) from error
-        return pickle.dumps((spans, pickled))
+        return pickle.dumps((spans, pickled(value, is_small)))
 
     def _span(self, raw: memoryview) -> tuple[int, int]:
         import numpy as np
@@ -75,8 +68,20 @@ class SharedArrays:
         return self._spans[key]
 
 
+def pickled(value: Any, in_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+    """`value` without the arrays for which `in_band` is False; raises InputError when it cannot be pickled."""
+    try:
+        return cloudpickle.dumps(value, protocol=5, buffer_callback=in_band)
+    except OSError:
+        raise
+    except Exception as error:  # whatever the objects of a user raise
+        raise InputError(
+            f"what the workers need cannot be pickled ({cause(error)}): correct it, or search with one worker"
+        ) from error
+
+
 def loads(data: bytes, descriptor: int) -> Any:
     """What `SharedArrays.dumps` was given; large arrays are mapped from the file, and changes to them stay private."""
-    spans, pickled = pickle.loads(data)
+    spans, rest = pickle.loads(data)
     buffers = [mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, offset=start) for start, size in spans]
-    return pickle.loads(pickled, buffers=buffers)
+    return pickle.loads(rest, buffers=buffers)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kerastuna.search.commands.cli import COMMANDS
+from kerastuna.search.commands.cli import COMMANDS, _print_traceback
 from kerastuna.search.errors import SearchFailed
 
 HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
@@ -174,3 +174,27 @@ def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
     process.stdout.close()
     assert (process.stderr.read(), process.wait(timeout=60)) == ("", 0)
     process.stderr.close()
+
+
+def test_the_command_to_go_on_shows_no_password(kerastuna: Any, studies_does: Any) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    studies_does(interrupted)
+    status, _, err = kerastuna("studies", "--storage=postgresql://me:hunter2@host/db", "--folder", "a b")
+    assert status == 130
+    assert err.endswith("To go on: kerastuna studies '--storage=postgresql://me:***@host/db' --folder 'a b'\n")
+
+
+def test_a_traceback_shows_no_password(kerastuna: Any, studies_does: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise AssertionError("no route to postgresql://me:hunter2@host/db")
+
+    studies_does(fail)
+    with pytest.raises(AssertionError) as caught:
+        kerastuna("studies")
+    _print_traceback(caught.type, caught.value, caught.tb)
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert "postgresql://me:***@host/db" in told
+    assert "AssertionError: no route to postgresql://me:***" in told

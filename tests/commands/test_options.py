@@ -99,7 +99,7 @@ def test_how_thorough_a_search_is_makes_it_no_other_search() -> None:
 
 @pytest.mark.parametrize("name", ["", "  "])
 def test_a_study_has_a_name(name: str) -> None:
-    with pytest.raises(StudyError, match="--study is empty"):
+    with pytest.raises(StudyError, match="is empty"):
         SearchOptions(study=name)
 
 

@@ -25,3 +25,28 @@ COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "descr
 def test_what_is_given_is_read(given: list[str], name: str, value: Any):
     parser = make_parser(dict.fromkeys(COMMANDS, lambda options: 0))
     assert getattr(parser.parse_args(["search", *given]), name) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["search", "--study=--"], "--study"),
+        (["search", "--study", "--trials"], "--study"),
+        (["search", "--max-macs", "1e400"], "'1e400' is not a whole number"),
+        (["search", "--max-ram", "1e308K"], "'1e308K' is not a whole number"),
+        (["search", "--budget", "9" * 5000], "--budget"),
+        (["confirm", "--seeds", "9" * 30], "from 1 to"),
+        (["search", "--data", "a\0b"], "NUL"),
+    ],
+)
+def test_what_cannot_be_read_gets_one_short_line(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = make_parser(dict.fromkeys(COMMANDS, lambda options: 0))
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(given)
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert told in line
+    assert line.count("\n") == 1
+    assert len(line) < 650

@@ -60,3 +60,41 @@ def test_what_is_recorded_with_every_run(searched: Any) -> None:
     assert experiment is not None
     for run in client.search_runs([experiment.experiment_id]):
         assert {"device", "backend", "versions", "git_commit", "data_fingerprint"} <= set(run.data.tags)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"storage": "nope://me:hunter2@x"}, "nope"),
+        ({"storage": "postgresql://me:hunter2@/db?port=x"}, "storage 'postgresql://me:***@"),
+        ({"storage": "http://[::1"}, "cannot be opened"),
+        ({"storage": "sqlite://"}, "names no file"),
+        ({"storage": "sqlite:////no/such/folder/x.db"}, "there is no folder"),
+        ({"storage": "/dev/null"}, "not a journal"),
+        ({"storage": "."}, "Is a directory"),
+        ({"tracking_uri": "nope://me:hunter2@x"}, "neither a database nor a server"),
+        ({"tracking_uri": "mysql+nothing://me:hunter2@x/y"}, "cannot be used"),
+        ({"tracking_uri": "me:hunter2@host"}, "names no database and no server"),
+        ({"tracking_uri": "http://[::1"}, "cannot be used"),
+        ({"tracking_uri": "http://host:99999"}, "cannot be used"),
+        ({"tracking_uri": "http://"}, "names no server"),
+        ({"tracking_uri": "sqlite://"}, "names no file"),
+        ({"tracking_uri": "sqlite:////dev/null/x.db"}, "cannot be written"),
+    ],
+)
+def test_a_wrong_address_is_told_before_anything_is_written(
+    given: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as refused:
+        check_options(SearchOptions(**given))
+    assert told in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks://profile", "https://host/mlflow", "sqlite:///new/x.db"])
+def test_an_address_that_may_be_right_is_not_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_options(SearchOptions(tracking_uri=uri, storage="new/x.journal"))
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,12 @@ def test_compiled_programs_are_kept_in_the_folder(seen):
     assert seen["cache"]["files_after_the_same"] == seen["cache"]["files"]
 
 
+def test_what_was_trained_can_be_forgotten(seen):
+    assert seen["forgotten"]["executables"][0] > 0
+    assert seen["forgotten"]["executables"][1] == 0
+    assert seen["forgotten"]["alive"] == [False, False, False]
+
+
 # What follows runs in the process of its own.
 
 
@@ -136,11 +143,13 @@ def observe(folder: Path) -> dict[str, Any]:
     from kerastuna.search.training.device import prepare_environment
 
     prepare_environment("cpu")
+    import jax
     import keras
     import keras_tuner
     import numpy as np
 
     from kerastuna.search.training.engine import engine_for, fit
+    from kerastuna.search.training.garbage import forget_trained_networks
     from kerastuna.search.training.jax_engine import JaxEngine, use_compilation_cache
     from kerastuna.spaces.architecture import (
         Activation,
@@ -318,6 +327,18 @@ def observe(folder: Path) -> dict[str, Any]:
     found["no_validation"] = list(history.history)
     x_infinite = np.full_like(x, np.inf)
     found["not_finite"] = engine.fit(build(plain), x_infinite, y, batch_size=BATCH).history["loss"][-1]
+
+    def passing() -> list[weakref.ref[Any]]:
+        model = build(space)
+        train(space, model, x, y)
+        return [weakref.ref(part) for part in (model, model.optimizer, model.trainable_variables[0])]
+
+    parts, client = passing(), jax.devices()[0].client
+    executables = [len(client.live_executables())]
+    forget_trained_networks()
+    keras.backend.clear_session()
+    executables.append(len(client.live_executables()))
+    found["forgotten"] = {"executables": executables, "alive": [part() is not None for part in parts]}
 
     cache = folder / "programs"
     use_compilation_cache(cache)

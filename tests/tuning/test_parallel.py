@@ -1,8 +1,11 @@
 """Workers on the study of a tuner: trials are trained once, observers are told in the process that searches."""
 
 import os
+import socket
 import sys
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ from tuner_support import OBJECTIVE, Function, outcomes
 
 from kerastuna.search import InputError, OptunaTuner, SearchObserver
 from kerastuna.search.study.attributes import WORKER, is_trained
-from kerastuna.search.tuning.parallel import keras_settings, use_keras_settings, worker_observer
+from kerastuna.search.tuning.parallel import WorkerSearch, keras_settings, use_keras_settings, worker_observer
+from kerastuna.search.workers.process import Channel
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
@@ -106,6 +110,34 @@ def test_a_study_in_memory_cannot_be_shared(tmp_path: Path, storage: str | None)
     tuner = Function(score, tmp_path, storage=given)
     with pytest.raises(InputError, match="the study is in the memory of this process"):
         tuner.search(verbose=0, workers=2)
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite:///{}/study.db"])
+def test_a_study_in_a_file_is_for_workers_of_its_machine(tmp_path: Path, storage: str):
+    given = storage.format(tmp_path) if "://" in storage else tmp_path / storage
+    relay = Function(score, tmp_path, storage=given).oracle.relay()
+    relay.check_storage(all_here=True)
+    with pytest.raises(InputError, match="the study is in a file on this machine, and the workers are on several"):
+        relay.check_storage(all_here=False)
+
+
+class Searched:
+    """Stands for a tuner in a worker."""
+
+    def search(self, **given: Any) -> None:
+        self.given.update(given)
+
+    given: dict[str, Any] = {}  # noqa: RUF012  what the last one was given
+
+
+def test_a_worker_elsewhere_has_another_clock_and_other_files():
+    task = WorkerSearch(Searched, (), {}, (), {"epochs": 3}, keras_settings(), until=time.time() + 60)
+    with pytest.raises(InputError, match=f"in a file on 'elsewhere', and a worker runs on '{socket.gethostname()}'"):
+        replace(task, host="elsewhere")(Channel(None))  # type: ignore[arg-type]
+    assert Searched.given == {}
+    replace(task, host=socket.gethostname())(Channel(None))  # type: ignore[arg-type]
+    assert Searched.given.pop("deadline") == pytest.approx(time.monotonic() + 60, abs=5)
+    assert Searched.given == {"epochs": 3}
 
 
 @pytest.mark.parametrize("workers", [0, -1, "some", 1.5])

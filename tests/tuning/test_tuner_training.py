@@ -1,8 +1,10 @@
 """`OptunaTuner` trains whatever a user of KerasTuner trains: own loops, several trainings, any metrics and data."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 import keras_tuner
@@ -332,3 +334,31 @@ def test_a_worker_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     tuner_of(build, tmp_path, overwrite=True)
     assert not list(tmp_path.rglob("*.journal"))
+
+
+def test_networks_of_earlier_trials_are_gone(tmp_path: Path):
+    kept: list[tuple[weakref.ref[Any], ...]] = []
+    alive: list[list[bool]] = []
+    graphs: list[int] = []
+
+    class Watching(keras.callbacks.Callback):
+        def __deepcopy__(self, memo: Any) -> Self:
+            return type(self)()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            model: Any = self.model
+            gc.collect()
+            graphs.append(sum(type(each).__name__.endswith("FuncGraph") for each in gc.get_objects()))
+            alive.append([part() is not None for parts in kept for part in parts])
+            parts = (model, model.optimizer, model.train_function, model.test_function, model.trainable_variables[0])
+            kept.append(tuple(weakref.ref(part) for part in parts if part is not None))
+
+    def compiled(hp: Any) -> keras.Model:
+        model = network(hp)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    search(tuner_of(compiled, tmp_path, 3, pruner="none"), callbacks=[Watching()], epochs=1)
+    assert len(kept) == 3
+    assert alive == [[], [False] * len(kept[0]), [False] * len(kept[0] + kept[1])]
+    assert len(set(graphs)) == 1  # TensorFlow's graphs of the network that is trained, and of no other

@@ -15,9 +15,10 @@ import pytest
 from support import script_environment
 
 from kerastuna.search.errors import InputError, SearchFailed
-from kerastuna.search.workers import pool as module
-from kerastuna.search.workers.pool import RESTARTS, WorkerPool
+from kerastuna.search.workers import tasks as module
+from kerastuna.search.workers.pool import WorkerPool
 from kerastuna.search.workers.process import Channel
+from kerastuna.search.workers.tasks import RESTARTS
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a module of the tests
 
@@ -141,11 +142,11 @@ def test_a_worker_that_is_killed_is_started_again_and_does_its_task(tmp_path: Pa
         return "done"
 
     told: list[str] = []
-    deaths: list[bool] = []
+    deaths: list[Any] = []
     with workers(2, told) as pool:
-        results = pool.run([task, lambda channel: "other"], nothing, on_death=lambda: deaths.append(True))
+        results = pool.run([task, lambda channel: "other"], nothing, on_death=lambda worker: deaths.append(worker))
     assert results == ["done", "other"]
-    assert deaths == [True]
+    assert deaths == [None]
     assert len(told) == 1
     assert "ended by signal 9: the last words; it is started again (2 more times at most)" in told[0]
 
@@ -206,7 +207,7 @@ def test_an_interruption_that_was_swallowed_is_raised_again():
 
 def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "GRACE_SECONDS", 1.0)
-    deaths: list[bool] = []
+    deaths: list[Any] = []
 
     def task(channel: Channel) -> None:
         while True:
@@ -222,8 +223,8 @@ def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch):
             raise KeyboardInterrupt
 
     with workers(1) as pool, pytest.raises(KeyboardInterrupt):
-        pool.run([task], interrupt, on_death=lambda: deaths.append(True))
-    assert deaths == [True]
+        pool.run([task], interrupt, on_death=lambda worker: deaths.append(worker))
+    assert deaths == [None]
     assert not is_running(pids[0])
 
 
