@@ -21,6 +21,8 @@ ATTEMPTS = 10
 """To make the tables of a new database, which other processes may be making at the same time."""
 LONGEST_PAUSE = 0.5
 """Seconds between them."""
+SQLITE_SECONDS = 60.0
+"""How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
 _DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",
@@ -39,7 +41,8 @@ def open_database(url: str) -> RDBStorage:
         widen_text_columns()
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
-            return _Database(url, engine_kwargs={"pool_pre_ping": True})  # servers drop who is silent for long
+            # Servers drop who is silent for long.
+            return _Database(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _connect_arguments(url)})
         except Exception as error:
             if attempts_left and _was_faster(error):
                 time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
@@ -95,6 +98,10 @@ def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
             ) from error
 
     return call
+
+
+def _connect_arguments(url: str) -> dict[str, Any]:
+    return {"timeout": SQLITE_SECONDS} if url.startswith("sqlite") else {}
 
 
 @final

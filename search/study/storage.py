@@ -40,13 +40,15 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
 def check_storage(storage: str | Path) -> None:
     """Raise StudyError where it can be known, without making anything, that `open_storage` would."""
     text = str(storage)
-    if text.startswith("journal://") or "://" not in text:
+    if text.startswith("grpc:"):
+        open_storage(text)  # connects, and makes nothing
+    elif text.startswith("journal://") or "://" not in text:
         path = Path(text.removeprefix("journal://"))
         if path.exists():
             open_storage(path)
         elif not os.access(_existing_part(path), os.W_OK | os.X_OK):
             raise StudyError(f"storage {str(path)!r} cannot be made there: give a path that can be written")
-    elif not text.startswith("grpc://"):
+    else:
         from .database import check_database
 
         check_database(text)
