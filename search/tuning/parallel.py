@@ -205,7 +205,11 @@ def search_with(
     task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings(), until, host)
     with nullcontext(workers) if isinstance(workers, Pool) else worker_pool(workers, trials) as pool:
         tasks = len(pool) if trials is None else min(len(pool), trials)
-        pool.run([task] * tasks, relay.event, on_death=relay.bury)
+        try:
+            pool.run([task] * tasks, relay.event, on_death=relay.bury)
+        except BaseException:
+            relay.bury()  # a worker that was interrupted at the moment of its claim may have left it
+            raise
 
 
 def worker_pool(workers: Workers, at_most: int | None = None) -> WorkerPool:
