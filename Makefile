@@ -20,7 +20,7 @@ SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call 
 	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
-	$(call option,--workers,WORKERS) \
+	$(call option,--workers,WORKERS) $(call option,--ray,RAY) \
 	$(call option,--seed,SEED) $(call option,--study,STUDY)
 
 help:
@@ -32,7 +32,7 @@ help:
 	@echo 'make check    check format, lint, types and floors; also one by one: $(CHECKS)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
-	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= WORKERS='
+	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= WORKERS= RAY='
 	@echo 'IMAGES= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
