@@ -38,6 +38,8 @@ def redact_url(url: str) -> str:
 
 def _without_secret(found: re.Match[str]) -> str:
     scheme, name, password = found.groups()
+    if scheme.lower() == "models:/":  # an alias of a registered model
+        return found[0]
     return f"{scheme}{name}:***@" if password else f"{scheme}***@"
 
 

@@ -140,3 +140,7 @@ def test_what_is_hidden_is_written_nowhere() -> None:
 
 def test_one_line_steers_no_terminal() -> None:
     assert one_line("a\n\x1b[31mb \udcff é") == "a \\x1b[31mb \\udcff é"
+
+
+def test_the_alias_of_a_registered_model_is_no_secret():
+    assert redact("model models:/digits@champion, file a.keras") == "model models:/digits@champion, file a.keras"

@@ -1,5 +1,6 @@
 """What KerasTuner's own tests ask of a tuner, asked of `OptunaTuner`; test_oracle.py asks the same of the oracle."""
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -341,7 +342,11 @@ def test_a_callback_that_cannot_be_copied_ends_the_search(tmp_path: Path, data: 
         search(OptunaTuner(perceptron, OBJECTIVE, 1, directory=tmp_path), data, callbacks=[json])
 
 
-def test_the_folder_of_tensorboard_is_the_trials_own_without_tensorboard(tmp_path: Path):
+def test_the_folder_of_tensorboard_is_the_trials_own_without_tensorboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
     class TensorBoard(keras.callbacks.Callback):
         log_dir = "logs"
 

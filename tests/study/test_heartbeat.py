@@ -1,7 +1,6 @@
 """A running trial reports from time to time."""
 
 import gc
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +33,8 @@ def eventually(happens: Callable[[], bool]) -> bool:
     return happens()
 
 
-def beats() -> bool:
-    return any(thread.name.startswith("heartbeat") for thread in threading.enumerate())
+def beats(heartbeat: Heartbeat) -> bool:
+    return heartbeat._thread.is_alive()
 
 
 def last_seen(stored: StoredStudy) -> float:
@@ -49,7 +48,7 @@ def test_a_trial_reports_until_its_heartbeat_is_stopped(stored: StoredStudy) -> 
     first = last_seen(stored)
     assert eventually(lambda: last_seen(stored) > first)
     heartbeat.stop()
-    assert eventually(lambda: not beats())
+    assert eventually(lambda: not beats(heartbeat))
 
 
 def test_it_says_nothing_while_something_else_reports(stored: StoredStudy) -> None:
@@ -64,15 +63,15 @@ def test_it_says_nothing_while_something_else_reports(stored: StoredStudy) -> No
 
 def test_it_ends_with_its_owner_and_with_its_trial(stored: StoredStudy) -> None:
     owner = Owner()
-    Heartbeat(stored, 0, owner, seconds=1000)
-    assert beats()
+    owned = Heartbeat(stored, 0, owner, seconds=1000)
+    assert beats(owned)
     del owner
     gc.collect()
-    assert eventually(lambda: not beats())
+    assert eventually(lambda: not beats(owned))
     keeps = Owner()
-    Heartbeat(stored, 0, keeps, seconds=0.02)
+    ended = Heartbeat(stored, 0, keeps, seconds=0.02)
     stored.set_state(0, TrialState.FAIL)
-    assert eventually(lambda: not beats())
+    assert eventually(lambda: not beats(ended))
 
 
 def test_it_outlives_a_storage_that_is_down(stored: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,9 +124,7 @@ def test_the_smallest_rank_holds_the_alias_whatever_the_mean(tracker: Tracker, t
 
 def test_a_store_that_cannot_be_used_is_one_line(tracker: Tracker, tmp_path: Path):
     (tmp_path / "a file").touch()
-    with pytest.raises(
-        InputError, match=r"the tracking URI .* cannot be used: .*(Not a directory|File exists)"
-    ) as refused:
+    with pytest.raises(InputError, match=r"the tracking URI .* names a file that cannot be written") as refused:
         register_champion(
             f"sqlite:///{tmp_path}/a file/mlflow.db",
             tracker.experiment_id,
