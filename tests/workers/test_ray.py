@@ -292,7 +292,8 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
     assert 2 <= interrupted <= 3  # one was killed, and each of the two on the lost node had one at most
     for failed in (trial for trial in study.trials if trial.state.name == "FAIL"):
         again = [trial for trial in study.trials if trial.user_attrs.get(RETRY_OF) == failed.number]
-        assert [trial.state.name for trial in again] == ["COMPLETE"]
+        assert len(again) == 1  # which may have been lost in its turn
+        assert again[0].state.name in ("COMPLETE", "FAIL")
     assert len({str(trial.params) for trial in study.trials if trial.state.name == "COMPLETE"}) == 16
     lost = [line for line in told if "was lost" in line]
     assert len(lost) == 3, told  # the killed one may have come back on the node that was lost
