@@ -52,6 +52,19 @@ def run_kerastuna(folder: Path, *arguments: str, check: int | None = 0) -> subpr
     return _checked(result, check)
 
 
+def begin_kerastuna(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """The installed command in `folder`, in a process and a group of its own, whose output is to be read."""
+    return subprocess.Popen(
+        [str(KERASTUNA), *arguments],
+        cwd=folder,
+        env=script_environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def call_kerastuna(folder: Path, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The command in `folder`, in this process; fails the test unless it ends with status `check`.
 

@@ -10,14 +10,16 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
-from typing import Any, NoReturn
 
 from ..errors import InputError, KerastunaError
 from ..messages import hidden_secrets, one_line, redact, secrets_of
+from ..training.interruption import forget, stop
 from .common import program
 from .parser import make_parser
 
 INTERRUPTED = 130
+STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Signals that end a command."""
 OF_THE_DISK = frozenset(
     {
         errno.EACCES,
@@ -58,7 +60,10 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
 
 def _run(given: Sequence[str]) -> int:
     options = make_parser(_functions()).parse_args(given)
-    signal.signal(signal.SIGTERM, _terminate)  # as Ctrl-C: keep everything, say how to go on
+    forget()
+    for number in STOPPING:  # all as Ctrl-C: keep everything, say how to go on
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
     try:
         return options.command(options)
     except KerastunaError as error:
@@ -88,10 +93,6 @@ def _functions() -> Mapping[str, Callable[[Namespace], int]]:
 
 def _call(name: str, options: Namespace) -> int:
     return getattr(import_module(f".{name}", __package__), name)(options)
-
-
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import functools
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -103,12 +103,26 @@ def fail_abandoned_trials(
         running: the running trials; None to read them.
     """
     watch = watch or Watch()
-    if running is None:
-        running = stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return _fail(stored, filter(watch.is_abandoned, _running(stored) if running is None else running))
+
+
+def fail_trials_of(stored: StoredStudy, worker: Mapping[str, Any]) -> list[int]:
+    """Fail the running trials of a `worker` that is known to be dead, wherever it was; else as above.
+
+    Args:
+        stored: the study.
+        worker: the process, as `this_worker` described it there.
+    """
+    return _fail(stored, [trial for trial in _running(stored) if trial.user_attrs.get(WORKER) == worker])
+
+
+def _running(stored: StoredStudy) -> list[FrozenTrial]:
+    return stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _fail(stored: StoredStudy, trials: Iterable[FrozenTrial]) -> list[int]:
     failed: list[int] = []
-    for trial in running:
-        if not watch.is_abandoned(trial):
-            continue
+    for trial in trials:
         try:
             stored.keep(trial.number, **{REASON: INTERRUPTED})
             stored.set_state(trial.number, TrialState.FAIL)

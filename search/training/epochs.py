@@ -12,6 +12,7 @@ import keras_tuner
 
 from ..compat.keras_tuner import mean_metrics, metrics_of
 from ..study.reasons import ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT
+from .interruption import stop_if_told, was_told_to_stop
 from .kept_weights import ValidatedWeights
 from .metric_values import number_of, numbers_in
 
@@ -102,6 +103,7 @@ class EpochReporter(keras.callbacks.Callback):
             self._stop_training(True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        stop_if_told()
         if self._is_over or isinstance(self.failure, NotFinite):
             return
         if self._must_end:
@@ -160,6 +162,8 @@ def failure_reason(error: BaseException) -> str:
         return TIMEOUT
     # A fatal error is not the trial's own: it ends the search, and the trial is tried again once it is corrected.
     if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | keras_tuner.errors.FatalError):
+        return INTERRUPTED
+    if was_told_to_stop():  # TensorFlow makes errors of its own of an interruption
         return INTERRUPTED
     text = f"{type(error).__name__} {error}".lower()
     if (

@@ -23,6 +23,7 @@ from ..study.liveness import runs_here
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..training.epochs import failure_reason
+from ..training.interruption import stop_if_told
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
 from .keras_tuner_fixes import DefaultingHyperParameters, MendedOracle, exclusive
@@ -220,6 +221,7 @@ class OptunaOracle(MendedOracle):
     @exclusive
     def create_trial(self, tuner_id: str) -> Trial:
         """The next trial for `tuner_id`, named after Optuna's number: "0007"; its status is STOPPED at the end."""
+        stop_if_told()
         if tuner_id in self.ongoing_trials:
             return super().create_trial(tuner_id)
         if self._retry_queue and not self._is_out_of_time():
@@ -261,6 +263,7 @@ class OptunaOracle(MendedOracle):
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def _waits(self) -> bool:
+        stop_if_told()
         return self.settings.wait and not self._is_out_of_time()
 
     @property

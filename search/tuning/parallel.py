@@ -17,8 +17,7 @@ from ..display.search_observer import ProgressObserver
 from ..errors import InputError
 from ..study.attributes import WORKER
 from ..study.events import Announcer, SearchObserver
-from ..study.liveness import fail_abandoned_trials, is_running_worker
-from ..study.lost_worker import fail_trials_of
+from ..study.liveness import fail_abandoned_trials, fail_trials_of, is_running_worker
 from ..study.records import full_record
 from ..study.sharing import one_process_only
 from ..study.stored_study import StoredStudy

@@ -12,8 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
-import joblib
-
 from ..compat.ray import quiet_ray
 from ..errors import InputError
 from ..messages import cause, redact
@@ -180,6 +178,8 @@ def _init(address: str | None, cores: int | None) -> None:
     if address is not None:
         ray.init(address=address, **quiet)
     else:
+        import joblib
+
         ray.init(address="local", num_cpus=max(joblib.cpu_count(), cores or 1), include_dashboard=False, **quiet)
 
 

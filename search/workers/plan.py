@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import joblib
-
 from ..errors import InputError
 
 WORKERS_PER_GPU = 2
@@ -42,6 +40,8 @@ def environments(
     Raises InputError for numbers below 1, and for more workers than `per_gpu` allows.
     """
     check_workers(workers, per_gpu)
+    import joblib  # and NumPy with it, for which --help need not wait
+
     cores = joblib.cpu_count()
     if gpus:
         places = gpus * (WORKERS_PER_GPU if per_gpu == "auto" else per_gpu)

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol, final
 import cloudpickle
 
 from ..captured_output import captured_stderr
+from ..training.interruption import stop, was_told_to_stop
 from .shared import loads
 
 REPEAT_SECONDS = 3.0
@@ -99,7 +100,7 @@ class Worker:
         """Do every task that comes; returns the exit status."""
         threading.Thread(target=self._listen, daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, for the whole group: the parent decides
-        signal.signal(signal.SIGTERM, self._interrupt)
+        signal.signal(signal.SIGTERM, stop)
         try:
             while (task := self._tasks.get()) is not None:
                 self._do(task)
@@ -122,6 +123,9 @@ class Worker:
             raise
         except BaseException as error:
             self._busy.clear()
+            if was_told_to_stop():  # it is what became of the interruption
+                self._channel.ends("interrupted")
+                raise KeyboardInterrupt from error
             self._channel.fails(error)
         else:
             self._channel.ends("done", result)
@@ -150,9 +154,6 @@ class Worker:
         threading.Thread(target=self._keep_interrupting, daemon=True).start()
         time.sleep(ORPHAN_SECONDS)
         os._exit(1)
-
-    def _interrupt(self, number: int, frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ..errors import SearchFailed
+from ..training.interruption import stop_if_told
 from .process import Channel
 
 RESTARTS = 3
@@ -140,6 +141,7 @@ class Pool(ABC, Generic[W]):
         results: dict[int, Any] = {}
         try:
             while len(results) < len(tasks):
+                stop_if_told()
                 for worker in self._workers.values():
                     if worker.task is None and worker.is_ready and waiting:
                         worker.task = waiting.popleft()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from support import KERASTUNA, call_kerastuna, script_environment, write_slice
+from support import begin_kerastuna, call_kerastuna, write_slice
 
 SEARCH = ("search", "--data", "slice.npz", "--images", "300", "--device", "cpu", "--no-warm-start", "--workers", "2")
 
@@ -21,18 +21,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
     write_slice(folder / "slice.npz")
     return folder
-
-
-def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(KERASTUNA), *arguments],
-        cwd=folder,
-        env=script_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def children(pid: int) -> list[int]:
@@ -45,7 +33,7 @@ def trials(folder: Path, study: str) -> list[dict[str, Any]]:
 
 
 def test_one_of_two_workers_is_killed(folder: Path):
-    process = begin(
+    process = begin_kerastuna(
         folder, *SEARCH, "--study", "one", "--trials", "4", "--epochs", "2", "--top", "1", "--seeds", "2", "--json"
     )
     assert process.stderr is not None
@@ -75,10 +63,10 @@ def test_one_of_two_workers_is_killed(folder: Path):
     assert set(status.values()) <= {"FINISHED", "KILLED"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_ends_all_and_the_search_goes_on(folder: Path, number: signal.Signals):
     study = f"stopped by {number.name}"
-    process = begin(folder, *SEARCH, "--study", study, "--trials", "3", "--epochs", "40", "--no-confirm")
+    process = begin_kerastuna(folder, *SEARCH, "--study", study, "--trials", "3", "--epochs", "40", "--no-confirm")
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("one epoch takes"):
@@ -89,11 +77,7 @@ def test_one_signal_ends_all_and_the_search_goes_on(folder: Path, number: signal
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
-    try:
-        _, rest = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:  # Python swallows an exception that a signal raises at some moments
-        process.send_signal(number)
-        _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, rest
     assert "Traceback" not in rest
     assert rest.strip().splitlines()[-1].startswith("kerastuna: interrupted; nothing that was finished is lost")
@@ -104,11 +88,9 @@ def test_one_signal_ends_all_and_the_search_goes_on(folder: Path, number: signal
     found = trials(folder, study)
     assert not [trial for trial in found if trial["state"] == "RUNNING"]
     stopped = [trial for trial in found if trial["state"] == "FAIL"]
-    # A signal may come out of TensorFlow as an error of its own; the trial is not tried again then.
-    assert {trial["reason"] for trial in stopped} <= {"interrupted", "error"}
+    assert {trial["reason"] for trial in stopped} == {"interrupted"}
     waiting = [trial for trial in found if trial["state"] == "WAITING"]
-    assert len(waiting) == sum(trial["reason"] == "interrupted" for trial in stopped)
-    assert stopped
+    assert len(waiting) == len(stopped) > 0
 
 
 def test_options_that_are_refused(folder: Path):

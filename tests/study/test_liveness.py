@@ -17,12 +17,14 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
 
+from kerastuna.search.study.attributes import NAME, WORKER
 from kerastuna.search.study.liveness import (
     LONG_AGO_SECONDS,
     SILENT_SECONDS,
     Watch,
     _process_start,
     fail_abandoned_trials,
+    fail_trials_of,
     is_foreign,
     runs_here,
     this_worker,
@@ -186,3 +188,35 @@ def test_a_trial_runs_here_while_it_runs_in_this_process() -> None:
     assert not runs_here(trial(TrialState.COMPLETE, here))
     assert not runs_here(trial(TrialState.RUNNING, here | {"pid": 1}))
     assert not runs_here(trial(TrialState.RUNNING, None))
+
+
+def test_exactly_the_running_trials_of_a_lost_worker_fail_and_are_enqueued_again(tmp_path: Path) -> None:
+    there = {**this_worker(), "host": "elsewhere"}
+    study = opened(open_storage(tmp_path / "journal"))
+    stored = StoredStudy(study, study._storage)
+    given = [
+        (TrialState.RUNNING, {WORKER: there, NAME: "eip_1"}),
+        (TrialState.RUNNING, {WORKER: there | {"pid": 1}}),
+        (TrialState.RUNNING, {WORKER: this_worker()}),
+        (TrialState.RUNNING, {}),
+        (TrialState.COMPLETE, {WORKER: there}),
+    ]
+    units = optuna.distributions.IntDistribution(1, 9)
+    for number, (state, attributes) in enumerate(given):
+        value = 0.5 if state == TrialState.COMPLETE else None
+        stored.add(
+            optuna.create_trial(
+                state=state,
+                value=value,
+                params={"units": number + 1},
+                distributions={"units": units},
+                user_attrs=attributes,
+            )
+        )
+    assert fail_trials_of(stored, there) == [0]
+    assert [trial.state.name for trial in study.trials] == ["FAIL", *["RUNNING"] * 3, "COMPLETE", "WAITING"]
+    assert study.trials[0].user_attrs["reason"] == "interrupted"
+    assert study.trials[5].system_attrs["fixed_params"] == {"units": 1}
+    assert study.trials[5].user_attrs == {"retry_of": 0, "name": "eip_1"}
+    assert fail_trials_of(stored, there) == []
+    assert len(study.trials) == 6

@@ -13,6 +13,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from support import script_environment
+from worker_support import is_running, nothing, wait_for
 
 from kerastuna.search.errors import InputError, SearchFailed
 from kerastuna.search.workers import tasks as module
@@ -21,28 +22,11 @@ from kerastuna.search.workers.process import Channel
 from kerastuna.search.workers.tasks import RESTARTS
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a module of the tests
-
-
-def nothing(index: int, name: str, values: tuple[Any, ...]) -> None:
-    pass
+cloudpickle.register_pickle_by_value(sys.modules["worker_support"])
 
 
 def workers(count: int, told: list[str] | None = None, **variables: str) -> WorkerPool:
     return WorkerPool([variables] * count, device="cpu", warn=(told if told is not None else []).append)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def meeting(folder: Path, number: int) -> Any:

@@ -19,6 +19,7 @@ import ray
 from ray.cluster_utils import Cluster
 from support import script_environment
 from tuner_support import Function, outcomes
+from worker_support import is_running, nothing, wait_for
 
 from kerastuna.search import SearchObserver
 from kerastuna.search.errors import InputError, SearchFailed
@@ -30,6 +31,7 @@ from kerastuna.search.workers.process import Channel
 from kerastuna.search.workers.ray import RayPool
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a module of the tests
+cloudpickle.register_pickle_by_value(sys.modules["worker_support"])
 cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
 
 SMALL: dict[str, Any] = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
@@ -53,24 +55,6 @@ def cluster() -> Iterator[Cluster]:
 def workers(count: int, told: list[str] | None = None, **given: Any) -> RayPool:
     warn = (told if told is not None else []).append
     return RayPool([{"TEST_OF_WORKERS": "here"}] * count, is_here=True, warn=warn, **given)
-
-
-def nothing(index: int, name: str, values: tuple[Any, ...]) -> None:
-    pass
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_tasks_events_answers_and_arrays(cluster: Cluster, tmp_path: Path):
