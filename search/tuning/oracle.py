@@ -6,12 +6,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Unpack
 
-import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial
 
-from ..compat.keras_tuner import with_values
 from ..errors import InfeasibleArchitecture
 from ..messages import redact
 from ..proposals.claims import Claim
@@ -26,7 +24,7 @@ from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
-from .keras_tuner_fixes import DefaultingHyperParameters, MendedOracle, exclusive
+from .keras_tuner_fixes import MendedOracle, exclusive
 from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
 from .parallel import Relay
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
@@ -141,8 +139,8 @@ class OptunaOracle(MendedOracle):
 
     def _restore(self) -> None:
         """Take over the trained trials of the study, of all processes, as trials of KerasTuner."""
-        for trial in self._trials:
-            if is_trained(trial) and (trial_id := trial_id_of(trial.number)) not in self.trials:
+        for trial in filter(is_trained, self._trials):
+            if (trial_id := trial_id_of(trial.number)) not in self.trials:
                 self.trials[trial_id] = keras_tuner_trial(trial, self.get_space(), self.objective)
                 self.start_order.append(trial_id)
                 self.end_order.append(trial_id)
@@ -196,13 +194,6 @@ class OptunaOracle(MendedOracle):
         return {"max_trials": self.max_trials, "epochs": epochs, "seed": self.seed, **self.settings.record()}
 
     # Proposals
-
-    def get_space(self) -> keras_tuner.HyperParameters:
-        """A copy of the hyperparameters known by now."""
-        return self._at(self.hyperparameters.values)
-
-    def _at(self, values: Values) -> keras_tuner.HyperParameters:
-        return with_values(DefaultingHyperParameters, self.hyperparameters, values)
 
     def _size_at(self, values: Values) -> Size | None:
         assert self._measure is not None
@@ -309,11 +300,6 @@ class OptunaOracle(MendedOracle):
         pruner = self.settings.pruner_of(epochs) if by_trial else self.study.pruner
         return claim.report(epoch, metrics, value, pruner if may_stop else None)
 
-    def score_trial(self, trial: Trial) -> None:
-        """Set the score to the objective at the last step that was reported. The best step would look too good."""
-        last = trial.metrics.get_history(self.objective.name)[-1]
-        trial.score, trial.best_step = float(last.mean()), last.step
-
     @exclusive
     def end_trial(self, trial: Trial) -> None:
         """End or retry a trial, as in `keras_tuner.Oracle`, and end it in the study."""
@@ -347,10 +333,6 @@ class OptunaOracle(MendedOracle):
         """`abandon` every trial that is running here or waits to be tried again."""
         for trial_id in [*(trial.trial_id for trial in self.ongoing_trials.values()), *self._retry_queue]:
             self.abandon(trial_id, reason)
-
-    def _forget(self, trial_id: str) -> None:
-        self._retry_queue = [waiting for waiting in self._retry_queue if waiting != trial_id]
-        self.ongoing_trials = {key: trial for key, trial in self.ongoing_trials.items() if trial.trial_id != trial_id}
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The best complete trials of the study. Trials that were stopped early or failed are never among them.
