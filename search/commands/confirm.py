@@ -21,9 +21,10 @@ SEEDS = {"quick": 2, "full": 5}
 def confirm(options: argparse.Namespace) -> int:
     """Confirm the best trials of a study and print the champion."""
     study = open_study_of(options)
-    from .session import log_report, open_session, request_of
+    from .session import check_options, log_report, open_session, request_of
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
+    check_options(wanted)
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
 

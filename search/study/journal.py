@@ -20,16 +20,12 @@ from .sharing import check_lockable
 def open_journal(path: Path) -> JournalStorage:
     """A storage in the file `path`, which is made with its folder when it is missing.
 
-    Raises OSError where that cannot be, and StudyError for a damaged journal or another file, which is left as it is,
-    and on a file system that cannot lock it; later on, too, when the file cannot be read or written any more.
+    Raises what `check_journal` raises, OSError where the file cannot be made, and StudyError for a damaged journal,
+    which is left as it is; later on, too, when the file cannot be read or written any more.
     """
     path = Path(os.path.abspath(path))  # the working folder may change, and the lock must not depend on it
-    check_lockable(path)
+    check_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not (path.is_file() and _begins_as_journal(path)):
-        raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
     share_distributions()
     try:
         return JournalStorage(_Journal(path))
@@ -37,6 +33,18 @@ def open_journal(path: Path) -> JournalStorage:
         raise
     except UNREADABLE as error:
         raise _damaged(path, error) from error
+
+
+def check_journal(path: Path) -> None:
+    """Check, without reading more than its beginning, that a journal may be at `path`, where there may be none yet.
+
+    Raises OSError for a folder, and StudyError for another file, and on a file system that cannot lock it.
+    """
+    check_lockable(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not (path.is_file() and _begins_as_journal(path)):
+        raise StudyError(f"storage {str(path)!r} is not a journal of Optuna: give another path")
 
 
 @final

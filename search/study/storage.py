@@ -1,12 +1,14 @@
 """Opening the storage of a study: a journal file, a database, or a proxy."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.storages import BaseStorage
 
 from ..errors import StudyError
-from .journal import open_journal
+from .journal import check_journal, open_journal
 
 
 def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
@@ -29,12 +31,8 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
 
         return open_database(text)
     path = Path(text.removeprefix("journal://"))
-    try:
+    with _told(path):
         return open_journal(path)
-    except OSError as error:
-        raise StudyError(
-            f"storage {str(path)!r} cannot be opened: {error.strerror}; give a path that can be written"
-        ) from error
 
 
 def check_storage(storage: str | Path) -> None:
@@ -45,13 +43,24 @@ def check_storage(storage: str | Path) -> None:
     elif text.startswith("journal://") or "://" not in text:
         path = Path(text.removeprefix("journal://"))
         if path.exists():
-            open_storage(path)
+            with _told(path):
+                check_journal(Path(os.path.abspath(path)))  # to read all of it takes seconds in a large study
         elif not os.access(_existing_part(path), os.W_OK | os.X_OK):
             raise StudyError(f"storage {str(path)!r} cannot be made there: give a path that can be written")
     else:
         from .database import check_database
 
         check_database(text)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"storage {str(path)!r} cannot be opened: {error.strerror}; give a path that can be written"
+        ) from error
 
 
 def _existing_part(path: Path) -> Path:

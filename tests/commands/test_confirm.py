@@ -46,7 +46,7 @@ def test_the_gpu_is_not_hidden(searched: Any, monkeypatch: pytest.MonkeyPatch) -
         hidden.append("CUDA_VISIBLE_DEVICES" in os.environ)
         raise DeviceError("no GPU")
 
-    monkeypatch.setattr(session, "open_session", refuse)
+    monkeypatch.setattr(session, "check_options", refuse)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert searched.run("confirm", "--study", "tiny", "--device", "gpu").status == 2
     assert hidden == [False]
