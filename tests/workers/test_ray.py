@@ -102,11 +102,13 @@ def test_more_workers_than_room(cluster: Cluster, monkeypatch: pytest.MonkeyPatc
         assert pool.run([lambda channel: 1] * 6, nothing) == [1] * 6
     assert told == []
     monkeypatch.setattr(module, "ROOM_SECONDS", 0.5)
-    interruption = threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT))
-    with workers(1, told, gpus=0.5) as pool:
-        interruption.start()
-        with pytest.raises(KeyboardInterrupt):
-            pool.run([lambda channel: 1], nothing)
+
+    def interrupt(line: str) -> None:
+        told.append(line)
+        raise KeyboardInterrupt
+
+    with RayPool([{}], is_here=True, gpus=0.5, warn=interrupt) as pool, pytest.raises(KeyboardInterrupt):
+        pool.run([lambda channel: 1], nothing)
     assert told == ["no worker runs yet: each waits until a machine of the Ray cluster has a core and 0.5 GPUs free"]
 
 
