@@ -138,7 +138,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
 
     keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
-    dataset, space = load_data_and_space(options, profile.images)
+    dataset, space = load_data_and_space(options, profile.images, check_test=True)
     facts = _facts(device, dataset)
     tracking_uri = tracking_uri_of(options)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
@@ -195,14 +195,23 @@ def _start_ray_workers(
     return stack.enter_context(pool)
 
 
-def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dataset, Any]:
+def load_data_and_space(options: SearchOptions, images: int | None, check_test: bool = False) -> tuple[Dataset, Any]:
     """The data set and the space that `options` name, at most `images` of its samples, fit for each other.
+
+    With `check_test`, its test part must be usable too, as far as that can be told before it is opened.
 
     Raises InputError for what cannot be used.
     """
     from ...spaces.space import SearchSpace
 
-    dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
+    dataset = load_dataset(
+        options.data,
+        images=images,
+        seed=options.seed,
+        task=options.task,
+        target=options.target,
+        check_test=check_test,
+    )
     space = load_space(options.space, dataset.input_shape, dataset.task)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
