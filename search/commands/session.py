@@ -115,11 +115,14 @@ def tracking_uri_of(options: SearchOptions) -> str:
 def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
     """Open the study that `options`, which `check_options` has checked, describe, or create it.
 
-    The workers, where there is more than one, end with `stack`.
+    The workers, where there is more than one, end with `stack`, and so do temporary files.
 
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
     began = time.monotonic()
+    from ..study.scratch import own_temporary_folder
+
+    stack.enter_context(own_temporary_folder())
     prepare_environment(options.own_device)
     # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
     at_once = options.ray is not None or trains_on_cpu(options.device)
