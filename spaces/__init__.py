@@ -18,6 +18,7 @@ from .architecture import (
     Layer,
     MaxPooling2D,
 )
+from .augmentation import Augmentation
 from .cost import Cost, LayerCost, cost, count_params
 from .errors import InfeasibleArchitecture, InputError, KerastunaError
 from .recipe import Recipe
@@ -31,6 +32,7 @@ __all__ = [
     "REFERENCES",
     "Activation",
     "Architecture",
+    "Augmentation",
     "AveragePooling2D",
     "BatchNormalization",
     "Conv2D",

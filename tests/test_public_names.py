@@ -38,6 +38,7 @@ PUBLIC = {
         "REFERENCES",
         "Activation",
         "Architecture",
+        "Augmentation",
         "AveragePooling2D",
         "BatchNormalization",
         "Conv2D",

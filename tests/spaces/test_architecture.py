@@ -124,7 +124,7 @@ def test_descriptions_are_values() -> None:
             setattr(frozen, field, 1)
 
 
-@pytest.mark.parametrize("module", ["architecture", "cost", "recipe", "references", "errors"])
+@pytest.mark.parametrize("module", ["architecture", "augmentation", "cost", "recipe", "references", "errors"])
 def test_the_pure_modules_import_no_library(module: str) -> None:
     heavy = ["keras", "keras_tuner", "mlflow", "numpy", "optuna", "rich", "tensorflow"]
     script = f"import sys, kerastuna.spaces.{module}; print(sorted(set({heavy}) & set(sys.modules)))"
