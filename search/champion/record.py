@@ -1,6 +1,7 @@
 """The champion's record: its card and the manifest of its export are written from it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.Hyper
         "trainable": cost.trainable,
         "non_trainable": cost.non_trainable,
         "macs": cost.macs,
-        "recipe": vars(hypermodel.recipe(hyperparameters)),
+        "recipe": asdict(hypermodel.recipe(hyperparameters)),
     }
 
 

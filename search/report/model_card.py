@@ -13,6 +13,7 @@ from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
 from .model_card_code import loading
 from .model_card_metrics import metric_sections
+from .model_card_recipe import training
 from .model_card_values import (
     Record,
     basis,
@@ -141,23 +142,13 @@ def _architecture(record: Record) -> str:
 
 
 def _recipe(record: Record) -> str:
-    recipe = record["recipe"]
-    training = f"{record['epochs']} epochs; the rest is in the space."
-    if recipe is not None:
-        rate = f"{recipe['decay_rate']:.4g}"
-        decay = {
-            "constant": "constant",
-            "inverse_time": f"divided by 1 + {rate} e in epoch e, counted from 0",
-            "exponential": f"multiplied by exp(-{rate} e) in epoch e, counted from 0",
-            "cosine": "falling along half a cosine",
-        }[recipe["decay"]]
-        training = (
-            f"Adam on the cross-entropy for {record['epochs']} epochs, in batches of {recipe['batch_size']} "
-            f"{unit_in(record)}. Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the "
-            "last epoch."
-        )
+    recipe, epochs = record["recipe"], record["epochs"]
+    if recipe is None:
+        told = f"{epochs} epochs; the rest is in the space."
+    else:
+        told = training(recipe, epochs, unit_in(record))
     values = code("json", json.dumps(record["hyperparameters"], indent=2))
-    return section("Training recipe", training, f"Hyperparameters, in the space {text(record['space'])}:", values)
+    return section("Training recipe", told, f"Hyperparameters, in the space {text(record['space'])}:", values)
 
 
 def _intended_use(record: Record) -> str:
