@@ -178,7 +178,7 @@ class Compact(SearchSpace):
         common |= {"convs": 3, "batch_size": 64, "label_smoothing": 0.0, "averaging": 0.0, "schedule": "one_cycle"}
         same = {"blocks": 3, "first_convs": 3, "stem": 1.0, "growth": 2.0, "late_growth": 1.0, "padding": "same"}
         same |= {"residual": False, "transition": False, "optimizer": "sgd", "sgd_rate": 0.1, "weight_decay": 0.0}
-        same |= {"warm_up": 0.3, "augment": "affine", "rotation": 8.0, "shift": 0.08, "zoom": 0.1, "share": 0.7}
+        same |= {"warm_up": 0.3, "augment": "affine", "rotation": 8.0, "shift": 0.08, "zoom": 0.1, "share": 0.75}
         valid = {"blocks": 2, "first_convs": 2, "stem": 0.5, "growth": 1.0, "padding": "valid"}
         valid |= {"transition": True, "transition_width": 0.5, "optimizer": "adam", "adam_rate": 0.01}
         valid |= {"warm_up": 0.3, "augment": "affine", "rotation": 10.0, "shift": 0.08, "zoom": 0.1, "share": 1.0}
@@ -192,7 +192,7 @@ def _augmentation(hp: Any) -> Augmentation | None:
         rotation = hp.Float("rotation", 0.0, 14.0, step=2.0, default=8.0)
         shift = hp.Float("shift", 0.0, 0.14, step=0.02, default=0.08)
         zoom = hp.Float("zoom", 0.0, 0.14, step=0.02, default=0.1)
-        share = hp.Float("share", 0.5, 1.0, step=0.1, default=0.7)
+        share = hp.Float("share", 0.5, 1.0, step=0.25, default=0.75)
     if augment == "none":
         return None
     return Augmentation(rotation=rotation, shift=shift, zoom=zoom, share=share)

@@ -8,7 +8,9 @@ import keras_tuner
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_tuner.engine import hyperparameters as keras_tuner_hyperparameters
 
+from kerastuna.search.proposals.distributions import ParameterSpace
 from kerastuna.spaces.architecture import (
     Activation,
     Add,
@@ -241,6 +243,7 @@ def test_the_starting_points_are_in_the_space(parameters: int | None) -> None:
         hp.values = dict(values)
         active = {known.name for known in hp.space if hp.is_active(known)}
         assert active == values.keys()
+        ParameterSpace(hp.space).encode(values)  # refuses a value between two steps
         if parameters is not None:
             assert 0.9 * parameters < space.cost(hp).params <= parameters
 
@@ -249,6 +252,13 @@ def test_a_starting_point_at_4000_parameters_is_the_network_that_was_measured() 
     network = at(Compact(parameters=4_000), dict(Compact(parameters=4_000).starting_points()["same"]))
     assert network.summary == "4-4-4 | 8-8-8 | 8-8-8 | pool+dense"
     assert cost(network).params == 3_822
+
+
+def test_the_ends_of_every_range_can_be_reached() -> None:
+    """KerasTuner computes in binary fractions: five steps of 0.1 from 0.5 do not reach 1.0."""
+    for hp in declared(Compact(parameters=4_000)).space:
+        if isinstance(hp, keras_tuner_hyperparameters.Float) and hp.step is not None:
+            assert max(hp.values) == pytest.approx(hp.max_value), hp.name
 
 
 @pytest.mark.parametrize("parameters", [0, -1, 2.5, "many"])
