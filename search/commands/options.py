@@ -15,7 +15,9 @@ from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
 from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
-DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
+SPACES = {"convnet": "kerastuna.spaces.convnet:ConvNet", "compact": "kerastuna.spaces.compact:Compact"}
+"""Spaces by their short names."""
+DEFAULT_SPACE = SPACES["convnet"]
 RUNS_FOLDER = Path("mlruns")
 LARGEST = 2**63 - 1
 """Of any number: databases and file formats hold no larger one."""
@@ -185,6 +187,12 @@ class SearchOptions:
     def own_device(self) -> str:
         """What this process uses: where workers on other machines have GPUs, it may have none."""
         return "auto" if self.ray is not None and self.device == "gpu" else self.device
+
+    @property
+    def parameters_to_fill(self) -> int | None:
+        """The parameters that a network may use up; None where a small network is looked for."""
+        goals = (*(self.pareto or ()), self.minimize)
+        return None if any(goal in COST_NAMES for goal in goals) else self.budget
 
     @property
     def limits(self) -> Budget:

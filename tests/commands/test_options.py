@@ -131,6 +131,21 @@ def test_a_study_is_named_after_what_it_is_about() -> None:
     assert limited.limits == Budget(15_000, 3_000_000, 65_536)
 
 
+@pytest.mark.parametrize(
+    ("options", "filled"),
+    [
+        (SearchOptions(budget=99), 99),
+        (SearchOptions(pareto=["val_accuracy", "val_loss"]), 15_000),
+        (SearchOptions(pareto=["val_accuracy", "macs"]), None),
+        (SearchOptions(minimize="params", reach=TARGET), None),
+    ],
+)
+def test_a_budget_is_there_to_be_filled_unless_small_networks_are_looked_for(
+    options: SearchOptions, filled: int | None
+) -> None:
+    assert options.parameters_to_fill == filled
+
+
 def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
     assert SearchOptions(folder=Path("runs")).storage_location == Path("runs/optuna.journal")
     assert SearchOptions(storage="sqlite:///x.db").storage_location == "sqlite:///x.db"
