@@ -1,10 +1,12 @@
 """From a searched study to its champion: confirmed, tested once, saved and published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, final
+from uuid import uuid4
 
 import keras
 import numpy as np
@@ -24,7 +26,7 @@ from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
-from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
+from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, digest_of, model_folder, model_path_of
 from .retraining import Retraining
 from .trainings import Training, run_trainings
 
@@ -42,6 +44,8 @@ class Confirmation:
         facts: for the record: profile, space, device, backend, versions, commit.
         publisher: registers the champion.
         pool: of the workers that train; None for this process.
+        check: called before the test set is opened and before the model is registered; it raises an error where another
+            process confirms the study meanwhile.
     """
 
     study: optuna.Study
@@ -51,6 +55,7 @@ class Confirmation:
     facts: Mapping[str, Any]
     publisher: Publisher
     pool: Pool[Any] | None = None
+    check: Callable[[], None] = lambda: None
 
 
 @old_objects_passed_over()
@@ -87,10 +92,12 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     ships, measured = final[0]
     retraining.observer.confirmation_ended()
     answers = _answers(retraining, ships, measured)
-    path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
+    path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
-    record |= {"answers": answers.record(), "model_path": str(path)}
-    result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
+    with saved_model(ships, path) as new:
+        record |= {"answers": answers.record(), "model_path": str(path), "model_sha256": digest_of(new)}
+        confirmation.check()
+        result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
     return _publish(confirmation, record, ships, result, samples)
 
@@ -128,6 +135,7 @@ def _publish(
     result: TestResult | None,
     samples: np.ndarray | None,
 ) -> dict[str, Any]:
+    confirmation.check()
     rank = goal_of(confirmation.study).rank(record["validation"]["mean"], record)
     record["mlflow"] = confirmation.publisher.publish(
         record, model, rank, architecture=_architecture(confirmation, record), result=result, samples=samples
@@ -138,9 +146,11 @@ def _publish(
 
 def _publish_again(confirmation: Confirmation, champion: Mapping[str, Any]) -> dict[str, Any]:
     """Publish a champion whose registration was interrupted; there are no figures of its test predictions any more."""
-    path = model_path_of(champion, confirmation.folder)
+    path = model_path_of(confirmation.study, champion, confirmation.folder)
     model: Any = keras.models.load_model(path)
-    return _publish(confirmation, {**champion, "model_path": str(path)}, model, None, None)
+    registration = champion.get("registration", uuid4().hex)
+    record = {**champion, "model_path": str(path), "registration": registration}
+    return _publish(confirmation, record, model, None, None)
 
 
 def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Architecture | None:
@@ -151,18 +161,22 @@ def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Arch
     return hypermodel.architecture(confirmation.retraining.hyperparameters(winner))
 
 
-def save_model(model: keras.Model, path: Path) -> Path:
-    """Write the model in Keras's own format, replacing an older one only when the new one is complete.
+@contextmanager
+def saved_model(model: keras.Model, path: Path) -> Iterator[Path]:
+    """The model written in Keras's own format, beside `path`; it takes the place of an older one there after the block.
 
-    Raises SearchFailed when Keras cannot write it.
+    When the block raises, the older one stays. Raises SearchFailed when Keras cannot write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.partial.keras")
+    new = path.with_name(f"{path.stem}.partial.keras")  # one process confirms at a time: that of a dead one is replaced
     try:
-        model.save(temporary)
-    except Exception as error:  # of a model of the user's own class
-        raise SearchFailed(
-            f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with Keras"
-        ) from error
-    temporary.replace(path)
-    return path
+        try:
+            model.save(new)
+        except Exception as error:  # of a model of the user's own class
+            raise SearchFailed(
+                f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with "
+                "Keras"
+            ) from error
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -100,7 +100,7 @@ def export_champion(
             f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
             "first, or export a trial with --trial N"
         )
-    path = model_path_of(champion, options.folder)
+    path = model_path_of(study, champion, options.folder)
     _check_whole(path)
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)

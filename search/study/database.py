@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..compat.optuna import take_trial_in_database, widen_text_columns
+from ..compat.optuna_attributes import Change, change_in_database
 from ..errors import StudyError
 from ..messages import redact, redact_url
 
@@ -115,6 +116,11 @@ class _Database(RDBStorage):
         Optuna does each by itself, and in sqlite it gives one trial to several processes at the same moment.
         """
         return take_trial_in_database(self, trial_id, user_attrs)
+
+    @_telling
+    def change_attribute(self, study_id: int, key: str, change: Change) -> Any:
+        """Change a user attribute of a study in one step; see `compat.optuna_attributes`."""
+        return change_in_database(self, study_id, key, change)
 
 
 for _name, _member in vars(RDBStorage).items():  # those with an underscore too: Optuna's cache calls them

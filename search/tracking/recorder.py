@@ -14,6 +14,7 @@ from ..study.budget import COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.records import counts, full_record
+from ..study.study_id import id_of
 from .tracker import Tracker
 
 NOTED_EVERY = 25
@@ -56,6 +57,7 @@ class TrackingObserver(SearchObserver):
             best_by=best_by,
             costs=[name for name in COSTS if name != "ram" or name in counted],
             mark=goal.mark,
+            owner=id_of(study.user_attrs),
         )
         self._reconcile(study, goal)
 

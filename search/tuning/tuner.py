@@ -305,6 +305,13 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
         return oracle.seed_of(trial)
 
+    @property
+    def project_dir(self) -> str:
+        """The project's folder: of this study, also where another one of its name has the folder of that name."""
+        if isinstance(self.oracle, OptunaOracle):
+            return str(self.oracle.project_folder)
+        return super().project_dir
+
     def weights_of(self, number: int) -> Path:
         """Where the weights of the trial with this number are kept; the file may be missing."""
         return Path(self._get_checkpoint_fname(trial_id_of(number)))
