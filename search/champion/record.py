@@ -11,6 +11,7 @@ from ...spaces.space import SearchSpace
 from ..errors import InputError
 from ..study.attributes import IDENTITY, SEARCH_SECONDS
 from ..study.goal import goal_of
+from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
 from .confirmation import Candidate, Retraining
 from .ledger import openings
@@ -102,6 +103,11 @@ def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.Hyper
 def model_folder(folder: Path, study: str) -> Path:
     """Where the champion of `study` is saved with its card, absolute; `folder` is that of all runs."""
     return folder.resolve() / "champions" / study
+
+
+def checkpoint_folder(folder: Path, study: str) -> Path:
+    """Where the trainings of a confirmation of `study` are kept until it is over; `folder` is that of all runs."""
+    return model_folder(folder, study) / CHECKPOINT_FOLDER
 
 
 def model_path_of(record: Mapping[str, Any], folder: Path) -> Path:

@@ -37,6 +37,7 @@ class JaxEngine:
         shuffle: bool = True,
         seed: int | None = None,
         verbose: int | str = 0,
+        initial_epoch: int = 0,
     ) -> keras.callbacks.History:
         """Train `model` in place, as `model.fit` does.
 
@@ -55,7 +56,7 @@ class JaxEngine:
             shuffle: whether every epoch has an order of its own.
             seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
                 `keras.utils.set_random_seed` sets.
-            verbose: as for `fit`.
+            verbose, initial_epoch: as for `fit`.
         """
         if seed is None:
             seed = int(np.random.randint(2**31))
@@ -82,7 +83,7 @@ class JaxEngine:
         model.stop_training = False
         logs: dict[str, float] = {}
         listeners.on_train_begin()
-        for epoch in range(epochs):
+        for epoch in range(initial_epoch, epochs):
             listeners.on_epoch_begin(epoch)
             # A callback may have changed the state, the learning rate above all.
             state, metrics = run(state_of(model), np.uint32(seed), np.int32(epoch), train, validation)
