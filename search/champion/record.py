@@ -14,6 +14,7 @@ from ...spaces.space import SearchSpace
 from ..errors import InputError
 from ..study.attributes import IDENTITY, SEARCH_SECONDS
 from ..study.goal import goal_of
+from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
 from ..study.study_id import found_folder, id_of, own_folder, owner_of
 from .confirmation import Candidate, Retraining
@@ -119,6 +120,11 @@ def model_folder(folder: Path, study: optuna.Study) -> Path:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, by which a record knows its model."""
     return sha256(path.read_bytes()).hexdigest()
+
+
+def checkpoint_folder(folder: Path, study: optuna.Study) -> Path:
+    """Where the trainings of a confirmation of `study` are kept until it is over; `folder` is that of all runs."""
+    return model_folder(folder, study) / CHECKPOINT_FOLDER
 
 
 def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """`kerastuna studies`: the studies there are."""
 
 import argparse
+import shutil
 import sys
 
 from .common import open_storage_of, print_json
@@ -9,11 +10,17 @@ from .common import open_storage_of, print_json
 def studies(options: argparse.Namespace) -> int:
     """Print the studies of a storage, or delete one."""
     storage = open_storage_of(options)
+    from ..study.names import CHECKPOINT_FOLDER, safe_study_name
     from ..study.records import study_rows
-    from ..study.studies import delete_study
+    from ..study.studies import delete_study, load_study
+    from ..study.study_id import found_folder, id_of
 
     if options.delete is not None:
+        owner = id_of(load_study(storage, options.delete).user_attrs)
         delete_study(storage, options.delete)
+        for place in ("trials", "champions"):
+            if (own := found_folder(options.folder / place, safe_study_name(options.delete), owner)) is not None:
+                shutil.rmtree(own / CHECKPOINT_FOLDER, ignore_errors=True)
         print(f"deleted study {options.delete}; its runs stay in MLflow", file=sys.stderr)
         return 0
     rows = study_rows(storage)

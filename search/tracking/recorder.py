@@ -81,6 +81,8 @@ class TrackingObserver(SearchObserver):
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         """Close the trial's run."""
         metrics, tags = goal_of(self._opened).recorded(record["state"], record["value"], record)
+        if (epochs := record.get("continued_after")) is not None:
+            tags = {**tags, "continued_after": epochs}
         with self._timed():
             complete = self._tracker.end_trial(
                 self._runs.pop(record["number"], None),

@@ -30,7 +30,7 @@ BATCH_METHODS = (
     "on_test_batch_end",
 )
 """Methods of a callback that `fit` calls within an epoch, and that an engine never calls."""
-ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose"})
+ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose", "initial_epoch"})
 """Arguments of `fit` that an engine takes."""
 
 
