@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from .common import open_storage_of, print_json
+from ..errors import InputError
+from .common import open_storage_of, print_json, say
 
 
 def studies(options: argparse.Namespace) -> int:
@@ -13,9 +14,12 @@ def studies(options: argparse.Namespace) -> int:
     from ..study.studies import delete_study
 
     if options.delete is not None:
-        delete_study(storage, options.delete)
-        print(f"deleted study {options.delete}; its runs stay in MLflow", file=sys.stderr)
+        running = delete_study(storage, options.delete, options.force)
+        ends = ", and the search that worked on it ends at its next step" if running else ""
+        say(f"deleted study {options.delete}; its runs stay in MLflow{ends}")
         return 0
+    if options.force:
+        raise InputError("--force is for --delete: give --delete NAME too")
     rows = study_rows(storage)
     if options.json:
         print_json(rows)
