@@ -4,7 +4,8 @@ import argparse
 import shutil
 import sys
 
-from .common import open_storage_of, print_json
+from ..errors import InputError
+from .common import open_storage_of, print_json, say
 
 
 def studies(options: argparse.Namespace) -> int:
@@ -17,12 +18,15 @@ def studies(options: argparse.Namespace) -> int:
 
     if options.delete is not None:
         owner = id_of(load_study(storage, options.delete).user_attrs)
-        delete_study(storage, options.delete)
+        running = delete_study(storage, options.delete, options.force)
         for place in ("trials", "champions"):
             if (own := found_folder(options.folder / place, safe_study_name(options.delete), owner)) is not None:
                 shutil.rmtree(own / CHECKPOINT_FOLDER, ignore_errors=True)
-        print(f"deleted study {options.delete}; its runs stay in MLflow", file=sys.stderr)
+        ends = ", and the search that worked on it ends at its next step" if running else ""
+        say(f"deleted study {options.delete}; its runs stay in MLflow{ends}")
         return 0
+    if options.force:
+        raise InputError("--force is for --delete: give --delete NAME too")
     rows = study_rows(storage)
     if options.json:
         print_json(rows)
