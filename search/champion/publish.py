@@ -86,13 +86,19 @@ class Publisher:
                 confirmed=record["validation"]["mean"],
                 params=record["hyperparameters"],
                 metrics=_metrics(record),
-                tags={**self.tags, "kerastuna.study": record["study"], "trial.number": record["trial"]},
+                tags={**self.tags, **_tags(record)},
                 artifacts=figures,
             )
         if not registered.is_champion:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))
         return told
+
+
+def _tags(record: Mapping[str, Any]) -> dict[str, Any]:
+    reference = record.get("reference")
+    own = {"kerastuna.study": record["study"], "trial.number": record["trial"], "architecture": record["summary"]}
+    return own | ({"reference": reference} if reference else {})
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:

@@ -90,6 +90,7 @@ def _details(record: Record) -> str:
     limits = {} if budget is None else budget.limits
     rows = [
         ("network", record["summary"] or None),
+        *([("reference network", record["reference"])] if record.get("reference") else []),
         ("input", f"float32 (n, {', '.join(map(str, data['input_shape']))})"),
         ("output", f"float32 (n, {_width(record)}), {meaning_of_answers(record)}"),
         *([_names(record)] if data.get("names") else []),
@@ -223,6 +224,11 @@ def _limits(record: Record) -> str:
     ]
     if not goal_in(record).is_met(record["validation"]["mean"]):
         limits.append("It was to reach a target, and on fresh seeds does not.")
+    if record.get("reference"):
+        limits.append(
+            f"It is the reference network {text(record['reference'])}, with which the search began: the search found "
+            "nothing that is better."
+        )
     if record["profile"] == "quick":
         limits.append(f"Profile quick ({basis(record)}): with more of either, every figure changes.")
     if test is None:
