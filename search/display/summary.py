@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..datasets.task import ACCURACY, unit_of
-from ..messages import cause_in, is_accuracy, percent, points, redact, signed
+from ..messages import cause_in, counted, is_accuracy, percent, points, redact, signed
 from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import Goal, goal_of
@@ -19,7 +19,7 @@ from ..study.records import counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
 from .lines import show_commands, show_line
-from .progress_state import about, count, words
+from .progress_state import about, words
 from .tables import console, leaderboard_table
 
 Champion = Mapping[str, Any]
@@ -147,7 +147,7 @@ def champion_lines(champion: Champion) -> list[str]:
     lines = [
         f"champion: trial {champion['trial']}{name}{size}  {champion['summary']}",
         *([f"  {not_beaten(reference)}"] if reference else []),
-        f"  validation {_mean(validation, metric)} over {count(validation['n'], 'fresh seed')}; in the search "
+        f"  validation {_mean(validation, metric)} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:
@@ -156,7 +156,7 @@ def champion_lines(champion: Champion) -> list[str]:
         measured = test.get("metric", ACCURACY)
         error, samples = test["standard_error"], f"its {test['images']:,} {unit}"
         lines.append(
-            f"  test {_mean(test, measured)}{_range(test, measured)} over {count(test['n'], 'model')} trained on "
+            f"  test {_mean(test, measured)}{_range(test, measured)} over {counted(test['n'], 'model')} trained on "
             f"{champion['train_images_final']:,} {unit}, validation included; "
             f"opening {test['opening']} of the test set; "
             + (f"on {samples}" if error is None else f"the standard error of {samples} is {points(error, measured)}")
@@ -188,7 +188,7 @@ def print_summary(result: SearchResult, commands: Commands, file: TextIO) -> Non
     show_line(
         out,
         f"every figure: profile {result.profile}, {result.images:,} training {result.unit}, "
-        f"{count(result.epochs, 'epoch')}; the table shows one seed, on the validation {result.unit}, at the last "
+        f"{counted(result.epochs, 'epoch')}; the table shows one seed, on the validation {result.unit}, at the last "
         "epoch",
     )
     out.print("\nnext:", markup=False)

@@ -10,12 +10,11 @@ from rich.text import Text
 
 from ...spaces.cost import Cost
 from ..datasets.task import Classification, task_of, unit_of
-from ..messages import figure, number, shortened
+from ..messages import counted, figure, number, shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import INFEASIBLE, OVER_BUDGET
 from ..study.records import full_record
-from .progress_state import count
 
 MOST_LETTERS = 300
 """The most characters of hyperparameters that are shown for a network without a summary."""
@@ -89,7 +88,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], goal: Goal) -> Table:
     """
     costs = ["params", "macs", *(name for name in goal.costs if name == "ram")]
     limits = any(record["limits"] not in (None, ["params"]) for record in records)
-    table = _table(f"{count(len(records), 'trial')}; value: {goal.metric.name}")
+    table = _table(f"{counted(len(records), 'trial')}; value: {goal.metric.name}")
     for name in ("trial", "ended", "value", *costs, "epochs", "s"):
         justify = "left" if name == "ended" else "right"
         table.add_column(SHORT_NAMES.get(name, name), justify=justify, no_wrap=True, overflow="ellipsis")

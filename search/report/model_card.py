@@ -7,7 +7,7 @@ import json
 
 from ..datasets.checks import PREPROCESSING
 from ..datasets.task import ACCURACY, Regression
-from ..messages import figure, number, redact
+from ..messages import counted, figure, number, redact
 from ..study.budget import UNITS, as_budget
 from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
@@ -143,7 +143,7 @@ def _architecture(record: Record) -> str:
 
 def _recipe(record: Record) -> str:
     recipe = record["recipe"]
-    training = f"{record['epochs']} epochs; the rest is in the space."
+    training = f"{counted(record['epochs'], 'epoch')}; the rest is in the space."
     if recipe is not None:
         rate = f"{recipe['decay_rate']:.4g}"
         decay = {
@@ -153,7 +153,7 @@ def _recipe(record: Record) -> str:
             "cosine": "falling along half a cosine",
         }[recipe["decay"]]
         training = (
-            f"Adam on the cross-entropy for {record['epochs']} epochs, in batches of {recipe['batch_size']} "
+            f"Adam on the cross-entropy for {counted(record['epochs'], 'epoch')}, in batches of {recipe['batch_size']} "
             f"{unit_in(record)}. Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the "
             "last epoch."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
 from .engine import fit
-from .epochs import EpochMetrics, EpochReporter, final_metrics
+from .epochs import BatchReport, EpochMetrics, EpochReporter, final_metrics
 from .garbage import forget_trained_networks
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
@@ -27,6 +27,7 @@ def train(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     objective: str | None = None,
     report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
+    report_batches: BatchReport = lambda epoch, done, batches: None,
 ) -> tuple[keras.Model, list[EpochMetrics]]:
     """Build and train one network from `seed`.
 
@@ -39,6 +40,7 @@ def train(
         objective: the name of the metric for which a `HyperModel.fit` may return a value of its own. As in a search,
             what `fit` returns counts at the last epoch; where no epochs were reported, it is the only one.
         report: called after every epoch, counted from 1.
+        report_batches: called within a long epoch.
 
     Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
     hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
@@ -51,7 +53,7 @@ def train(
     forget_trained_networks()
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    reporter = EpochReporter(keep_going, ())
+    reporter = EpochReporter(keep_going, (), report_batches=report_batches)
     trained = hypermodel_of(hypermodel)
     model = trained.build(hyperparameters)
     given = {} if validation is None else {"validation_data": validation}
