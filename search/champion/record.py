@@ -12,7 +12,7 @@ import optuna
 
 from ...spaces.space import SearchSpace
 from ..errors import InputError
-from ..study.attributes import IDENTITY, SEARCH_SECONDS
+from ..study.attributes import IDENTITY, NAME, SEARCH_SECONDS
 from ..study.goal import goal_of
 from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
@@ -55,6 +55,7 @@ def champion_record(
         },
         "budget": study.user_attrs[IDENTITY]["budget"],
         "trial": winner.trial,
+        "reference": trials[winner.trial].user_attrs.get(NAME),
         "summary": winner.summary,
         **_size(retraining.hypermodel, winner, hyperparameters),
         "hyperparameters": dict(hyperparameters.values),

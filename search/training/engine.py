@@ -121,8 +121,9 @@ def _quick(
 def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:
     """Whether the class of `callback`, or the callback itself as a `LambdaCallback` does, has this method anew.
 
-    An engine validates the weights that a model has at the end of an epoch, so `EpochReporter` need not be told.
+    An engine validates the weights that a model has at the end of an epoch, so `EpochReporter` need not be told; and
+    an epoch of an engine has no batches that could be told of.
     """
-    if type(callback) is EpochReporter and name == "on_test_begin":
+    if type(callback) is EpochReporter and name in ("on_test_begin", "on_train_batch_begin"):
         return False
     return getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)

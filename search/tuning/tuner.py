@@ -295,8 +295,14 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 return False
             return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
 
-        deadline = None if oracle is None else oracle.deadline
-        return EpochReporter(report, self._objective_check.names, deadline, epochs=epochs_of(args, kwargs), check=check)
+        def report_batches(epoch: int, done: int, batches: int | None) -> None:
+            claim = None if oracle is None or execution > 0 else oracle.claim_of(trial.trial_id)
+            if claim is not None:
+                claim.report_batches(epoch, done, batches)
+
+        deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
+        epochs = epochs_of(args, kwargs)
+        return EpochReporter(report, names, deadline, epochs=epochs, check=check, report_batches=report_batches)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
