@@ -19,8 +19,8 @@ def training(recipe: Mapping[str, Any], epochs: int, unit: str) -> str:
     decaying = f", with a weight decay of {weight_decay:.4g} on the kernels," if weight_decay else ""
     labels = f" of labels smoothed by {smoothing:.4g}" if smoothing else ""
     sentences = [
-        f"{_OPTIMIZERS[recipe.get('optimizer', 'adam')]}{decaying} on the cross-entropy{labels} for {counted(epochs, 'epoch')}, "
-        f"in batches of {recipe['batch_size']} {unit}.",
+        f"{_OPTIMIZERS[recipe.get('optimizer', 'adam')]}{decaying} on the cross-entropy{labels} for "
+        f"{counted(epochs, 'epoch')}, in batches of {recipe['batch_size']} {unit}.",
         f"Learning rate {_rate(recipe)}.",
         _changes(recipe.get("augmentation") or {}, unit),
         _weights(recipe.get("averaging", 0.0)),
