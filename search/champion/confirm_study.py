@@ -1,8 +1,9 @@
 """From a searched study to its champion: confirmed, tested once, saved and published."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -26,7 +27,16 @@ from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
-from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, digest_of, model_folder, model_path_of
+from .record import (
+    CHAMPION,
+    MODEL_NAME,
+    champion_of,
+    champion_record,
+    checkpoint_folder,
+    digest_of,
+    model_folder,
+    model_path_of,
+)
 from .retraining import Retraining
 from .trainings import Training, run_trainings
 
@@ -65,11 +75,16 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     When the same winner, on the same seeds, is the champion already, its record is returned as it is. The test set is
     opened for it again only with `again`.
 
+    A confirmation that was interrupted goes on where it stopped, within the training that ran. Models that are trained
+    are kept for that too, until there is a champion.
+
     Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete,
     InputError when the test set would be opened for the winner a second time without `again`, and SpaceError, before it
     is opened, when the winner's answers cannot be read.
     """
-    study, retraining = confirmation.study, confirmation.retraining
+    study = confirmation.study
+    checkpoints = checkpoint_folder(confirmation.folder, study)
+    retraining = replace(confirmation.retraining, checkpoints=checkpoints)
     trials = chosen(study, top)
     done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
     retraining.observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
@@ -78,6 +93,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     champion = champion_of(study)
     if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
         retraining.observer.confirmation_ended()
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return champion if "mlflow" in champion else _publish_again(confirmation, champion)
     tested = has_test(confirmation.data)
     if tested:
@@ -99,6 +115,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
         confirmation.check()
         result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
 
 

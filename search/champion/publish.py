@@ -18,7 +18,7 @@ from ..report.model_card import model_card
 from ..study.budget import COSTS
 from ..study.study_id import StudyId
 from ..tracking.registry import ALIAS, register_champion, registered_name
-from ..tracking.runs import ID_TAG, STUDY_TAG
+from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
 from .evaluation import TestResult
 
@@ -91,7 +91,7 @@ class Publisher:
                 confirmed=record["validation"]["mean"],
                 params=record["hyperparameters"],
                 metrics=_metrics(record),
-                tags={**self.tags, STUDY_TAG: record["study"], **owner, "trial.number": record["trial"]},
+                tags={**self.tags, **_tags(record), **owner},
                 artifacts=figures,
                 registration=record["registration"],
             )
@@ -99,6 +99,12 @@ class Publisher:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))
         return told
+
+
+def _tags(record: Mapping[str, Any]) -> dict[str, Any]:
+    reference = record.get("reference")
+    own = {"kerastuna.study": record["study"], "trial.number": record["trial"], "architecture": record["summary"]}
+    return own | ({"reference": reference} if reference else {})
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The champion's record: its card and the manifest of its export are written from it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import optuna
 
 from ...spaces.space import SearchSpace
 from ..errors import InputError
-from ..study.attributes import IDENTITY, SEARCH_SECONDS
+from ..study.attributes import IDENTITY, NAME, SEARCH_SECONDS
 from ..study.goal import goal_of
+from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
 from ..study.study_id import found_folder, id_of, own_folder, owner_of
 from .confirmation import Candidate, Retraining
@@ -53,6 +55,7 @@ def champion_record(
         },
         "budget": study.user_attrs[IDENTITY]["budget"],
         "trial": winner.trial,
+        "reference": trials[winner.trial].user_attrs.get(NAME),
         "summary": winner.summary,
         **_size(retraining.hypermodel, winner, hyperparameters),
         "hyperparameters": dict(hyperparameters.values),
@@ -101,7 +104,7 @@ def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.Hyper
         "trainable": cost.trainable,
         "non_trainable": cost.non_trainable,
         "macs": cost.macs,
-        "recipe": vars(hypermodel.recipe(hyperparameters)),
+        "recipe": asdict(hypermodel.recipe(hyperparameters)),
     }
 
 
@@ -118,6 +121,11 @@ def model_folder(folder: Path, study: optuna.Study) -> Path:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, by which a record knows its model."""
     return sha256(path.read_bytes()).hexdigest()
+
+
+def checkpoint_folder(folder: Path, study: optuna.Study) -> Path:
+    """Where the trainings of a confirmation of `study` are kept until it is over; `folder` is that of all runs."""
+    return model_folder(folder, study) / CHECKPOINT_FOLDER
 
 
 def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path) -> Path:

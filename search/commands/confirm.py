@@ -26,8 +26,10 @@ def confirm(options: argparse.Namespace) -> int:
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
     check_options(wanted)
+    from ..display.lines import show_line
     from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
+    from ..display.tables import console
 
     with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
@@ -37,7 +39,9 @@ def confirm(options: argparse.Namespace) -> int:
     if options.json:
         print_json(champion_json(champion))
     else:
-        print("\n".join(champion_lines(champion)))
+        out = console(sys.stdout)
+        for line in champion_lines(champion):
+            show_line(out, line)
     return 0
 
 

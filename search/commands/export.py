@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
-from ..messages import cause
+from ..messages import cause, counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
@@ -177,7 +177,7 @@ def export_reference(
     from .session import load_data_and_space
 
     dataset, space = load_data_and_space(options, options.images)
-    say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
+    say(f"training {name} on {len(dataset.x_train):,} images for {counted(epochs, 'epoch')}")
     model, history = train(
         space,
         declared_hyperparameters(space, REFERENCES[name].values),
