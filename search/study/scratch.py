@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-
-from .liveness import is_running_worker, this_worker
+from typing import Any
 
 PREFIX = "kerastuna-"
 """Of the folders for temporary files."""
@@ -21,7 +20,7 @@ _MARK = re.compile(r"(?P<place>[0-9a-f]{12})-(?P<pid>\d+)-(?P<started>\w+)-\w+")
 
 def make_scratch(parent: Path, prefix: str) -> Path:
     """A new folder in `parent`; raises OSError where none can be made."""
-    me = this_worker()
+    me = _this_process()
     return Path(tempfile.mkdtemp(prefix=f"{prefix}{_place()}-{me['pid']}-{me['started']}-", dir=parent))
 
 
@@ -68,15 +67,23 @@ def own_temporary_folder() -> Iterator[None]:
         shutil.rmtree(own, ignore_errors=True)
 
 
+def _this_process() -> dict[str, Any]:
+    from .liveness import this_worker  # imports Optuna
+
+    return this_worker()
+
+
 def _place() -> str:
     """This start of this machine or container, in few letters."""
-    me = this_worker()
+    me = _this_process()
     return sha256(f"{me['host']} {me['boot']}".encode()).hexdigest()[:12]
 
 
 def _is_dead(folder: Path, mark: re.Match[str]) -> bool:
     if mark["place"] == _place():
-        return is_running_worker({**this_worker(), "pid": int(mark["pid"]), "started": mark["started"]}) is False
+        from .liveness import is_running_worker
+
+        return is_running_worker({**_this_process(), "pid": int(mark["pid"]), "started": mark["started"]}) is False
     times = [folder.lstat().st_mtime]
     for path, folders, files in os.walk(folder):
         for name in (*folders, *files):
