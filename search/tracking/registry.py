@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from .store import as_tags, log_batch, open_client, refused
+from .deadline import seconds_of_a_request, within
+from .store import as_tags, is_database, log_batch, open_client, refused
 
 if TYPE_CHECKING:
     import keras
@@ -77,6 +78,8 @@ def register_champion(
     shapes = tuple(input_shape), tuple(answers.shape[1:])
     with refused(tracking_uri):
         client = open_client(tracking_uri)
+        if not is_database(tracking_uri):  # one that hangs would be waited for at each of the many steps
+            within(seconds_of_a_request(), client, lambda client: client.get_run(parent_run_id))
         own = {"mlflow.parentRunId": parent_run_id, "kerastuna.kind": "champion"}
         run = client.create_run(experiment_id, run_name=ALIAS, tags=as_tags({**tags, **own}))
         run_id = run.info.run_id
