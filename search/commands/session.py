@@ -206,7 +206,7 @@ def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dat
     from ...spaces.space import SearchSpace
 
     dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    space = load_space(options.space, dataset.input_shape, dataset.task, options.parameters_to_fill)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
     return dataset, space

@@ -1,6 +1,7 @@
 """`kerastuna studies`: the studies there are."""
 
 import argparse
+import shutil
 import sys
 
 from ..errors import InputError
@@ -10,11 +11,17 @@ from .common import open_storage_of, print_json, say
 def studies(options: argparse.Namespace) -> int:
     """Print the studies of a storage, or delete one."""
     storage = open_storage_of(options)
+    from ..study.names import CHECKPOINT_FOLDER, safe_study_name
     from ..study.records import study_rows
-    from ..study.studies import delete_study
+    from ..study.studies import delete_study, load_study
+    from ..study.study_id import found_folder, id_of
 
     if options.delete is not None:
+        owner = id_of(load_study(storage, options.delete).user_attrs)
         running = delete_study(storage, options.delete, options.force)
+        for place in ("trials", "champions"):
+            if (own := found_folder(options.folder / place, safe_study_name(options.delete), owner)) is not None:
+                shutil.rmtree(own / CHECKPOINT_FOLDER, ignore_errors=True)
         ends = ", and the search that worked on it ends at its next step" if running else ""
         say(f"deleted study {options.delete}; its runs stay in MLflow{ends}")
         return 0

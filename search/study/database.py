@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ..compat.optuna import marked_trial, quiet_database, take_trial_in_database, widen_text_columns
+from ..compat.optuna_attributes import Change, change_in_database
 from ..errors import StudyError
 from ..messages import redact, redact_url, shortened
 from .patient_storage import PatientStorage, make_patient
@@ -143,6 +144,10 @@ class _Database(PatientStorage, RDBStorage):
         """
         return take_trial_in_database(self, trial_id, user_attrs)
 
+    def change_attribute(self, study_id: int, key: str, change: Change) -> Any:
+        """Change a user attribute of a study in one step; see `compat.optuna_attributes`."""
+        return change_in_database(self, study_id, key, change)
+
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         added = super()._create_new_trial(study_id, template_trial)
         self._begun.discard(added.system_attrs.get(MARK, ""))
@@ -171,7 +176,7 @@ class _Database(PatientStorage, RDBStorage):
 
 make_patient(
     _Database,
-    {"take_trial": _Database.take_trial}
+    {"take_trial": _Database.take_trial, "change_attribute": _Database.change_attribute}
     | {
         name: member  # those with an underscore too: Optuna's cache calls them
         for name, member in vars(RDBStorage).items()

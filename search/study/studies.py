@@ -22,7 +22,10 @@ from ..errors import StudyError
 from .attributes import IDENTITY
 from .liveness import hosts_at_work
 from .patient_storage import deleted
+from .study_id import identify
 from .waiting import is_joining
+
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -70,6 +73,7 @@ def open_study(
     if known is None:
         if begun or study.directions != wanted:
             raise StudyError(f"study {name!r} exists and was not made by Kerastuna: give another name")
+        identify(storage, study, born=True)
         study.set_user_attr(IDENTITY, identity)
         if names is not None:
             with warnings.catch_warnings():
@@ -79,6 +83,12 @@ def open_study(
         raise StudyError(
             f"study {name!r} exists with another identity ({'; '.join(differences)}): give the same arguments to go on "
             "with it, or another name to start afresh"
+        )
+    elif identify(storage, study, born=False)[1]:
+        _logger.warning(
+            "study %r is of an earlier version: what is kept under its name, weights and runs in MLflow, is taken as "
+            "its own from now on",
+            name,
         )
     return study
 

@@ -16,6 +16,7 @@ from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.reasons import INTERRUPTED
 from ..study.records import counts, full_record
+from ..study.study_id import id_of
 from .tracker import Tracker
 
 NOTED_EVERY = 25
@@ -58,6 +59,7 @@ class TrackingObserver(SearchObserver):
             best_by=best_by,
             costs=[name for name in COSTS if name != "ram" or name in counted],
             mark=goal.mark,
+            owner=id_of(study.user_attrs),
         )
         self._reconcile(study, goal)
 
@@ -81,6 +83,8 @@ class TrackingObserver(SearchObserver):
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         """Close the trial's run."""
         metrics, tags = goal_of(self._opened).recorded(record["state"], record["value"], record)
+        if (epochs := record.get("continued_after")) is not None:
+            tags = {**tags, "continued_after": epochs}
         with self._timed():
             complete = self._tracker.end_trial(
                 self._runs.pop(record["number"], None),

@@ -58,6 +58,9 @@ class _Reports(SearchObserver):
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self._channel.tell("epoch_ended", number, epoch, dict(metrics))
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        self._channel.tell("batches_done", number, epoch, done, batches)
+
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         self._channel.tell("ended", dict(record))
 
@@ -122,6 +125,7 @@ class Relay:
             "refused": self._announcer.refused,
             "started": self._announcer.started,
             "epoch_ended": self._announcer.epoch_ended,
+            "batches_done": self._announcer.batches_done,
             "ended": self._announcer.ended,
             "storage": outage.heard,
         }
