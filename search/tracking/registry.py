@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from .deadline import seconds_of_a_request, within
 from .runs import ID_TAG, KIND_TAG, search_runs
-from .store import as_tags, log_batch, open_client, refused
+from .store import as_tags, is_database, log_batch, open_client, refused
 
 if TYPE_CHECKING:
     import keras
@@ -120,6 +121,8 @@ def register_champion(
     shapes = tuple(input_shape), tuple(answers.shape[1:])
     with refused(tracking_uri):
         client = open_client(tracking_uri)
+        if not is_database(tracking_uri):  # one that hangs would be waited for at each of the many steps
+            within(seconds_of_a_request(), client, lambda client: client.get_run(parent_run_id))
         own = {"mlflow.parentRunId": parent_run_id, KIND_TAG: "champion", REGISTRATION: registration}
         run_id, number = _registered_before(client, experiment_id, parent_run_id, name, registration)
         if number is None:

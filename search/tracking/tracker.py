@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -71,7 +73,7 @@ class Tracker:
             return
         root = artifact_root.resolve().as_uri() if artifact_root and is_database(tracking_uri) else None
         with refused(tracking_uri):
-            self._experiment_id = open_experiment(self._connection.open(), experiment, root, warn)
+            self._experiment_id = self._connection.call(lambda client: open_experiment(client, experiment, root, warn))
 
     @property
     def tracking_uri(self) -> str:
@@ -115,8 +117,8 @@ class Tracker:
         A param cannot change in MLflow: when a study is resumed, a param with a new value is kept as a tag of the same
         name. The other arguments shape the page at `ui_path`; `view_of_trials` says how.
         """
-        with refused(self._connection.uri):
-            client = self._connection.open()
+
+        def start(client: MlflowClient) -> str:
             unknown = StudyRun(self._experiment_id, "", study, "" if owner is None else owner.id)
             own = as_tags({**unknown.tags, KIND_TAG: "study", **SOURCE})
             adopts = owner is not None and not owner.born
@@ -132,7 +134,10 @@ class Tracker:
             view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
             shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
             self._study_run = replace(unknown, run_id=run.info.run_id)
-        return run.info.run_id
+            return run.info.run_id
+
+        with refused(self._connection.uri):
+            return self._connection.call(start)
 
     def start_trial(
         self, number: int, *, params: Mapping[str, Any], metrics: Metrics, tags: Mapping[str, Any]
@@ -209,7 +214,9 @@ class Tracker:
         Warns, and raises nothing, when the store fails.
         """
         self._connection.resume()
-        self._connection.attempt(lambda client: client.log_artifacts(self.run_id, str(folder), to))
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            place = posixpath.join(to, *path.relative_to(folder).parent.parts)
+            self._connection.attempt(partial(_log_file, run_id=self.run_id, path=path, to=place))
 
     def finish_study(
         self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
@@ -251,6 +258,10 @@ class Tracker:
             return True
 
         return note
+
+
+def _log_file(client: MlflowClient, run_id: str, path: Path, to: str) -> None:
+    client.log_artifact(run_id, str(path), to)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
