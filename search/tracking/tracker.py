@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
-from ..study.study_id import StudyId
 from .connection import Connection
 from .parents import joined, parent_of
 from .reconcile import reconcile
@@ -37,6 +36,8 @@ from .ui import view_of_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from ..study.study_id import StudyId
 
 
 @final
