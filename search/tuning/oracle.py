@@ -22,6 +22,7 @@ from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
+from .fixed import with_fixed
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
 from .keras_tuner_fixes import MendedOracle, exclusive
@@ -128,8 +129,10 @@ class OptunaOracle(MendedOracle):
         """What hands on the reports of workers to the observers of the search that runs."""
         return Relay(self._opened.stored, self._announcer)
 
-    def declare_space(self) -> None:
-        """Let the hyperparameters that are known by now identify the study; call it before the study is opened."""
+    def declare_space(self, fixed: Mapping[str, Any] | None = None) -> None:
+        """Let what is known of the space identify the study, before it is opened; `fixed` values, by name, stay."""
+        if fixed:
+            self.hyperparameters, self._space = with_fixed(self.hyperparameters, fixed), None
         self.declared = self.parameter_space.describe()
 
     def take_over(self) -> None:
