@@ -1,5 +1,6 @@
 """What a search is asked to do: the options of the command, checked, and the profiles that fill in the rest."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,12 +179,18 @@ class SearchOptions:
             return (self.objective,)
         return tuple(part for part in self.pareto or self.reach or () if part not in COST_NAMES)
 
-    @property
-    def is_usual(self) -> bool:
-        """Whether nothing is asked for but how thorough the search is."""
-        thoroughness = ("images", "trials", "epochs", "timeout", "profile")
-        thoroughness += ("device", "workers", "workers_per_gpu", "ray", "gpus_per_trial")
-        return replace(self, **{name: getattr(SearchOptions, name) for name in thoroughness}) == SearchOptions()
+    def arguments(self, *without: str) -> dict[str, str]:
+        """What differs from the defaults, as arguments of the command by the names of the fields; without passwords."""
+        given: dict[str, str] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name in without or value == getattr(SearchOptions, name):
+                continue
+            if isinstance(value, Mapping):
+                given[name] = ",".join(f"{key}={part}" for key, part in value.items())
+            else:
+                given[name] = redact(",".join(value) if isinstance(value, list | tuple) else str(value))
+        return given
 
     @property
     def own_device(self) -> str:
@@ -242,5 +249,5 @@ class SearchOptions:
     def location_arguments(self) -> str:
         """The options that lead another command to the study, where it is not in the usual place; with no password."""
         if self.storage is not None:
-            return f" --storage {redact(str(self.storage))}"
-        return f" --folder {self.folder}" if self.folder != RUNS_FOLDER else ""
+            return f" --storage {shlex.quote(redact(str(self.storage)))}"
+        return f" --folder {shlex.quote(str(self.folder))}" if self.folder != RUNS_FOLDER else ""

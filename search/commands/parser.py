@@ -71,6 +71,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies = _command(commands, "studies", functions, "the studies there are")
     _add_storage(studies)
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    studies.add_argument("--force", action="store_true", help="delete it also while a search works on it, which ends")
     _add_json(studies)
 
     repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")

@@ -39,6 +39,7 @@ from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
 from .settings import OracleArguments, TunerArguments
+from .trial_checkpoints import TrialCheckpoints
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 
@@ -109,6 +110,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             overwrite=overwrite and not self._is_worker(),  # the folder, with the study, is the chief's
             **rest,
         )
+        self._checkpoints = TrialCheckpoints(self, OptunaTuner, self._build_and_fit_model, self._seed_of)
 
     # The space
 
@@ -198,6 +200,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
                 super().search(*args, **kwargs)
                 return
+            self._checkpoints.clean()
             with (
                 old_objects_passed_over(),
                 shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
@@ -233,9 +236,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
-            keras.utils.set_random_seed((self._seed_of(trial) + execution) % 2**32)
             try:
-                results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
+                results.append(self._checkpoints.train(trial, execution, reporter, own, callbacks, args, kwargs))
                 if reporter.failure is not None:
                     raise reporter.failure
             except Exception as error:
@@ -253,6 +255,11 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if reporter.stopped:
                 break
         return results
+
+    def on_trial_end(self, trial: Any) -> None:
+        """End the trial, and remove its checkpoint unless it is tried again."""
+        super().on_trial_end(trial)
+        self._checkpoints.trial_ended(trial.trial_id)
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(self.hypermodel, SearchSpace):
@@ -292,8 +299,14 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 return False
             return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
 
-        deadline = None if oracle is None else oracle.deadline
-        return EpochReporter(report, self._objective_check.names, deadline, epochs=epochs_of(args, kwargs), check=check)
+        def report_batches(epoch: int, done: int, batches: int | None) -> None:
+            claim = None if oracle is None or execution > 0 else oracle.claim_of(trial.trial_id)
+            if claim is not None:
+                claim.report_batches(epoch, done, batches)
+
+        deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
+        epochs = epochs_of(args, kwargs)
+        return EpochReporter(report, names, deadline, epochs=epochs, check=check, report_batches=report_batches)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
@@ -308,6 +321,13 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
     def _seed_of(self, trial: Any) -> int:
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
         return oracle.seed_of(trial)
+
+    @property
+    def project_dir(self) -> str:
+        """The project's folder: of this study, also where another one of its name has the folder of that name."""
+        if isinstance(self.oracle, OptunaOracle):
+            return str(self.oracle.project_folder)
+        return super().project_dir
 
     def weights_of(self, number: int) -> Path:
         """Where the weights of the trial with this number are kept; the file may be missing."""

@@ -86,15 +86,28 @@ def test_a_named_objective_is_in_the_name_of_the_study() -> None:
     assert SearchOptions(objective="wit:max").study_name("t", "mine", "quick") == "t-mine-15000-quick-wit"
 
 
-def test_how_thorough_a_search_is_makes_it_no_other_search() -> None:
-    assert SearchOptions(trials=3, epochs=1, images=50, timeout=9.0, profile="quick", device="cpu").is_usual
-    others: list[dict[str, Any]] = [
-        {"data": "my.npz"},
-        {"budget": 900},
-        {"objective": "val_loss"},
-        {"folder": Path("r")},
-    ]
-    assert not any(SearchOptions(**other).is_usual for other in others)
+def test_the_arguments_are_what_differs_from_the_defaults() -> None:
+    assert SearchOptions().arguments() == {}
+    given = SearchOptions(
+        data="my set.npz",
+        budget=900,
+        trials=3,
+        minimize="params",
+        reach={"val_accuracy": 0.9},
+        storage="postgresql://me:secret@host/db",
+        warm_start=False,
+        folder=Path("r"),
+    )
+    assert given.arguments("trials") == {
+        "data": "my set.npz",
+        "budget": "900",
+        "minimize": "params",
+        "reach": "val_accuracy=0.9",
+        "storage": "postgresql://me:***@host/db",
+        "warm_start": "False",
+        "folder": "r",
+    }
+    assert SearchOptions(pareto=["val_accuracy", "params"]).arguments() == {"pareto": "val_accuracy,params"}
 
 
 @pytest.mark.parametrize("name", ["", "  "])
