@@ -52,6 +52,7 @@ class OptunaOracle(MendedOracle):
             max_consecutive_failed_trials: as in `keras_tuner.Oracle`.
         measure: counts the network at some hyperparameters; an `OptunaTuner` gives it. None: nothing is counted.
         seed: of the proposals and the training. None: one is drawn, and kept in the study.
+        is_closed_form: whether `measure` takes no time to speak of. TPE's first trials are then spread over the budget.
         budget: the limits, a number of parameters, or None. It needs a `measure`.
         sampler: a name, one of `kerastuna.search.proposals.names.SAMPLER_NAMES` ("tpe"), or an Optuna sampler.
         pruner: "halving", "hyperband", "median", "none", or an Optuna pruner. None for what suits the goal: halving
@@ -77,6 +78,7 @@ class OptunaOracle(MendedOracle):
         max_trials: int | None = 10,
         *,
         measure: Measure | None = None,
+        is_closed_form: bool = False,
         **arguments: Unpack[OracleArguments],
     ) -> None:
         if unknown := sorted(arguments.keys() - OracleArguments.__annotations__.keys()):
@@ -94,7 +96,7 @@ class OptunaOracle(MendedOracle):
             self.seed = self.settings.seed  # KerasTuner draws one for 0 as well
         self.deadline: float | None = None
         self._epochs: int | None = None
-        self._measure = measure
+        self._measure, self._is_closed_form = measure, is_closed_form
         self._announcer = Announcer(arguments.get("observers", ()))
         self.declared: list[dict[str, Any]] | None = None
         self._open: OpenStudy | None = None
@@ -130,6 +132,7 @@ class OptunaOracle(MendedOracle):
             space=self.parameter_space,
             declared=self.declared,
             size_at=None if self._measure is None else self._size_at,
+            is_closed_form=self._is_closed_form,
             announcer=self._announcer,
         )
         self.seed = self._open.seed

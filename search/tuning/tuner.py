@@ -97,7 +97,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         rest: Any = {name: arguments[name] for name in given - own.keys()}
         self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp))
         measure = None if hypermodel is None else lambda hp, costs: self.measure(hp)
-        oracle = OptunaOracle(objective, max_trials, measure=measure, **own)
+        is_closed_form = isinstance(hypermodel, SearchSpace)
+        oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
         self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
