@@ -18,7 +18,7 @@ from ..report.model_card import model_card
 from ..study.budget import COSTS
 from ..study.study_id import StudyId
 from ..tracking.registry import ALIAS, register_champion, registered_name
-from ..tracking.runs import ID_TAG, STUDY_TAG
+from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
 from .evaluation import TestResult
 

@@ -183,7 +183,7 @@ def _score(value: float | None, goal: Goal) -> str:
 def _ended(record: Mapping[str, Any], limits: bool) -> str:
     """How a trial ended, in a few words; with `limits`, of one over the budget which limits it breaks."""
     if record["reason"] == OVER_BUDGET and limits:
-        return f"over {', '.join(SHORT_NAMES.get(name, name) for name in record['limits'] or ())}"
+        return f"over {', '.join(SHORT_NAMES.get(name) or name for name in record['limits'] or ())}"
     words = str(record["reason"] or record["state"]).lower().replace("_", " ")
     return f"failed: {words}" if record["state"] == "FAIL" and record["reason"] else STATES.get(words, words)
 

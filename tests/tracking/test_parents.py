@@ -90,4 +90,4 @@ def test_studies_of_one_name_have_runs_of_their_own(tracker, uri):
     assert old == {tracker.run_id}  # the older study has taken over what has no id
     assert len(first | second | old | late) == 4
     found = client_of(uri).search_runs([tracker.experiment_id], f"tags.`kerastuna.study_id` = '{'c' * 32}'")
-    assert sorted(run.info.run_name for run in found) == ["first", "trial-0000"]
+    assert sorted(str(run.info.run_name) for run in found) == ["first", "trial-0000"]
