@@ -24,6 +24,7 @@ from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace, Values, values_key
 from kerastuna.search.proposals.proposer import REFUSALS_IN_A_ROW, Proposer
 from kerastuna.search.proposals.samplers import sampler_for
+from kerastuna.search.proposals.start import FIRST_TRIALS, Start
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer, SearchObserver
@@ -816,3 +817,31 @@ def work(path: str, trials: int) -> None:
 
 if __name__ == "__main__":
     work(sys.argv[1], int(sys.argv[2]))
+
+
+def test_the_first_trials_are_chosen_by_the_start_and_the_later_ones_by_the_sampler() -> None:
+    study = opened(InMemoryStorage())
+
+    def wide(values: Values) -> Size:
+        return Size(size_of(values).params, receptive_field=int(values["width"]))
+
+    start = Start(0, BUDGET, wide, looks_for_small=False)
+    proposer = proposer_of(study, "tpe", start=start)
+    for number in range(FIRST_TRIALS):
+        expected = start.point(len(study.trials), NETWORKS)
+        claim = proposer.next(NETWORKS, None)
+        assert claim is not None
+        assert (claim.number, claim.values) == (number, expected)
+        claim.complete(accuracy(claim.values), [accuracy(claim.values)], {})
+    assert not any(map(is_rejection, study.trials))
+    claim = proposer.next(NETWORKS, None)
+    assert claim is not None
+    assert claim.values != start.point(claim.number, NETWORKS)
+
+
+def test_a_start_without_a_point_leaves_it_to_the_sampler() -> None:
+    study = opened(InMemoryStorage())
+    start = Start(0, Budget(1), size_of, looks_for_small=False)
+    claim = proposer_of(study, "tpe", start=start).next(NETWORKS, None)
+    assert claim is not None
+    assert size_of(claim.values).params <= 5000
