@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, closing, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from .common import open_study_of, print_json, search_options
@@ -56,11 +56,15 @@ def confirm_session(
     from ..champion.publish import Publisher
     from ..champion.retraining import Retraining
     from ..study.events import observed
-    from .observers import ConfirmationProgress
+    from ..tracking.inputs import parts_of
+    from .observers import ConfirmationProgress, ConfirmationRecorder
 
     profile, oracle = session.profile, session.tuner.oracle
     metric = oracle.goal.metric
-    observer = ConfirmationProgress(progress, metric, profile.name, profile.epochs)
+    display = ConfirmationProgress(progress, metric, profile.name, profile.epochs)
+    dataset = session.dataset
+    parts = parts_of(dataset.name, dataset.identity() | {"input_shape": dataset.input_shape})
+    observer = ConfirmationRecorder(session.tracker, session.facts, parts, display)
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(
@@ -76,7 +80,7 @@ def confirm_session(
         publisher=Publisher(session.tracker, session.tracking_uri, session.facts),
         pool=session.pool,
     )
-    with observed([session.recorder], session.study, oracle.search_record(profile.epochs)):
+    with observed([session.recorder], session.study, oracle.search_record(profile.epochs)), closing(observer):
         return confirm_study(
             confirmation,
             top=top or CANDIDATES.get(profile.name, 3),
