@@ -104,7 +104,7 @@ def _description(record: Mapping[str, Any]) -> tuple[str, str]:
     data, budget = record["data"], as_budget(record["budget"])
     limit = f" of at most {budget}" if budget else ""
     model = f"The best network{limit} that the study {record['study']} found on {data['name']}, by Kerastuna."
-    champion, *lines = champion_lines(record | {"mlflow": {"model": ""}})
+    champion, *lines = champion_lines({**record, "mlflow": {"model": ""}})
     told = [champion, *(line.strip() for line in lines if not line.startswith("  model"))]
     return model, "\n\n".join(told)
 

@@ -3,6 +3,7 @@
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -116,6 +117,7 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
     runs = {run.info.run_name: run for run in client.search_runs([tracker.experiment_id])}
     assert runs["confirm-0004-seed-77"].data.metrics == {"val_accuracy": 0.8, "epoch_seconds": 2.0}
     assert runs["confirm-0004-seed-77"].data.tags["architecture"] == "wide"
-    assert runs["confirm-0004-seed-77"].inputs.dataset_inputs[0].dataset.name == "d training"
+    inputs: Any = runs["confirm-0004-seed-77"].inputs
+    assert inputs.dataset_inputs[0].dataset.name == "d training"
     assert runs["confirm-0004-seed-77"].info.status == "FINISHED"
     assert runs["final-0004-seed-78"].info.status == "FAILED"  # it did not end

@@ -1,6 +1,7 @@
 """Data sets as inputs of a run: their names, digests and shapes; no samples."""
 
 import json
+from typing import Any
 
 import pytest
 from tracking_support import client_of, runs_of
@@ -28,7 +29,8 @@ def test_the_runs_of_a_study_have_the_same_data_sets(tracker, uri):
     run_id = tracker.start_training("confirm-0000-seed-7", {"trial.number": 0, "seed": 7})
     tracker.log_data(parts, run_id)
     tracker.log_data([], run_id)  # as of a study whose data are not known
-    told = [client_of(uri).get_run(each).inputs.dataset_inputs for each in (tracker.run_id, run_id)]
+    runs: list[Any] = [client_of(uri).get_run(each) for each in (tracker.run_id, run_id)]
+    told = [run.inputs.dataset_inputs for run in runs]
     assert [part.dataset for part in told[0]] == [part.dataset for part in told[1]]
     training = next(part for part in told[0] if part.dataset.name == "digits training")
     assert training.dataset.digest == "0123456789abcdef"
