@@ -276,6 +276,7 @@ def open_tuner(
             storage=options.storage_location,
             study_name=name,
             seed=options.seed,
+            fixed=options.fix,
             tracking_uri="",  # the recorder among the observers does that
             observers=observers,
             identity={
@@ -297,7 +298,8 @@ def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: P
 
 def _params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
     """Parameters of the study's run in MLflow, besides the settings that the tuner knows."""
-    return {
+    fixed = {} if not options.fix else {"fix": ", ".join(f"{name}={value}" for name, value in options.fix.items())}
+    return fixed | {
         "space": options.space,
         "data": dataset.name,
         "profile": profile.name,
