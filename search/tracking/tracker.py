@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
-from ..study.study_id import StudyId
 from .connection import Connection
+from .inputs import DataPart, log_parts
 from .parents import joined, parent_of
 from .reconcile import reconcile
 from .runs import (
@@ -28,6 +28,7 @@ from .runs import (
     SOURCE,
     Metrics,
     StudyRun,
+    create_training_run,
     create_trial_run,
     end_trial_run,
     trial_runs,
@@ -37,6 +38,8 @@ from .ui import view_of_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from ..study.study_id import StudyId
 
 
 @final
@@ -103,7 +106,6 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, Any],
         *,
-        objective: str = "val_accuracy",
         direction: Literal["maximize", "minimize"] = "maximize",
         best_by: str = "value",
         costs: Sequence[str] = ("params", "macs"),
@@ -130,7 +132,7 @@ class Tracker:
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
-            view = view_of_trials(as_tags(unknown.tags), objective, best_by, direction, costs, mark)
+            view = view_of_trials(as_tags(unknown.tags), best_by, direction, costs, mark)
             view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
             shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
             self._study_run = replace(unknown, run_id=run.info.run_id)
@@ -170,7 +172,7 @@ class Tracker:
         message: str | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> bool:
-        """End the nested run of a trial: FINISHED when complete, KILLED when pruned, FAILED when it failed.
+        """End the nested run of a trial: FAILED when it failed, else FINISHED.
 
         Does nothing when `run_id` is None. Returns whether the run is complete now.
         """
@@ -181,6 +183,17 @@ class Tracker:
             return True
 
         return run_id is not None and bool(self._connection.attempt(end))
+
+    def start_training(self, name: str, tags: Mapping[str, Any]) -> str | None:
+        """Start the nested run of a training that is no trial; returns its id, or None when the store fails."""
+        self._connection.resume_when_due()
+        return self._connection.attempt(lambda client: create_training_run(client, self.study_run, name, tags))
+
+    def end_training(self, run_id: str | None, *, failed: bool = False) -> None:
+        """End the run of a training. Does nothing when `run_id` is None."""
+        if run_id is not None:
+            status = "FAILED" if failed else "FINISHED"
+            self._connection.attempt(lambda client: client.set_terminated(run_id, status))
 
     def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
         """Set `tag` on the runs of trials to the value given for their number, where it has another value."""
@@ -217,6 +230,10 @@ class Tracker:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             place = posixpath.join(to, *path.relative_to(folder).parent.parts)
             self._connection.attempt(partial(_log_file, run_id=self.run_id, path=path, to=place))
+
+    def log_data(self, parts: Sequence[DataPart], run_id: str | None = None) -> None:
+        """Log data sets as the inputs of a run, of the study's by default."""
+        self._connection.attempt(lambda client: log_parts(client, run_id or self.run_id, parts))
 
     def finish_study(
         self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
