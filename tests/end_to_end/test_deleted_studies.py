@@ -24,8 +24,10 @@ def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, r
     write_slice(tmp_path / "slice.npz", 400, 100)
     with begin_kerastuna(tmp_path, *SEARCH, "--storage", given) as process:
         assert process.stderr is not None
-        while "(1/40)" not in (line := process.stderr.readline()):
-            assert line, process.poll()
+        lines = [""]
+        while "(1/40)" not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
         refused = call_kerastuna(tmp_path, "studies", "--storage", given, "--delete", "s", check=2)
         assert "study 's' is worked on, by " in refused.stderr
         call_kerastuna(tmp_path, "studies", "--storage", given, "--delete", "s", "--force")
