@@ -30,7 +30,7 @@ LONGEST_PAUSE = 0.5
 """Seconds between them."""
 SQLITE_SECONDS = 60.0
 """How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 """How long a server may take to answer a new connection."""
 SILENT_HOST = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """When PostgreSQL's clients take a host that is gone for gone, in seconds, and in milliseconds for what was sent."""

@@ -45,9 +45,9 @@ def calls(name: str, method: Callable[..., Any], storage: BaseStorage, args: Any
 
 
 def marked(trial: FrozenTrial | None) -> FrozenTrial:
-    """A copy of `trial` with a mark of its own; of a new running one for None."""
+    """A copy of `trial` with a mark: that of a proxy's client, or its own; of a new running one for None."""
     template = optuna.trial.create_trial(state=TrialState.RUNNING) if trial is None else copy.copy(trial)
-    template.system_attrs = {**template.system_attrs, MARK: uuid.uuid4().hex}
+    template.system_attrs = {MARK: uuid.uuid4().hex, **template.system_attrs}
     return template
 
 

@@ -17,7 +17,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
 
-from kerastuna.search.study.attributes import NAME, WORKER
+from kerastuna.search.study.attributes import LAST_SEEN, NAME, WORKER
 from kerastuna.search.study.liveness import (
     LONG_AGO_SECONDS,
     SILENT_SECONDS,
@@ -31,6 +31,7 @@ from kerastuna.search.study.liveness import (
 )
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.study.waiting import Outage, outage
 
 
 @contextmanager
@@ -220,3 +221,25 @@ def test_exactly_the_running_trials_of_a_lost_worker_fail_and_are_enqueued_again
     assert study.trials[5].user_attrs == {"retry_of": 0, "name": "eip_1"}
     assert fail_trials_of(stored, there) == []
     assert len(study.trials) == 6
+
+
+def test_nobody_is_taken_for_dead_because_the_storage_did_not_answer() -> None:
+    study = optuna.create_study(storage=InMemoryStorage())
+    study.ask().set_user_attr(WORKER, {**this_worker(), "host": "elsewhere"})
+    watch, [trial] = Watch(), study.trials
+    assert not watch.is_abandoned(trial, 0.0)
+    outage.heard(False, "down")
+    outage.answers()
+    assert not watch.is_abandoned(trial, SILENT_SECONDS), "it could not report"
+    assert watch.is_abandoned(trial, 2 * SILENT_SECONDS)
+
+
+def test_a_report_that_is_old_because_of_an_outage_says_nothing() -> None:
+    study = optuna.create_study(storage=InMemoryStorage())
+    trial = study.ask()
+    trial.set_user_attr(WORKER, {**this_worker(), "host": "elsewhere"})
+    trial.set_user_attr(LAST_SEEN, time.time() - LONG_AGO_SECONDS)
+    outage.heard(False, "down")
+    assert not Watch().is_abandoned(study.trials[0])
+    vars(outage).update(vars(Outage()))
+    assert Watch().is_abandoned(study.trials[0])

@@ -80,3 +80,4 @@ def test_each_trial_that_is_added_has_a_mark_of_its_own_and_the_template_stays_a
     assert one.system_attrs["fixed_params"] == {"n": 1}
     assert len({trial.system_attrs[MARK] for trial in (one, other, new)}) == 3
     assert new.state == TrialState.RUNNING
+    assert marked(one).system_attrs == one.system_attrs, "the server of a proxy keeps the mark of its client"

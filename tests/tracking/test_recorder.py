@@ -13,7 +13,11 @@ from optuna.storages import InMemoryStorage
 from tracking_support import EXPERIMENT, client_of, fail_on_warning, history, runs_of
 
 from kerastuna.search.commands.session import log_report
+from kerastuna.search.errors import StudyError
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.study.studies import delete_study
 from kerastuna.search.tracking.recorder import TrackingObserver
 from kerastuna.search.tracking.runs import trial_runs
 from kerastuna.search.tracking.tracker import Tracker
@@ -221,3 +225,17 @@ def test_a_search_that_fails_is_recorded_as_failed(uri, tmp_path):
     assert parent.data.metrics["trials_complete"] == 0
     assert parent.data.metrics["rejected_duplicate"] == 0
     assert parent.data.metrics["recording_seconds"] == 0
+
+
+def test_the_runs_of_a_study_that_is_deleted_meanwhile_are_closed(uri, tmp_path):
+    storage = open_storage(tmp_path / "journal")
+    study = optuna.create_study(storage=storage, study_name="deleted")
+    StoredStudy(study, storage)  # which makes it one that is worked on
+    observer = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
+    observer.search_started(study, {})
+    observer.trial_started(_record(0))
+    delete_study(open_storage(tmp_path / "journal"), "deleted")
+    with pytest.raises(StudyError, match="the study 'deleted' was deleted"):
+        observer.search_ended("FAILED")
+    statuses = {name: run.info.status for name, run in runs_of(uri).items()}
+    assert statuses == {"deleted": "FAILED", "trial-0000": "FAILED"}
