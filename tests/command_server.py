@@ -24,7 +24,8 @@ MODULES = (
         "kerastuna.search.champion.trainings",
         "kerastuna.search.report.figures",
     ),
-    *("kerastuna.search.tuning.tuner", "kerastuna.search.report.study_report", "mlflow.tracking", "psycopg"),
+    *("kerastuna.search.tuning.tuner", "kerastuna.search.report.study_report", "kerastuna.search.display.summary"),
+    *("mlflow.tracking", "psycopg"),
     *("mlflow.store.tracking.sqlalchemy_store", "keras", "tensorflow", "kerastuna.search.study.journal"),
 )
 

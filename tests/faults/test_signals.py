@@ -25,7 +25,7 @@ from kerastuna.search.training.interruption import TOGETHER_SECONDS
 SIGNALS = int(os.environ.get("KERASTUNA_SIGNALS", "40"))
 SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
 LONGEST = 2.0
-"""Seconds to a signal: from the beginning of the command, or from that of the search, which is when it takes a trial."""
+"""Seconds to a signal: from the beginning of the command, or from that of the search, when it takes a trial."""
 SPACE = """
     import keras
 
