@@ -5,6 +5,7 @@ A signal raises an exception wherever the process is at that moment. Python swal
 trial, after every batch of Keras's `fit`, after every epoch, and while workers are waited for.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -58,7 +59,8 @@ def ended_at_once(end: Callable[[], Any]) -> Iterator[None]:
 def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[], Any]) -> Iterator[None]:
     """Within the block, the second of these signals ends this process at once, whatever it is doing.
 
-    Python prints nothing of the exception of the first one where it swallows it: it was noted.
+    Python prints nothing of the exception of the first one where it swallows it: it was noted. Neither does SQLAlchemy
+    of a cursor that it could not close then.
 
     A thread hears of the signals, since the main one may be in a call of TensorFlow's, or of JAX's, that takes minutes.
 
@@ -74,12 +76,17 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
         target=_listen, args=(heard, frozenset(numbers), status, tell), name="second signal", daemon=True
     )
     listener.start()
+    last = logging.lastResort
+    if last is not None:
+        last.addFilter(_is_news)
     told_of = sys.unraisablehook
     sys.unraisablehook = lambda lost: None if _is_noted(lost) else told_of(lost)
     try:
         yield
     finally:
         sys.unraisablehook = told_of
+        if last is not None:
+            last.removeFilter(_is_news)
         signal.set_wakeup_fd(before, warn_on_full_buffer=False)
         written.close()
         listener.join()
@@ -88,6 +95,10 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
 
 def _is_noted(lost: Any) -> bool:
     return _told.is_set() and issubclass(lost.exc_type, KeyboardInterrupt)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (_told.is_set() and record.name.startswith("sqlalchemy."))
 
 
 def _listen(heard: socket.socket, numbers: frozenset[int], status: int, tell: Callable[[], Any]) -> None:

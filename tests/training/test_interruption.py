@@ -1,5 +1,6 @@
 """A signal is noted, wherever its exception ends up."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -125,6 +126,18 @@ def test_what_python_swallows_of_a_signal_is_not_printed():
             Swallows(ValueError)
             forget()
         assert lost == ["KeyboardInterrupt", "ValueError"]
+
+
+def test_what_a_database_says_of_a_signal_is_not_printed(told: None):
+    assert logging.lastResort is not None
+    record = logging.LogRecord(
+        "sqlalchemy.pool.impl.QueuePool", logging.ERROR, "", 0, "Error closing cursor", None, None
+    )
+    assert logging.lastResort.filter(record)
+    with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
+        assert not logging.lastResort.filter(record)
+        forget()
+        assert logging.lastResort.filter(record)
 
 
 def test_outside_of_the_block_a_signal_is_as_before():
