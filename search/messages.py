@@ -59,6 +59,17 @@ def secrets_of(urls: Iterable[str], variables: Mapping[str, str]) -> tuple[str, 
     return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
+def known_secrets() -> tuple[str, ...]:
+    """What `redact` takes out wherever it stands, for a process that this one starts."""
+    return tuple(_known)
+
+
+def hide_for_good(secrets: Sequence[str]) -> None:
+    """`hidden_secrets` for the rest of this process."""
+    _known[:] = secrets
+    sys.stdout, sys.stderr = Redacted(sys.stdout), Redacted(sys.stderr)
+
+
 @contextmanager
 def hidden_secrets(secrets: Sequence[str]) -> Iterator[None]:
     """`redact` takes these out wherever they stand, and nothing is written to the standard streams without it."""

@@ -81,7 +81,7 @@ class SearchOptions:
             None: the best value of the objective.
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
-        timeout: seconds, above 0, after which no epoch is begun.
+        timeout: seconds, above 0, after which no epoch is begun; `trial_timeout`: seconds that one trial may take.
         fix: values of hyperparameters that are not varied, by name; None for none.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
         ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
@@ -109,6 +109,7 @@ class SearchOptions:
     trials: int | None = None
     epochs: int | None = None
     timeout: float | None = None
+    trial_timeout: float | None = None
     fix: Mapping[str, str] | None = None
     device: str = "auto"
     workers: Workers = "auto"
@@ -125,7 +126,7 @@ class SearchOptions:
     folder: Path = RUNS_FOLDER
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"):
+        for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout", "trial_timeout"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= LARGEST:
                 told = shortened(str(value))

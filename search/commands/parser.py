@@ -151,7 +151,8 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
-    add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="begin no epoch after this time, such as 600 or 10m")
+    add("--trial-timeout", type=_seconds, metavar="SECONDS", help="the trial fails that takes longer, such as 10m")
     add(
         "--fix",
         action=_Fix,
@@ -255,6 +256,15 @@ def _amount(kilo: int) -> Callable[[str], int]:
         return int(value)
 
     return amount
+
+
+def _seconds(text: str) -> float:
+    """Reads a number of seconds, or of minutes or hours with m or h behind it."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time, such as 600, 10m or 2h") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -285,6 +285,7 @@ def open_tuner(
                 "space": options.space,
             },
             max_consecutive_failed_trials=MAX_FAILURES_IN_A_ROW,
+            trial_timeout=options.trial_timeout,
             directory=options.folder / "trials",
             project_name=name,
         )

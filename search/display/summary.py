@@ -15,7 +15,7 @@ from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import Goal, goal_of
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
-from ..study.records import counts, trial_record
+from ..study.records import counts, failure_counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
 from .lines import show_commands, show_line
@@ -84,6 +84,7 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         "study": result.study.study_name,
         "profile": result.profile,
         "trials": counts(trials),
+        "failures": failure_counts(trials),
         "best": best
         and {
             "trial": best["number"],
@@ -129,8 +130,10 @@ def counts_line(trials: Sequence[FrozenTrial]) -> str:
     """How the trials of a study ended, in one line."""
     number = counts(trials)
     refused = ", ".join(f"{number[reason]} {words(reason)}" for reason in REJECTIONS if number[reason])
+    failed = ", ".join(f"{count} {words(reason)}" for reason, count in failure_counts(trials).items())
     return (
-        f"{number['complete']} complete, {number['pruned']} stopped early, {number['failed']} failed; "
+        f"{number['complete']} complete, {number['pruned']} stopped early, "
+        f"{number['failed']} failed{f' ({failed})' if failed else ''}; "
         f"refused untrained: {refused or 'none'}"
     )
 

@@ -13,8 +13,13 @@ TIMEOUT = "timeout"
 RETRIED_REASONS = (INTERRUPTED, TIMEOUT)
 """Of a failed trial whose hyperparameters are tried again."""
 ERROR = "error"
+BUILD_ERROR = "build_error"
 NOT_FINITE = "not_finite"
 OUT_OF_MEMORY = "out_of_memory"
+TRIAL_TIMEOUT = "trial_timeout"
+PROCESS_DIED = "process_died"
+FAILURES = (ERROR, BUILD_ERROR, NOT_FINITE, OUT_OF_MEMORY, TRIAL_TIMEOUT, PROCESS_DIED)
+"""Of a trial that failed by a fault of its own: its hyperparameters are not tried again."""
 
 
 def ending(state: str, reason: str | None) -> str:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ...spaces.cost import Cost
 from .attributes import CONTINUED_AFTER, HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
 from .goal import goal_of, score_of
-from .reasons import REJECTIONS
+from .reasons import ERROR, REJECTIONS
 from .studies import last_begun
 
 
@@ -96,6 +96,13 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
         "failed": sum(trial.state == TrialState.FAIL for trial in trials),
         **{reason: reasons[reason] for reason in REJECTIONS},
     }
+
+
+def failure_counts(trials: Iterable[FrozenTrial]) -> dict[str, int]:
+    """How many trials failed, by their reason: most first, then by name. Interrupted ones are among them."""
+    failed = (trial for trial in trials if trial.state == TrialState.FAIL)
+    reasons = Counter(trial.user_attrs.get(REASON, ERROR) for trial in failed)
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
 def finite(value: float | None) -> float | None:

@@ -1,4 +1,8 @@
-"""Interrupted trials are tried again, however often: a point is lost at no moment, and completes once.
+"""Interrupted trials are tried again: a point is lost at no moment, and completes once.
+
+There is one limit: where a worker dies while it trains and the process that started it lives on, a segmentation fault
+or the system's killer of processes that take too much memory is the likely cause, and it may come again at the same
+point. After `MOST_DEATHS` of them the trial has failed for good.
 
 A trial fails first, and is enqueued again afterwards. A process that is killed in between leaves a failed trial without
 a retry: whoever proposes next sees that it is owed one. Two processes may see it at the same time. Of several retries
@@ -11,8 +15,11 @@ from typing import Any, final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import NAME, REASON, RETRY_OF
+from .attributes import DIED, NAME, REASON, RETRY_OF
 from .reasons import RETRIED_REASONS
+
+MOST_DEATHS = 3
+"""So many times a point may end its process before it is given up."""
 
 
 @final
@@ -46,6 +53,16 @@ class Retries:
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Whether `trial` failed for no fault of its own, and is to be tried again."""
     return trial.state == TrialState.FAIL and trial.user_attrs.get(REASON) in RETRIED_REASONS
+
+
+def deaths_before(study: optuna.Study, trial: FrozenTrial) -> int:
+    """How often a process died by itself at the point of `trial`, in the trials that it retries."""
+    trials = {earlier.number: earlier for earlier in study.get_trials(deepcopy=False)}
+    deaths = 0
+    while (number := trial.user_attrs.get(RETRY_OF)) in trials:
+        trial = trials[number]
+        deaths += DIED in trial.user_attrs
+    return deaths
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:

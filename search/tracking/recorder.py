@@ -16,7 +16,7 @@ from ..study.budget import COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.reasons import INTERRUPTED
-from ..study.records import counts, full_record
+from ..study.records import counts, failure_counts, full_record
 from ..study.study_id import id_of
 from .inputs import DataPart, parts_of
 from .tracker import Tracker
@@ -125,6 +125,7 @@ class TrackingObserver(SearchObserver):
         self._tracker.log_rejections([{key: record[key] for key in columns} for record in records])
         self._reconcile(study, goal)
         metrics: dict[str, float | None] = {f"trials_{key}": value for key, value in counts(trials).items()}
+        metrics |= {f"trials_failed_{reason}": count for reason, count in failure_counts(trials).items()}
         metrics["recording_seconds"] = self.seconds
         tags: dict[str, Any] = {}
         results = goal.results(trials)

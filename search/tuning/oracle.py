@@ -147,9 +147,13 @@ class OptunaOracle(MendedOracle):
     def _trials(self) -> list[FrozenTrial]:
         return self._opened.stored.trials()
 
-    def relay(self) -> Relay:
-        """What hands on the reports of workers to the observers of the search that runs."""
-        return Relay(self._opened.stored, self._announcer)
+    def relay(self, trial_timeout: float | None = None) -> Relay:
+        """What hands on the reports of workers to the observers of the search that runs.
+
+        Args:
+            trial_timeout: seconds that a trial may take; None for no limit.
+        """
+        return Relay(self._opened.stored, self._announcer, trial_timeout)
 
     def declare_space(self, fixed: Mapping[str, Any] | None = None) -> None:
         """Let what is known of the space identify the study, before it is opened; `fixed` values, by name, stay."""

@@ -1,5 +1,6 @@
 """What a study is made with: the arguments of a tuner and its oracle, checked, and the study that they open."""
 
+import math
 import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
 from ..study.goal import Goal
 from ..study.liveness import fail_abandoned_trials
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
@@ -117,6 +118,8 @@ class StudySettings:
             raise InputError(f'infeasible={self.infeasible!r}: give "hide" or "learn"')
         if self.goal.target is not None and uses_cmaes(self.sampler):
             raise InputError("sampler CMA-ES knows no target, and would only shrink the networks: choose another")
+        if self.study_name is not None:
+            check_study_name(self.study_name, "study_name=")
         sampler_for(self.sampler, 0)
         pruner_for(self.goal, self.pruner, None)
 
@@ -242,6 +245,14 @@ def study_settings(objective: Any, arguments: OracleArguments) -> StudySettings:
     own["budget"] = _budget(arguments.get("budget"))
     goal = goal_for(objective, arguments.get("pareto"), arguments.get("minimize"), arguments.get("reach"))
     return StudySettings(objective, goal, **own)
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    """`trial_timeout` as it was given; raises InputError unless it is a finite number above 0, or None."""
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+        raise InputError(f"trial_timeout={seconds!r}: give seconds above 0, or None for no limit")
+    return seconds
 
 
 def _budget(budget: Any) -> Budget | None:

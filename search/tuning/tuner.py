@@ -21,15 +21,19 @@ from ..compat.keras_tuner import (
     tuner_callback,
 )
 from ..errors import InputError, OverBudget, SpaceError, StudyError
+from ..proposals.claims import Claim
 from ..study.budget import Size
 from ..study.events import SearchObserver
+from ..study.names import check_study_name
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
+from ..training.failures import TrialLimit, building
 from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..workers.plan import Workers
 from ..workers.tasks import Pool
+from .failures_in_a_row import FailuresInARow
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
@@ -38,7 +42,7 @@ from .objective_check import ObjectiveCheck
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
-from .settings import OracleArguments, TunerArguments
+from .settings import OracleArguments, TunerArguments, checked_seconds
 from .trial_checkpoints import TrialCheckpoints
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
@@ -59,7 +63,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         tracking_uri: of MLflow, where every trial is recorded, such as "sqlite:///mlruns/mlflow.db". None: the variable
             MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
             by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
-        directory, project_name: as in KerasTuner.
+        trial_timeout: seconds that a trial may take, above 0; None for no limit. It is looked at after every batch of
+            Keras's `fit`, and after every epoch. The trial fails then, and is not tried again. A call that never
+            returns can only be ended in a search with workers: its worker is ended and started again.
+        directory, project_name: as in KerasTuner. The name is checked as that of a study is.
         fixed: values of hyperparameters that are not varied, by name; they belong to the identity of the study. A
             conditional hyperparameter has its value wherever it is active.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
@@ -82,6 +89,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         max_trials: int | None = 10,
         *,
         tracking_uri: str | None = None,
+        trial_timeout: float | None = None,
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
@@ -90,6 +98,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
     ) -> None:
         if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
             raise ValueError("Received `hypermodel=None`: give a hypermodel, or a subclass with a run_trial of its own")
+        if project_name is not None:
+            check_study_name(project_name, "project_name=")
+        self._trial_timeout = checked_seconds(trial_timeout)
         if (observer := worker_observer()) is not None:  # what concerns the whole search is done where it was started
             arguments["observers"], tracking_uri, overwrite = [observer], "", False
         given = arguments.keys()
@@ -143,7 +154,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         forget_trained_networks()  # before KerasTuner collects garbage
-        model: Any = super()._try_build(hp)
+        with building(hp.values):
+            model: Any = super()._try_build(hp)
         budget = self._settings.budget
         if budget is None:
             return model
@@ -206,7 +218,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 old_objects_passed_over(),
                 shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
                 self.oracle.searching(
-                    epochs=epochs_of(args, kwargs), deadline=deadline, observers=[*self._recorders(), *watching]
+                    epochs=epochs_of(args, kwargs),
+                    deadline=deadline,
+                    observers=[*self._recorders(), *watching, *([] if worker_observer() else [FailuresInARow()])],
                 ),
                 tracebacks_hidden(kwargs.get("verbose") == 0),
             ):
@@ -214,7 +228,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                     super().search(*args, **kwargs)
                 else:
                     left, options = self.remaining_trials, {**kwargs, "verbose": 0}
-                    search_with(workers, self, self.oracle.relay(), left, deadline, args, options)
+                    search_with(workers, self, self.oracle.relay(self._trial_timeout), left, deadline, args, options)
                     self.oracle.take_over()
         except FatalError as error:
             if isinstance(error.__cause__, InputError):
@@ -232,8 +246,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         callbacks = kwargs.pop("callbacks", None) or []
         results: list[Any] = []
         best: float | None = None
+        limit = TrialLimit.from_now(self._trial_timeout)
         for execution in range(self.executions_per_trial):
-            reporter = self._reporter(trial, execution, args, kwargs)
+            reporter = self._reporter(trial, execution, limit, args, kwargs)
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
@@ -280,6 +295,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 check(last_metrics(result, objective))
         except InputError as error:
             raise FatalError(str(error)) from error
+        except Exception as error:
+            if (claim := self._claim_of(trial)) is not None and claim.reason is None:
+                claim.reason = failure_reason(error)  # a subclass trains in a way of its own
+            raise
         metrics, step = final_metrics(results, objective)
         self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
@@ -289,7 +308,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         known = oracle.trials.values if isinstance(oracle, OptunaOracle) else oracle.get_best_trials
         return ObjectiveCheck(oracle.objective, self._settings.goal, known)
 
-    def _reporter(self, trial: Any, execution: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EpochReporter:
+    def _reporter(
+        self, trial: Any, execution: int, limit: TrialLimit | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> EpochReporter:
         # What trains in its own way may report one thing and return another.
         plain = trains_as(self, OptunaTuner) and not has_own_fit(self.hypermodel)
         check = self._objective_check if plain and validates_every_epoch(kwargs) else lambda metrics: None
@@ -306,18 +327,20 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 claim.report_batches(epoch, done, batches)
 
         deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
-        epochs = epochs_of(args, kwargs)
-        return EpochReporter(report, names, deadline, epochs=epochs, check=check, report_batches=report_batches)
+        told: Any = {"epochs": epochs_of(args, kwargs), "check": check, "report_batches": report_batches}
+        return EpochReporter(report, names, deadline, limit=limit, **told)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
-        claim = self.oracle.claim_of(trial.trial_id) if isinstance(self.oracle, OptunaOracle) else None
-        if claim is None:
+        if (claim := self._claim_of(trial)) is None:
             return
         if execution == 0:
             claim.keep_history(reporter.history)
         if reason is not None:
             claim.reason = reason
+
+    def _claim_of(self, trial: Any) -> Claim | None:
+        return self.oracle.claim_of(trial.trial_id) if isinstance(self.oracle, OptunaOracle) else None
 
     def _seed_of(self, trial: Any) -> int:
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)

@@ -14,7 +14,9 @@ from kerastuna.spaces.errors import InputError
 TARGET = {"val_accuracy": 0.9}
 
 
-@pytest.mark.parametrize("name", ["budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout"])
+@pytest.mark.parametrize(
+    "name", ["budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout", "trial_timeout"]
+)
 @pytest.mark.parametrize("value", [0, -3, float("nan")])
 def test_numbers_are_above_zero(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')} {value}: give a number above 0"):

@@ -23,7 +23,7 @@ def study_of(folder: Path, name: str) -> optuna.Study:
 
 def test_json_alone_is_on_standard_output(searched: Any) -> None:
     told = json.loads(searched.json)
-    assert set(told) == {"study", "profile", "trials", "best", "champion", "mlflow", "seconds"}
+    assert set(told) == {"study", "profile", "trials", "failures", "best", "champion", "mlflow", "seconds"}
     assert (told["study"], told["profile"], told["champion"]) == ("tiny", "quick", None)
     assert told["trials"]["complete"] + told["trials"]["pruned"] == 2
     assert told["best"]["params"] == 19 * told["best"]["hyperparameters"]["units"] + 2

@@ -14,7 +14,7 @@ def test_the_leaderboard_has_the_best_first(kerastuna: Any) -> None:
     lines = out.splitlines()
     assert lines[0] == "study one"
     assert out.index("0.9500") < out.index("0.9000")
-    assert lines[-1] == "2 complete, 0 stopped early, 1 failed; refused untrained: 1 over budget"
+    assert lines[-1] == "2 complete, 0 stopped early, 1 failed (1 error); refused untrained: 1 over budget"
     assert "0.9000" not in kerastuna("trials", "--top", "1").out
 
 

@@ -100,13 +100,14 @@ def test_search_json_by_the_contract() -> None:
         "study": "one",
         "profile": "quick",
         "trials": {"complete": 2, "pruned": 0, "failed": 0, "over_budget": 1, "infeasible": 0, "duplicate": 0},
+        "failures": {},
         "best": {"trial": 1, "value": 0.96, "params": 1234, "hyperparameters": {"n": 1}},
         "champion": champion_json(CHAMPION),
         "mlflow": {"tracking_uri": "postgresql://me:***@host/db", "run_id": "abc"},
         "seconds": 61.5,
     }
     nothing = search_json(result_of(study_of(failed())))
-    assert (nothing["best"], nothing["champion"]) == (None, None)
+    assert (nothing["best"], nothing["champion"], nothing["failures"]) == (None, None, {"error": 1})
 
 
 def test_a_front_is_in_the_json() -> None:
@@ -170,8 +171,10 @@ def test_champion_lines_of_a_network_that_predicts_numbers_have_no_percent_and_n
 def test_counts_line() -> None:
     trials = study_of(complete(0.9), failed(), refused("duplicate"), refused("over_budget")).trials
     assert counts_line(trials) == (
-        "1 complete, 0 stopped early, 1 failed; refused untrained: 1 over budget, 1 duplicate"
+        "1 complete, 0 stopped early, 1 failed (1 error); refused untrained: 1 over budget, 1 duplicate"
     )
+    told = counts_line(study_of(*map(failed, ["interrupted", "out_of_memory", "interrupted", "not_finite"])).trials)
+    assert "4 failed (2 interrupted, 1 not finite, 1 out of memory); " in told
     assert counts_line([]) == "0 complete, 0 stopped early, 0 failed; refused untrained: none"
 
 

@@ -23,6 +23,7 @@ from kerastuna.search.training.epochs import (
     final_metrics,
     last_metrics,
 )
+from kerastuna.search.training.failures import TrialLimit, TrialTimeout, building
 
 ACCURACY = keras_tuner.Objective("val_accuracy", "max")
 WATCHED = ("val_accuracy",)
@@ -329,3 +330,41 @@ def test_several_objectives_are_summed_with_their_signs_at_the_last_epoch():
 
 def test_a_history_without_the_objective_has_no_score():
     assert not math.isfinite(final_metrics(history(loss=[1.0]), ACCURACY)[0].get("val_accuracy", math.nan))
+
+
+def test_a_trial_over_its_time_fails_at_the_next_batch_or_epoch(data: Dataset):
+    over = TrialLimit(1.0, time.monotonic() - 1)
+    heard, report = recording()
+    reporter = EpochReporter(report, WATCHED, limit=over)
+    with pytest.raises(TrialTimeout, match="longer than 1 s"):
+        fit(data, reporter)
+    assert heard == []  # not even an epoch
+    assert failure_reason(reporter.failure or KeyError()) == "trial_timeout"
+
+    reporter = EpochReporter(report, WATCHED, limit=over)  # where there are no batches, as on JAX
+    reporter.set_model(model := linear())
+    reporter.set_params({"epochs": 3})
+    reporter.on_epoch_end(0, {"loss": 1.0})
+    assert isinstance(reporter.failure, TrialTimeout)
+    assert model.stop_training
+    reporter.on_epoch_end(1, {"loss": 1.0})  # one that takes no notice has failed all the same
+    assert isinstance(reporter.failure, TrialTimeout)
+
+
+def test_a_trial_that_has_ended_or_was_stopped_is_not_over_its_time():
+    over = TrialLimit(1.0, time.monotonic() - 1)
+    for stops, epochs in ((False, 1), (True, 3)):
+        reporter = EpochReporter(lambda epoch, metrics, epochs, stops=stops: stops, WATCHED, limit=over)
+        reporter.set_model(linear())
+        reporter.set_params({"epochs": epochs})
+        reporter.on_epoch_end(0, {"loss": 1.0})
+        assert reporter.failure is None
+
+
+def test_the_reason_of_a_failed_build_is_its_own():
+    with pytest.raises(ValueError, match="no width") as caught, building({"units": 0}):
+        raise ValueError("no width")
+    assert failure_reason(caught.value) == "build_error"
+    with pytest.raises(MemoryError) as caught, building({"units": 10**9}):
+        raise MemoryError
+    assert failure_reason(caught.value) == "out_of_memory"
