@@ -1,11 +1,13 @@
 """From a searched study to its champion: confirmed, tested once, saved and published."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
+from uuid import uuid4
 
 import keras
 import numpy as np
@@ -25,7 +27,16 @@ from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
-from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, checkpoint_folder, model_folder, model_path_of
+from .record import (
+    CHAMPION,
+    MODEL_NAME,
+    champion_of,
+    champion_record,
+    checkpoint_folder,
+    digest_of,
+    model_folder,
+    model_path_of,
+)
 from .retraining import Retraining
 from .trainings import Training, run_trainings
 
@@ -43,6 +54,8 @@ class Confirmation:
         facts: for the record: profile, space, device, backend, versions, commit.
         publisher: registers the champion.
         pool: of the workers that train; None for this process.
+        check: called before the test set is opened and before the model is registered; it raises an error where another
+            process confirms the study meanwhile.
     """
 
     study: optuna.Study
@@ -52,6 +65,7 @@ class Confirmation:
     facts: Mapping[str, Any]
     publisher: Publisher
     pool: Pool[Any] | None = None
+    check: Callable[[], None] = lambda: None
 
 
 @old_objects_passed_over()
@@ -69,7 +83,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     is opened, when the winner's answers cannot be read.
     """
     study = confirmation.study
-    checkpoints = checkpoint_folder(confirmation.folder, study.study_name)
+    checkpoints = checkpoint_folder(confirmation.folder, study)
     retraining = replace(confirmation.retraining, checkpoints=checkpoints)
     trials = chosen(study, top)
     done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
@@ -94,10 +108,12 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     ships, measured = final[0]
     retraining.observer.confirmation_ended()
     answers = _answers(retraining, ships, measured)
-    path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
+    path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
-    record |= {"answers": answers.record(), "model_path": str(path)}
-    result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
+    with saved_model(ships, path) as new:
+        record |= {"answers": answers.record(), "model_path": str(path), "model_sha256": digest_of(new)}
+        confirmation.check()
+        result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
@@ -136,6 +152,7 @@ def _publish(
     result: TestResult | None,
     samples: np.ndarray | None,
 ) -> dict[str, Any]:
+    confirmation.check()
     rank = goal_of(confirmation.study).rank(record["validation"]["mean"], record)
     record["mlflow"] = confirmation.publisher.publish(
         record, model, rank, architecture=_architecture(confirmation, record), result=result, samples=samples
@@ -146,9 +163,11 @@ def _publish(
 
 def _publish_again(confirmation: Confirmation, champion: Mapping[str, Any]) -> dict[str, Any]:
     """Publish a champion whose registration was interrupted; there are no figures of its test predictions any more."""
-    path = model_path_of(champion, confirmation.folder)
+    path = model_path_of(confirmation.study, champion, confirmation.folder)
     model: Any = keras.models.load_model(path)
-    return _publish(confirmation, {**champion, "model_path": str(path)}, model, None, None)
+    registration = champion.get("registration", uuid4().hex)
+    record = {**champion, "model_path": str(path), "registration": registration}
+    return _publish(confirmation, record, model, None, None)
 
 
 def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Architecture | None:
@@ -159,18 +178,22 @@ def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Arch
     return hypermodel.architecture(confirmation.retraining.hyperparameters(winner))
 
 
-def save_model(model: keras.Model, path: Path) -> Path:
-    """Write the model in Keras's own format, replacing an older one only when the new one is complete.
+@contextmanager
+def saved_model(model: keras.Model, path: Path) -> Iterator[Path]:
+    """The model written in Keras's own format, beside `path`; it takes the place of an older one there after the block.
 
-    Raises SearchFailed when Keras cannot write it.
+    When the block raises, the older one stays. Raises SearchFailed when Keras cannot write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.partial.keras")
+    new = path.with_name(f"{path.stem}.partial.keras")  # one process confirms at a time: that of a dead one is replaced
     try:
-        model.save(temporary)
-    except Exception as error:  # of a model of the user's own class
-        raise SearchFailed(
-            f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with Keras"
-        ) from error
-    temporary.replace(path)
-    return path
+        try:
+            model.save(new)
+        except Exception as error:  # of a model of the user's own class
+            raise SearchFailed(
+                f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with "
+                "Keras"
+            ) from error
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

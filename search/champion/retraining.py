@@ -44,6 +44,9 @@ class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
     def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:  # noqa: B027
         """An epoch, from 1, ended."""
 
+    def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:  # noqa: B027
+        """An epoch, from 1, takes long: `done` of its `batches` are done, None if not known."""
+
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:  # noqa: B027
         """A training ended with the objective at its last epoch; None where there was no validation."""
 
@@ -141,6 +144,7 @@ class Retraining:
                 objective=self.objective,
                 report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
                 kept_in=self._checkpoint(trial, seed, purpose),
+                report_batches=lambda *told: self.observer.batches_done(trial.number, seed, *told),
             )
         except SearchFailed as error:
             raise SearchFailed(f"trial {trial.number} with seed {seed}: {error}") from error

@@ -99,3 +99,6 @@ class _Reports(ConfirmationObserver):
 
     def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:
         self._channel.tell("epoch_ended", trial, seed, epoch, dict(metrics))
+
+    def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
+        self._channel.tell("batches_done", trial, seed, epoch, done, batches)

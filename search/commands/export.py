@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
-from ..messages import cause
+from ..messages import cause, counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
@@ -100,7 +100,7 @@ def export_champion(
             f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
             "first, or export a trial with --trial N"
         )
-    path = model_path_of(champion, options.folder)
+    path = model_path_of(study, champion, options.folder)
     _check_whole(path)
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
@@ -172,7 +172,7 @@ def export_reference(
     from .session import load_data_and_space
 
     dataset, space = load_data_and_space(options, options.images)
-    say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
+    say(f"training {name} on {len(dataset.x_train):,} images for {counted(epochs, 'epoch')}")
     model, history = train(
         space,
         declared_hyperparameters(space, REFERENCES[name].values),

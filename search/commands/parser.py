@@ -12,7 +12,7 @@ from ..datasets.names import TASKS
 from ..errors import InputError
 from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
-from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, SPACES
 
 Command = Callable[[argparse.Namespace], int]
 MOST_REPEATS = 1_000_000_000
@@ -70,6 +70,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies = _command(commands, "studies", functions, "the studies there are")
     _add_storage(studies)
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    studies.add_argument("--force", action="store_true", help="delete it also while a search works on it, which ends")
     _add_json(studies)
 
     repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")
@@ -100,7 +101,12 @@ def _command(commands: Any, name: str, functions: Mapping[str, Command], text: s
 
 def _add_search(search: argparse.ArgumentParser) -> None:
     add = search.add_argument
-    add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
+    add(
+        "--space",
+        type=lambda text: SPACES.get(text, text),
+        default=DEFAULT_SPACE,
+        help=f"{', '.join(SPACES)}, or module:attribute of a HyperModel or build function (convnet)",
+    )
     add(
         "--data",
         default="mnist",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in, figure
-from .common import print_json, program, search_options
+from .common import print_json, search_options
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -89,6 +89,7 @@ def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collecti
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
     from ...spaces.space import SearchSpace
     from ..display.summary import SearchResult, print_summary, search_json
+    from .typed import commands_after
 
     options, profile = session.options, session.profile
     result = SearchResult(
@@ -98,7 +99,6 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
         images=len(session.dataset.x_train),
         unit=session.dataset.unit,
         closed_form=isinstance(session.tuner.hypermodel, SearchSpace),
-        is_usual=options.is_usual,
         champion=champion,
         limits=options.limits,
         tracking_uri=session.tracker.tracking_uri,
@@ -108,7 +108,7 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
     if as_json:
         print_json(search_json(result))
     else:
-        print_summary(result, program(), options.location_arguments, sys.stdout)
+        print_summary(result, commands_after(options), sys.stdout)
 
 
 def _no_result(session: "Session") -> int:

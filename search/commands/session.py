@@ -17,6 +17,7 @@ from ..datasets.data import Dataset, check_spec, load_dataset
 from ..display.progress import Progress
 from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
+from ..study.waiting import outage
 from ..tracking.store import check_tracking_uri, default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import (
@@ -28,6 +29,7 @@ from ..training.device import (
     trains_on_cpu,
     use_device,
 )
+from ..training.interruption import was_told_to_stop
 from ..workers.cluster import joined
 from ..workers.plan import cluster_environments, compilation_environment, environments
 from ..workers.pool import WorkerPool
@@ -120,6 +122,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
     began = time.monotonic()
+    stack.enter_context(outage.told_by(lambda answers, text: progress.message(text), was_told_to_stop))
     prepare_environment(options.own_device)
     # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
     at_once = options.ray is not None or trains_on_cpu(options.device)
@@ -203,7 +206,7 @@ def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dat
     from ...spaces.space import SearchSpace
 
     dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    space = load_space(options.space, dataset.input_shape, dataset.task, options.parameters_to_fill)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
     return dataset, space

@@ -61,6 +61,10 @@ class ProgressObserver(SearchObserver):
         """Show the metrics of the epoch."""
         show_epoch(self._progress, number, epoch, self._epochs, metrics)
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        """Show how far a long epoch has come."""
+        self._progress.batches_done(number=number, done=done, batches=batches)
+
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         """Show how the trial ended."""
         assert self._goal is not None, "search_started comes first"

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from ...spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -189,6 +190,8 @@ def _extras(layer: Layer) -> tuple[str, ...]:
             return ("BatchNorm",)
         case Dropout(rate=rate):
             return (f"dropout {rate:.2g}",)
+        case Add():
+            return ("+",)  # short: it stands with up to four others in a box
         case SameShape():
             return (layer.kind,)
         case _:

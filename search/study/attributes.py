@@ -8,6 +8,10 @@ from .reasons import REJECTIONS
 
 IDENTITY = "identity"
 """What a search must agree on to go on with the study."""
+STUDY_ID = "study_id"
+"""Its random id, see `study_id`: what lies outside its storage belongs to it, and not to its name."""
+CONFIRMING = "confirming"
+"""The process that confirms it at present; see `confirming`."""
 SPACE = "space"
 """Every hyperparameter known so far, including those that showed up only while a trial was built."""
 REQUEST = "request"

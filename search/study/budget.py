@@ -25,8 +25,8 @@ class Size:
     Attributes:
         params: all parameters, trainable and not, as `keras.Model.count_params` counts them.
         macs: multiply-accumulates for one image; None if unknown.
-        ram: bytes of activations at the peak: the largest input plus output of a layer, float32, one image; None if
-            unknown.
+        ram: bytes of activations at the peak, float32, one image: the largest input plus output of a layer, with what
+            later layers still need; None if unknown.
         summary: the network in one line; empty if there is none.
     """
 

@@ -115,6 +115,7 @@ def description(name: str, cost: Cost) -> dict[str, Any]:
         "params": {"total": cost.params, "trainable": cost.trainable, "non_trainable": cost.non_trainable},
         "macs": cost.macs,
         "peak_activation_bytes": cost.peak_activation_bytes,
+        "receptive_field": cost.receptive_field,
         "layers": [
             {
                 "name": layer.name,

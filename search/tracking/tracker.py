@@ -11,10 +11,12 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
+from ..study.study_id import StudyId
 from .connection import Connection
 from .parents import joined, parent_of
 from .reconcile import reconcile
@@ -22,7 +24,6 @@ from .runs import (
     AGREED_TAG,
     KIND_TAG,
     SOURCE,
-    STUDY_TAG,
     Metrics,
     StudyRun,
     create_trial_run,
@@ -105,16 +106,21 @@ class Tracker:
         best_by: str = "value",
         costs: Sequence[str] = ("params", "macs"),
         mark: str | None = None,
+        owner: StudyId | None = None,
     ) -> str:
         """Start the parent run of `study`, or continue it, and return its id. Raises InputError.
+
+        With `owner`, the run is that of this study alone, and not of another one of its name.
 
         A param cannot change in MLflow: when a study is resumed, a param with a new value is kept as a tag of the same
         name. The other arguments shape the page at `ui_path`; `view_of_trials` says how.
         """
         with refused(self._connection.uri):
             client = self._connection.open()
-            own = as_tags({STUDY_TAG: study, KIND_TAG: "study", **SOURCE})
-            run, created = parent_of(client, self._experiment_id, study, own)
+            unknown = StudyRun(self._experiment_id, "", study, "" if owner is None else owner.id)
+            own = as_tags({**unknown.tags, KIND_TAG: "study", **SOURCE})
+            adopts = owner is not None and not owner.born
+            run, created = parent_of(client, self._experiment_id, study, own, adopts=adopts)
             if not created:
                 client.update_run(run.info.run_id, status="RUNNING")
             self._agreed = run.data.tags.get(AGREED_TAG, "")
@@ -122,10 +128,10 @@ class Tracker:
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
-            view = view_of_trials(own[STUDY_TAG], objective, best_by, direction, costs, mark)
+            view = view_of_trials(as_tags(unknown.tags), objective, best_by, direction, costs, mark)
             view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
             shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
-            self._study_run = StudyRun(self._experiment_id, run.info.run_id, study)
+            self._study_run = replace(unknown, run_id=run.info.run_id)
         return run.info.run_id
 
     def start_trial(
@@ -223,8 +229,8 @@ class Tracker:
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
         self._connection.restart()
-        study_tag = as_tags({STUDY_TAG: self.study_run.study})[STUDY_TAG]
-        joins = self._connection.attempt(lambda client: joined(client, self.study_run, study_tag))
+        tags = as_tags(self.study_run.tags)
+        joins = self._connection.attempt(lambda client: joined(client, self.study_run, tags))
         self._study_run = joins or self._study_run
         return reconcile(self._connection, self.study_run, trials)
 

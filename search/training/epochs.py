@@ -30,6 +30,15 @@ nobody knows how long it is.
 """
 
 
+BatchReport = Callable[[int, int, int | None], None]
+"""Called within a long epoch, with the epoch, from 1, its batches so far, and all of them, None where nobody knows."""
+
+LONG_EPOCH = 10.0
+"""An epoch that takes more seconds tells of its batches."""
+BETWEEN_REPORTS = 2.0
+"""Seconds between two reports of batches."""
+
+
 @final
 class NotFinite(keras_tuner.errors.FailedTrialError):
     """The loss or the objective became NaN or infinite."""
@@ -55,6 +64,7 @@ class EpochReporter(keras.callbacks.Callback):
         deadline: on the clock of `time.monotonic`; None for no limit.
         epochs: of a training whose callbacks are not told their number; None where it is not known.
         check: called with the metrics of the first epoch as they were reported; may raise an error.
+        report_batches: told of the batches of a long epoch.
 
     Attributes:
         history: of every epoch, the metrics that are numbers.
@@ -71,6 +81,7 @@ class EpochReporter(keras.callbacks.Callback):
         *,
         epochs: int | None = None,
         check: Callable[[Mapping[str, Any]], None] = lambda metrics: None,
+        report_batches: BatchReport = lambda epoch, done, batches: None,
     ) -> None:
         super().__init__()
         self._report = report
@@ -78,7 +89,9 @@ class EpochReporter(keras.callbacks.Callback):
         self._deadline = deadline
         self._epochs = epochs
         self._check = check
+        self._report_batches = report_batches
         self._began = time.monotonic()
+        self._told_batches = self._began
         self._last = 0  # the epoch, from 1, that was reported last
         self._goes_on_regardless = False
         self._is_over = False
@@ -112,6 +125,14 @@ class EpochReporter(keras.callbacks.Callback):
         self._began = time.monotonic()
         if self._is_over:  # Keras forgets it at the beginning of every training
             self._stop_training(True)
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        # At the end of a batch Keras would wait for its metrics.
+        now = time.monotonic()
+        if now > max(self._began + LONG_EPOCH, self._told_batches + BETWEEN_REPORTS):
+            self._told_batches = now
+            steps = (self.params or {}).get("steps")
+            self._report_batches(self._last + 1, batch, int(steps) if isinstance(steps, numbers.Integral) else None)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         stop_if_told()

@@ -13,7 +13,7 @@ from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
 from .checkpoints import SavedState
 from .engine import fit
-from .epochs import EpochMetrics, EpochReporter, final_metrics
+from .epochs import BatchReport, EpochMetrics, EpochReporter, final_metrics
 from .garbage import forget_trained_networks
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
@@ -32,6 +32,7 @@ def train(
     objective: str | None = None,
     report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
     kept_in: Path | None = None,
+    report_batches: BatchReport = lambda epoch, done, batches: None,
 ) -> tuple[keras.Model, list[EpochMetrics]]:
     """Build and train one network from `seed`.
 
@@ -46,6 +47,7 @@ def train(
         report: called after every epoch, counted from 1.
         kept_in: the file of its checkpoint. A training that was killed goes on from there, and one that is over returns
             what it returned; whoever has stored that removes the file. None: it begins anew in any case.
+        report_batches: called within a long epoch.
 
     Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
     hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
@@ -68,7 +70,7 @@ def train(
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         model = trained.build(hyperparameters)
-        reporter = EpochReporter(keep_going, ())
+        reporter = EpochReporter(keep_going, (), report_batches=report_batches)
         if saved is not None and saved.is_finished:
             saved.restore(model)
             reporter.take_over(saved.history)

@@ -20,6 +20,8 @@ from ..study.events import Announcer, SearchObserver
 from ..study.liveness import runs_here
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
+from ..study.stored_study import StoredStudy
+from ..study.study_id import id_of, own_folder
 from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
 from .goal_arguments import metric_for
@@ -29,6 +31,9 @@ from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, war
 from .parallel import Relay
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
 from .trial_end import end_in_study, fail_where_unknown
+
+TRIALS = "trial_*/*"
+"""What trials leave in a project's folder."""
 
 
 class OptunaOracle(MendedOracle):
@@ -103,6 +108,16 @@ class OptunaOracle(MendedOracle):
         return self._opened.stored.study
 
     @property
+    def project_folder(self) -> Path:
+        """Where the project is kept: of this study, once that is open, and of no other one of its name."""
+        return Path(self._project_dir)
+
+    @property
+    def stored(self) -> StoredStudy:
+        """The study with its storage."""
+        return self._opened.stored
+
+    @property
     def _opened(self) -> OpenStudy:
         if self._open is not None:
             return self._open
@@ -117,6 +132,10 @@ class OptunaOracle(MendedOracle):
             announcer=self._announcer,
         )
         self.seed = self._open.seed
+        if in_folder and (owner := id_of(self._open.stored.study.user_attrs)) is not None:
+            # Another study of this name, of another storage, may have the project's folder.
+            own = own_folder(Path(str(self._directory)), self._project_name, owner, TRIALS)
+            self._project_name = own.name
         self.take_over()
         return self._open
 
@@ -147,8 +166,9 @@ class OptunaOracle(MendedOracle):
 
     def reload(self) -> None:
         """Go on with a project. Everything is read from the study; KerasTuner's own files are not read."""
+        folder = Path(self._project_dir)
         if not self._trials:
-            warn_of_other_trials(Path(self._project_dir))
+            warn_of_other_trials(folder)
         self._restore()
         self.ongoing_trials = {}
         for trial in self._trials:

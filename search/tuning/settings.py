@@ -26,6 +26,7 @@ from ..study.names import JOURNAL_NAME
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
+from ..study.waiting import WAIT_SECONDS
 from ..training.garbage import collections_paused
 from .goal_arguments import goal_for
 
@@ -175,7 +176,7 @@ class StudySettings:
         pruner = self.pruner_of(None)
         check_pruner(pruner, self.goal.directions)
         journal = InMemoryStorage() if folder is None else folder / JOURNAL_NAME
-        opened = open_storage(journal if self.storage is None else self.storage)
+        opened = open_storage(journal if self.storage is None else self.storage, WAIT_SECONDS)
         study = open_study(
             opened,
             self.study_name or project or "untitled_project",

@@ -43,8 +43,11 @@ class TrialCheckpoints:
         seed_of: Callable[[Any], int],
     ) -> None:
         self._tuner, self._base, self._build_and_fit, self._seed_of = tuner, base, build_and_fit, seed_of
-        self._folder = Path(tuner.project_dir) / CHECKPOINT_FOLDER
         self._open: dict[str, Checkpoint] = {}  # by the ids of running trials
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self._tuner.project_dir) / CHECKPOINT_FOLDER  # known once the study is open
 
     def train(
         self,

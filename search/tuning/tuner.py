@@ -295,8 +295,14 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 return False
             return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
 
-        deadline = None if oracle is None else oracle.deadline
-        return EpochReporter(report, self._objective_check.names, deadline, epochs=epochs_of(args, kwargs), check=check)
+        def report_batches(epoch: int, done: int, batches: int | None) -> None:
+            claim = None if oracle is None or execution > 0 else oracle.claim_of(trial.trial_id)
+            if claim is not None:
+                claim.report_batches(epoch, done, batches)
+
+        deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
+        epochs = epochs_of(args, kwargs)
+        return EpochReporter(report, names, deadline, epochs=epochs, check=check, report_batches=report_batches)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
@@ -311,6 +317,13 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
     def _seed_of(self, trial: Any) -> int:
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
         return oracle.seed_of(trial)
+
+    @property
+    def project_dir(self) -> str:
+        """The project's folder: of this study, also where another one of its name has the folder of that name."""
+        if isinstance(self.oracle, OptunaOracle):
+            return str(self.oracle.project_folder)
+        return super().project_dir
 
     def weights_of(self, number: int) -> Path:
         """Where the weights of the trial with this number are kept; the file may be missing."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
 COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
@@ -20,6 +21,10 @@ COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "descr
         (["--max-ram", "65536"], "max_ram", 65_536),
         (["--pareto", "val_accuracy, params,ram"], "pareto", ("val_accuracy", "params", "ram")),
         (["--reach", "val_accuracy=0.994"], "reach", {"val_accuracy": 0.994}),
+        (["--space", "compact"], "space", "kerastuna.spaces.compact:Compact"),
+        (["--space", "convnet"], "space", DEFAULT_SPACE),
+        (["--space", "compact:Mine"], "space", "compact:Mine"),
+        ([], "space", DEFAULT_SPACE),
     ],
 )
 def test_what_is_given_is_read(given: list[str], name: str, value: Any):

@@ -252,7 +252,7 @@ def test_a_journal_that_can_no_longer_be_written_or_read_is_told_in_one_line(tmp
     write_study(path)
     study = optuna.load_study(study_name="s", storage=open_journal(path))
     path.parent.rename(tmp_path / "away")
-    with pytest.raises(StudyError, match="cannot be locked: No such file or directory; what was stored is kept"):
+    with pytest.raises(StudyError, match="was deleted or moved while this search worked on it: nothing more is stored"):
         study.set_user_attr("key", "value")
     with pytest.raises(StudyError, match="cannot be read: No such file or directory"):
         assert study.trials
