@@ -14,9 +14,11 @@ def changed(images: Any, augmentation: Augmentation, draws: Any) -> Any:
     """The images as `augmentation` changes them.
 
     Args:
-        images: floating point (n, height, width, channels), of the backend.
+        images: (n, height, width, channels), of the backend; whole numbers are taken as Keras's floating point.
         draws: float32 (n, DRAWS), evenly from 0 to 1: what is drawn for each image.
     """
+    if "float" not in keras.backend.standardize_dtype(images.dtype):
+        images = ops.cast(images, keras.config.floatx())
     if augmentation.moves:
         height, width = images.shape[1:3]
         images = _moved(images, augmentation.maps(draws, height, width, ops))

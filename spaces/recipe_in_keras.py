@@ -127,7 +127,15 @@ def trained_by(recipe: Recipe, model: keras.Model, augmentation: Augmentation | 
 
     Args:
         augmentation: what a training step of Keras's `fit` does to its images; None for nothing.
+
+    Raises InputError where the recipe averages weights and the optimizer of `model` is another one, which does not.
     """
+    optimizer: Any = model.optimizer
+    if recipe.averaging and not getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False):
+        raise InputError(
+            f"averaging={recipe.averaging}: the optimizer {type(optimizer).__name__}, which replaces the recipe's, "
+            "averages no weights: give it use_ema=True, or leave it out"
+        )
     methods: dict[str, Any] = {}
     if recipe.label_smoothing:
         methods["compute_loss"] = _smoothed_loss(model, recipe.label_smoothing)
@@ -135,7 +143,7 @@ def trained_by(recipe: Recipe, model: keras.Model, augmentation: Augmentation | 
         # As for the engine: a seed of the whole training, from the generator that `set_random_seed` sets.
         methods["train_step"] = _augmented_step(model, augmentation, int(np.random.randint(2**31)))
     of_optimizer = {"finalize_variable_values": lambda variables: None} if recipe.averaging else {}
-    with _replaced(model, methods), _replaced(model.optimizer, of_optimizer):
+    with _replaced(model, methods), _replaced(optimizer, of_optimizer):
         if methods:
             model.train_function = None  # compiled with other methods
         try:

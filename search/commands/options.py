@@ -82,6 +82,7 @@ class SearchOptions:
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
+        fix: values of hyperparameters that are not varied, by name; None for none.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
         ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
             a whole number. None: this machine.
@@ -108,6 +109,7 @@ class SearchOptions:
     trials: int | None = None
     epochs: int | None = None
     timeout: float | None = None
+    fix: Mapping[str, str] | None = None
     device: str = "auto"
     workers: Workers = "auto"
     workers_per_gpu: Workers = "auto"
@@ -215,7 +217,7 @@ class SearchOptions:
     def request(self, profile: Profile) -> dict[str, Any]:
         """The options that make the same study again, with what `profile` decided; JSON-able."""
         goal = ("max_macs", "max_ram", "objective", "pareto", "minimize", "reach")
-        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", *goal)
+        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "fix", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -224,14 +226,18 @@ class SearchOptions:
         }
 
     def study_name(self, data: str, space: str, profile: str) -> str:
-        """The name given, or data-space-budget-profile, with the goal where it is not the usual metric of the task."""
+        """The name given, or data-space-budget-profile.
+
+        With the goal where it is not the usual metric of the task, and with what is fixed.
+        """
         limits = [
             str(self.budget),
             *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        fixed = [f"{name}-{value}" for name, value in (self.fix or {}).items()]
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed])
         return self.study or safe_study_name(made)  # a metric may have any name
 
     @property

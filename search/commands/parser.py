@@ -3,10 +3,11 @@
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from ..datasets.names import TASKS
 from ..errors import InputError
@@ -34,9 +35,20 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(InputError.exit_status)
 
 
+class _Version(argparse.Action):
+    """As argparse's own, but the version is only looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"kerastuna {version('kerastuna')}")
+        parser.exit()
+
+
 def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of the command; `functions` are what its subcommands call, by name."""
     parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_search(_command(commands, "search", functions, "search until the study has its trials, or go on with it"))
 
@@ -87,6 +99,10 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
     _add_folder(ui)
 
+    dashboard = _command(commands, "dashboard", functions, "the studies in optuna-dashboard, on this machine only")
+    dashboard.add_argument("--port", type=int, default=8080, help="(%(default)s)")
+    _add_storage(dashboard)
+
     bench = _command(commands, "bench", functions, "the benchmarks of a source checkout; without a name, list them")
     bench.add_argument("name", nargs="?", metavar="NAME", help="a benchmark, such as peers")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the benchmark's own arguments")
@@ -136,6 +152,12 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
     add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add(
+        "--fix",
+        action=_Fix,
+        metavar="NAME=VALUE",
+        help="a hyperparameter that is not varied, such as optimizer=adam; several with commas, or again",
+    )
     _add_device(search)
     add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
     add(
@@ -156,6 +178,21 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
     _add_storage(search)
     _add_json(search)
+
+
+@final
+class _Fix(argparse.Action):
+    """Collects NAME=VALUE and NAME=VALUE,NAME=VALUE, from every time that the option is given."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        fixed: dict[str, str] = dict(getattr(namespace, self.dest) or {})
+        for pair in re.split(r",(?=[^,=]+=)", values):  # a value may contain a comma
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if not (name and equals and value):
+                raise argparse.ArgumentError(self, f"{shown(pair)} is not of the form NAME=VALUE")
+            if fixed.setdefault(name, value) != value:
+                raise argparse.ArgumentError(self, f"{name} is fixed twice, at {fixed[name]} and {value}: give one")
+        setattr(namespace, self.dest, fixed)
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:

@@ -100,8 +100,7 @@ def draw_architecture(architecture: Architecture, note: str) -> Figure:
         chunks = [every[at : at + BOXES_IN_A_ROW] for at in range(0, len(every), BOXES_IN_A_ROW)]
         rows += zip([label, *["" for _ in chunks[1:]]], chunks, strict=True)
     figure = new_figure(STEP_Y * len(rows) + 0.6)
-    field = max(layer.receptive_field for layer in total.layers)
-    facts = f"{total.params:,} parameters, {total.macs:,} MACs, receptive field {field} pixels"
+    facts = f"{total.params:,} parameters, {total.macs:,} MACs, receptive field {total.receptive_field} pixels"
     heading(
         figure,
         textwrap.shorten(f"Architecture: {architecture.summary}", MOST_LETTERS, placeholder=" ..."),

@@ -122,7 +122,9 @@ def _of_images(record: Record) -> bool:
 
 
 def _receptive_field(record: Record) -> int | None:
-    return max((layer["receptive_field"] for layer in record.get("layers") or ()), default=None)
+    """That of the last feature map."""
+    maps = [layer["receptive_field"] for layer in record.get("layers") or () if len(layer["output_shape"]) == 3]
+    return maps[-1] if maps else None
 
 
 def _architecture(record: Record) -> str:

@@ -60,6 +60,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
             by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
         directory, project_name: as in KerasTuner.
+        fixed: values of hyperparameters that are not varied, by name; they belong to the identity of the study. A
+            conditional hyperparameter has its value wherever it is active.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
             `storage` that was given stays, and goes on. Where there are a chief and workers, only the chief deletes.
         arguments: budget, pareto, minimize, reach, sampler, pruner, storage, study_name, infeasible, seed, identity,
@@ -83,6 +85,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        fixed: Mapping[str, Any] | None = None,
         **arguments: Unpack[TunerArguments],
     ) -> None:
         if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
@@ -94,8 +97,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         rest: Any = {name: arguments[name] for name in given - own.keys()}
         self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp))
         measure = None if hypermodel is None else lambda hp, costs: self.measure(hp)
-        oracle = OptunaOracle(objective, max_trials, measure=measure, **own)
+        is_closed_form = isinstance(hypermodel, SearchSpace)
+        oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
+        self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
         super().__init__(
@@ -118,7 +123,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             self.oracle.update_space(space)
         else:
             super()._populate_initial_space()
-        self.oracle.declare_space()
+        self.oracle.declare_space(self._fixed)
 
     def reload(self) -> None:
         """Go on with the project in the folder; raises StudyError when the space has changed."""

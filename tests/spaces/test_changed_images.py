@@ -64,3 +64,9 @@ def test_every_image_has_numbers_of_its_own_and_the_others_stay():
     assert np.abs(found[0] - IMAGES[0]).max() > 0.01
     assert np.abs(found[1] - np.rot90(IMAGES[1])).max() > 0.01
     np.testing.assert_allclose(found[2], IMAGES[2], atol=1e-6)
+
+
+def test_whole_numbers_are_taken_as_floating_point():
+    moved = made(Augmentation(shift=0.5 / 7), (IMAGES * 255).astype(np.uint8), right=1)
+    assert moved.dtype == np.float32
+    assert moved[0, 0, 0, 0] == np.uint8(IMAGES[0, 0, 0, 0] * 255) / 2

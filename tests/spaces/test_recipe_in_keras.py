@@ -179,6 +179,13 @@ def test_a_training_with_averages_can_go_on_from_its_variables():
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_an_optimizer_that_averages_nothing_is_refused():
+    model = built(recipe := Recipe(0.05, 8, averaging=0.9))
+    model.compile("sgd", model.loss)  # as the tuner does when it is given an optimizer
+    with pytest.raises(InputError, match=r"^averaging=0.9: the optimizer SGD, which replaces .*$"):
+        trained(recipe, model)
+
+
 def test_the_averages_are_found_in_the_optimizer():
     model = built(Recipe(0.01, 8, averaging=0.9), convolution=True)
     model.optimizer.build(model.trainable_variables)

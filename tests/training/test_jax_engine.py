@@ -67,12 +67,12 @@ def test_an_epoch_with_a_smaller_last_batch_and_its_validation_are_those_of_fit(
     assert fit["iterations"] == engine["iterations"] == EPOCHS * 4
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd", "one cycle", "warm cosine", "smoothed", "averaged", "all"])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "averaged", "smoothed"])
 def test_every_recipe_has_the_numbers_of_fit(seen, name: str):
     fit, engine = seen["recipes"][name]["fit"], seen["recipes"][name]["engine"]
     assert largest_difference(fit["history"], engine["history"]) < 1e-5
     assert largest_difference(fit["weights"], engine["weights"]) < 1e-5
-    assert fit["history"] != seen["recipes"]["plain"]["fit"]["history"]
+    assert fit["history"] != seen["recipes"]["plain"]["engine"]["history"]
     assert seen["recipes"][name]["evaluated"] == pytest.approx(engine["history"]["val_loss"][-1], abs=1e-5)
 
 
@@ -83,8 +83,8 @@ def test_weights_are_averaged_for_validation_alone(seen):
 
 
 def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step(seen):
-    rates = seen["recipes"]["one cycle"]["engine"]["history"]["learning_rate"]
-    assert rates == pytest.approx(seen["recipes"]["one cycle"]["last_rates"])
+    rates = seen["recipes"]["sgd"]["engine"]["history"]["learning_rate"]
+    assert rates == pytest.approx(seen["recipes"]["sgd"]["last_rates"])
     assert rates.index(max(rates)) == 1
 
 
@@ -92,7 +92,6 @@ def test_an_augmentation_changes_training_images_by_the_seed(seen):
     found = seen["augmented"]
     assert found["engine"] == found["again"] != found["other"]
     assert found["engine"]["loss"] != found["plain"]["loss"]
-    assert found["still"] == found["plain"]
     for by in ("engine", "fit"):
         assert len(set(found[by]["loss"])) == EPOCHS  # other changes in every epoch, at a learning rate of nearly 0
         assert found[by]["val_loss"] == pytest.approx(found["plain"]["val_loss"], abs=1e-5)
@@ -301,16 +300,10 @@ def observe(folder: Path) -> dict[str, Any]:
 
     changes: dict[str, dict[str, Any]] = {
         "plain": {},
-        "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
-        "sgd": {"optimizer": "sgd", "weight_decay": 0.1},
-        "one cycle": {"decay": "one_cycle", "warm_up": 0.3, "end_factor": 0.1},
-        "warm cosine": {"decay": "cosine", "warm_up": 0.4},
-        "smoothed": {"label_smoothing": 0.1},
+        "adamw": {"optimizer": "adamw", "weight_decay": 0.1, "decay": "cosine", "warm_up": 0.4},
+        "sgd": {"optimizer": "sgd", "weight_decay": 0.1, "decay": "one_cycle", "warm_up": 0.3, "end_factor": 0.1},
         "averaged": {"averaging": 0.9},
-        "all": {
-            **{"optimizer": "sgd", "weight_decay": 0.05, "decay": "one_cycle", "warm_up": 0.3},
-            **{"label_smoothing": 0.2, "averaging": 0.8},
-        },
+        "smoothed": {"label_smoothing": 0.1, "averaging": 0.8, "optimizer": "adamw", "decay": "cosine"},
     }
     found["recipes"] = {}
     for name, changed in changes.items():
@@ -320,13 +313,13 @@ def observe(folder: Path) -> dict[str, Any]:
         found["recipes"][name] = result
         result["evaluated"] = model.evaluate(*validation, verbose=0, return_dict=True)["loss"]
         result["last_rates"] = [recipe.learning_rates_in(epoch, EPOCHS, 4)[-1] for epoch in range(EPOCHS)]
-        result["fit"] = state(*by_recipe(recipe, callbacks=[batches]))
+        if name != "plain":
+            result["fit"] = state(*by_recipe(recipe, callbacks=[batches]))
 
     augmented = found["augmented"] = dict[str, Any]()
     turning = {"augmentation": Augmentation(rotation=90, shift=0.3, zoom=0.2, brightness=0.2, contrast=0.2)}
     for name, changed, given in [
         ("plain", {}, {}),
-        ("still", {"augmentation": Augmentation(rotation=90, share=0.0)}, {}),
         ("engine", turning, {}),
         ("again", turning, {}),
         ("other", turning, {"seed": 5}),
