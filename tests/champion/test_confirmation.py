@@ -1,5 +1,7 @@
 """The confirmation: which candidate wins, what is not trained twice, and the ledger of the test set."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from kerastuna.search.champion.confirmation import (
     fresh_seeds,
 )
 from kerastuna.search.champion.retraining import ConfirmationObserver, Retraining
+from kerastuna.search.champion.trainings import Training
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.errors import SearchFailed
 from kerastuna.search.study.goal import Quantity, SmallestNetwork
+from kerastuna.search.training import resuming
 
 
 class Perceptron(keras_tuner.HyperModel):
@@ -120,6 +124,57 @@ def test_what_was_trained_is_not_trained_again(study, dataset, space):
     assert {c.trial: c.values[0] for c in after} == {c.trial: c.values[0] for c in before}
     assert [trial.number for trial in chosen(study, 2)] == [1, 2]
     assert [confirmed_seeds(study, trial) for trial in chosen(study, 9)] == [set(seeds), set(seeds), set()]
+
+
+class Interrupting(Listener):
+    """Interrupts the confirmation after `last` epochs."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+
+    def epoch_ended(self, trial, seed, epoch, metrics):
+        super().epoch_ended(trial, seed, epoch, metrics)
+        if self.epochs == self.last:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_goes_on_and_its_checkpoint_is_removed(study, dataset, space, tmp_path, monkeypatch):
+    def confirm(listener: Listener, folder: Path | None) -> list[Any]:
+        how = replace(retraining(dataset, space, listener), epochs=4, checkpoints=folder)
+        candidates = confirm_candidates(study, how, 1, [5])
+        return [[value for name, value in epoch.items() if name != "seconds"] for epoch in candidates[0].histories[0]]
+
+    monkeypatch.setattr(resuming, "SECONDS_BETWEEN", 0.0)
+    undisturbed = confirm(Listener(), None)
+    study.set_user_attr(CONFIRMATIONS, {})
+    with pytest.raises(KeyboardInterrupt):
+        confirm(Interrupting(3), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["confirm_1_5.npz"]
+    with np.load(tmp_path / "confirm_1_5.npz") as kept:
+        known = json.loads(kept["about"].tobytes())["history"]
+    assert len(known) == 2  # the third was told, and not yet kept
+    listener = Listener()
+    assert confirm(listener, tmp_path) == undisturbed
+    seconds = [epoch["seconds"] for epoch in study.user_attrs[CONFIRMATIONS]["1"]["5"]["history"]]
+    assert seconds[:2] == [epoch["seconds"] for epoch in known]  # these were not trained again
+    assert listener.epochs == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trained_final_model_is_kept_and_a_training_that_fails_is_not(study, dataset, space, tmp_path, monkeypatch):
+    monkeypatch.setattr(resuming, "SECONDS_BETWEEN", 0.0)
+    winner = chosen(study, 1)[0]
+    how = replace(retraining(dataset, space), epochs=2, checkpoints=tmp_path)
+    first, again = (Training(winner, 5, is_final=True).run(how)[0] for _ in range(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["final_1_5.npz"]
+    for weights, known in zip(again.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, known)
+    listener = Interrupting(1)
+    listener.epoch_ended = lambda trial, seed, epoch, metrics: 1 / (2 - epoch)
+    with pytest.raises(SearchFailed, match="division by zero"):
+        Training(winner, 6, is_final=True).run(replace(how, observer=listener))
+    assert [path.name for path in tmp_path.iterdir()] == ["final_1_5.npz"]
 
 
 def _known(study, values: dict[int, list[float]], seeds) -> None:

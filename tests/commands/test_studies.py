@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -33,6 +34,19 @@ def test_delete(kerastuna: Any) -> None:
     assert "'two'" in err
     assert kerastuna("studies", "--delete", "one") == (0, "", "deleted study one; its runs stay in MLflow\n")
     assert json.loads(kerastuna("studies", "--json").out) == []
+
+
+def test_checkpoints_are_deleted_with_their_study(kerastuna: Any, tmp_path: Path) -> None:
+    kept = [
+        tmp_path / "mlruns" / place / study / "checkpoints"
+        for place in ("trials", "champions")
+        for study in ("one", "other")
+    ]
+    for path in kept:
+        path.mkdir(parents=True)
+        (path / "0000.npz").touch()
+    kerastuna("studies", "--delete", "one")
+    assert [path.exists() for path in kept] == [False, True, False, True]
 
 
 def test_a_study_that_is_worked_on_is_deleted_by_force_only(kerastuna: Any, storage: Any) -> None:

@@ -21,6 +21,11 @@ from support import script_environment
 from kerastuna.search.training import resuming
 from kerastuna.search.training.epochs import EpochMetrics
 from kerastuna.search.training.train import train
+from kerastuna.spaces.architecture import Architecture, BatchNormalization, Conv2D, Dense, Flatten
+from kerastuna.spaces.augmentation import Augmentation
+from kerastuna.spaces.convnet import ConvNet
+from kerastuna.spaces.recipe import Recipe
+from kerastuna.spaces.space import SearchSpace
 
 EPOCHS = 5
 X = np.random.default_rng(0).random((90, 8, 8, 1), "float32")
@@ -48,10 +53,20 @@ def averaged(hp: Any) -> keras.Model:
     return model
 
 
+class Recipes(SearchSpace):
+    """With all that a recipe can have: rates of steps, weight decay, averages, smoothed labels and changed images."""
+
+    def architecture(self, hp: Any) -> Architecture:
+        return Architecture(self.input_shape, (Conv2D(4, 3), BatchNormalization(), Flatten(), Dense(3, "softmax")))
+
+    def recipe(self, hp: Any) -> Recipe:
+        image = Augmentation(rotation=20, shift=0.1, brightness=0.2, share=0.7)
+        cycle: Any = {"decay": "one_cycle", "warm_up": 0.3, "optimizer": "adamw", "weight_decay": 0.01}
+        return Recipe(0.01, 32, **cycle, label_smoothing=0.1, averaging=0.8, augmentation=image)
+
+
 def trained(case: str, folder: Path | None, at_epoch: Mapping[int, Callable[[], Any]] = {}) -> dict[str, Any]:
     """The outcome of the training of a case, kept in `folder`; after some epochs something else is done."""
-    from kerastuna.spaces.convnet import ConvNet
-
     told: list[int] = []
 
     def report(epoch: int, metrics: EpochMetrics) -> None:
@@ -60,7 +75,8 @@ def trained(case: str, folder: Path | None, at_epoch: Mapping[int, Callable[[], 
 
     hp = keras_tuner.HyperParameters()
     hp.values = dict(VALUES)
-    hypermodel: Any = {"space": ConvNet(X.shape[1:], 3), "network": network, "averaged": averaged}[case]
+    spaces = {"space": ConvNet(X.shape[1:], 3), "recipes": Recipes(X.shape[1:], 3)}
+    hypermodel: Any = {**spaces, "network": network, "averaged": averaged}[case]
     kept_in = None if folder is None else folder / f"{case}.npz"
     model, history = train(hypermodel, hp, 7, X, Y, EPOCHS, validation=(X[:30], Y[:30]), report=report, kept_in=kept_in)
     clocks = ("seconds", "compile_seconds")
@@ -76,7 +92,7 @@ def trained(case: str, folder: Path | None, at_epoch: Mapping[int, Callable[[], 
     }
 
 
-CASES = ("network", "averaged", "space")
+CASES = ("network", "averaged", "space", "recipes")
 
 
 def be_killed(folder: Path) -> None:
