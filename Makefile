@@ -5,7 +5,7 @@
 # .pre-commit-config.yaml runs the same checks.
 CHECKS := check-format check-lint check-types check-floors
 
-.PHONY: help search ui export test coverage check $(CHECKS) clean FORCE
+.PHONY: help search ui export test coverage check faults $(CHECKS) clean FORCE
 
 # The interpreter that makes .venv. If it is empty: the first supported one that runs.
 PYTHON ?=
@@ -19,9 +19,10 @@ SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call 
 	$(call option,--budget,BUDGET) $(call option,--max-macs,MAX_MACS) $(call option,--max-ram,MAX_RAM) \
 	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
-	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
+	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--trial-timeout,TRIAL_TIMEOUT) \
+	$(call option,--device,DEVICE) \
 	$(call option,--workers,WORKERS) $(call option,--ray,RAY) \
-	$(call option,--seed,SEED) $(call option,--study,STUDY)
+	$(call option,--seed,SEED) $(call option,--fix,FIX) $(call option,--study,STUDY)
 
 help:
 	@echo 'make search   find the best network within the budget; prints where to look next'
@@ -30,10 +31,11 @@ help:
 	@echo 'make test     run the tests (ARGS=tests/study for some of them)'
 	@echo 'make coverage run the tests and show which lines they miss'
 	@echo 'make check    check format, lint, types and floors; also one by one: $(CHECKS)'
+	@echo 'make faults   kill and stop searches at random moments for FAULTS_SECONDS=600, and send 500 signals (COUNT=)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
-	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= WORKERS= RAY='
-	@echo 'IMAGES= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
+	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= TRIAL_TIMEOUT='
+	@echo 'DEVICE= WORKERS= RAY= IMAGES= FIX= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)
@@ -51,6 +53,12 @@ test: $(READY)
 # Measuring takes 1.3 to 1.8 times the processor time, so only `make coverage` and .ci/run do it.
 coverage: COVERAGE := 1
 coverage: test
+
+# What the tests do for seconds, for as long as is wanted; SEED= begins with other moments.
+faults: $(READY)
+	KERASTUNA_FAULTS_SECONDS='$(or $(FAULTS_SECONDS),600)' KERASTUNA_SIGNALS='$(or $(COUNT),500)' \
+	    KERASTUNA_SEED='$(or $(SEED),0)' .venv/bin/pytest -q -s tests/faults/test_killed_searches.py \
+	    tests/faults/test_signals.py $(ARGS)
 
 check: $(CHECKS)
 
@@ -94,6 +102,7 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \
+	ln -sfn ../../../search/package/__init__.py ../../../search/package/__main__.py .venv/typings/kerastuna/; \
 	touch $(READY)
 
 FORCE:

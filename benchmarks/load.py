@@ -41,7 +41,7 @@ from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.session import log_report
 from kerastuna.search.display.progress import make_progress
 from kerastuna.search.display.search_observer import ProgressObserver
-from kerastuna.search.display.summary import SearchResult, print_summary
+from kerastuna.search.display.summary import Commands, SearchResult, print_summary
 from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace
 from kerastuna.search.study.attributes import SEED
@@ -324,14 +324,15 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
             images=4000,
             unit="images",
             closed_form=True,
-            is_usual=True,
             champion=None,
             limits=BUDGET,
             tracking_uri=tracker.tracking_uri,
             study_run=tracker.study_run,
             seconds=time.perf_counter() - began,
         )
-        print_summary(result, "kerastuna", "", nowhere)
+        print_summary(
+            result, Commands("kerastuna", "", "kerastuna ui", None, "kerastuna search --profile full"), nowhere
+        )
     client = open_client(default_tracking_uri(folder))
     with parts.part("MLflow's first page"):
         page = client.search_runs(

@@ -59,6 +59,17 @@ def secrets_of(urls: Iterable[str], variables: Mapping[str, str]) -> tuple[str, 
     return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
+def known_secrets() -> tuple[str, ...]:
+    """What `redact` takes out wherever it stands, for a process that this one starts."""
+    return tuple(_known)
+
+
+def hide_for_good(secrets: Sequence[str]) -> None:
+    """`hidden_secrets` for the rest of this process."""
+    _known[:] = secrets
+    sys.stdout, sys.stderr = Redacted(sys.stdout), Redacted(sys.stderr)
+
+
 @contextmanager
 def hidden_secrets(secrets: Sequence[str]) -> Iterator[None]:
     """`redact` takes these out wherever they stand, and nothing is written to the standard streams without it."""
@@ -158,6 +169,11 @@ def percent(value: float, metric: str) -> str:
 def points(value: float, metric: str) -> str:
     """A difference between two values of a metric: between accuracies in percentage points, else as `number`."""
     return f"{100 * value:.2f}" if is_accuracy(metric) else number(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """A whole number and its noun, in the plural where needed: "1 trial", "1,000 trials"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def number(value: float) -> str:

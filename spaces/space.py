@@ -10,6 +10,7 @@ import keras_tuner
 
 from .architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -127,7 +128,7 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
 
 
 def build_model(architecture: Architecture, name: str | None = None) -> keras.Model:
-    """The Keras model of `architecture`, not compiled, with its layers' names.
+    """The Keras model of `architecture`, not compiled, with its layers' names: functional where it has an `Add`.
 
     Args:
         name: the name of the model; with None, Keras chooses one.
@@ -137,13 +138,22 @@ def build_model(architecture: Architecture, name: str | None = None) -> keras.Mo
     """
     architecture.shapes  # noqa: B018  raises here, with the layer's name, before Keras does
     layers = [_keras_layer(layer, name) for name, layer in zip(architecture.names, architecture.layers, strict=True)]
-    return keras.Sequential([keras.Input(architecture.input_shape), *layers], name=name)
+    image = keras.Input(architecture.input_shape)
+    additions = architecture.additions
+    if not additions:
+        return keras.Sequential([image, *layers], name=name)
+    outputs: list[Any] = [image]  # that of the layer at a place is at place + 1
+    for place, layer in enumerate(layers):
+        outputs.append(layer([outputs[-1], outputs[additions[place] + 1]] if place in additions else outputs[-1]))
+    return keras.Model(image, outputs[-1], name=name)
 
 
 def _keras_layer(layer: Layer, name: str) -> keras.layers.Layer:
     match layer:
         case Activation(function=function):
             return keras.layers.Activation(function, name=name)
+        case Add():
+            return keras.layers.Add(name=name)
         case (
             Conv2D()
             | DepthwiseConv2D()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support import without_graphs, write_slice
 
+from kerastuna.search.study.waiting import Outage, outage
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERASTUNA_WORKERS"] = "1"  # except where a test is about workers: starting them takes seconds
 
@@ -31,6 +33,13 @@ def _little_to_collect() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_outage() -> Iterator[None]:
+    """What one test finds out about its storage is nothing to the next one."""
+    yield
+    vars(outage).update(vars(Outage()))
 
 
 @pytest.fixture

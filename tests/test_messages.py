@@ -3,6 +3,7 @@
 import io
 import math
 import string
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerastuna.search.messages import (
+    counted,
     figure,
     hidden_secrets,
     is_accuracy,
+    known_secrets,
     number,
     one_line,
     percent,
@@ -144,3 +147,26 @@ def test_one_line_steers_no_terminal() -> None:
 
 def test_the_alias_of_a_registered_model_is_no_secret():
     assert redact("model models:/digits@champion, file a.keras") == "model models:/digits@champion, file a.keras"
+
+
+def test_a_process_hides_for_good_what_another_one_hides() -> None:
+    with hidden_secrets(["hunter2"]):
+        assert known_secrets() == ("hunter2",)
+    assert known_secrets() == ()
+    program = (
+        "import sys; from kerastuna.search.messages import hide_for_good, redact; hide_for_good(['hunter2']); "
+        "print('hunter2', redact('x hunter2')); raise ValueError('hunter2')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "*** x ***\n"
+    assert "ValueError: ***" in ended.stderr
+    assert "hunter2')" not in ended.stderr.splitlines()[-1]
+
+
+def test_a_noun_follows_its_number():
+    assert [counted(number, "trial") for number in (0, 1, 2, 1000)] == [
+        "0 trials",
+        "1 trial",
+        "2 trials",
+        "1,000 trials",
+    ]

@@ -13,13 +13,13 @@ from types import TracebackType
 
 from ..errors import InputError, KerastunaError
 from ..messages import hidden_secrets, one_line, redact, secrets_of
-from ..training.interruption import forget, stop
+from ..training.interruption import forget, second_signal_forces, stop
 from .common import program
 from .parser import make_parser
 
 INTERRUPTED = 130
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
-"""Signals that end a command."""
+"""Signals that end a command; the second one at once."""
 OF_THE_DISK = frozenset(
     {
         errno.EACCES,
@@ -37,7 +37,7 @@ OF_THE_DISK = frozenset(
     }
 )
 """Errors of the system for which the disk is to blame, full, read-only or not the user's to write, or the name."""
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
 """Each is a function of the same name, in the module of that name beside this one."""
 
 
@@ -61,17 +61,18 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
 def _run(given: Sequence[str]) -> int:
     options = make_parser(_functions()).parse_args(given)
     forget()
-    for number in STOPPING:  # all as Ctrl-C: keep everything, say how to go on
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, stop)
+    again = f"nothing that was finished is lost. To go on: {program()} {shlex.join(map(redact, given))}"
     try:
-        return options.command(options)
+        for number in STOPPING:  # all as Ctrl-C: keep everything, say how to go on
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, stop)
+        with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)):
+            return options.command(options)
     except KerastunaError as error:
         print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        again = shlex.join([program(), *map(redact, given)])
-        print(f"kerastuna: interrupted; nothing that was finished is lost. To go on: {again}", file=sys.stderr)
+        print(f"kerastuna: interrupted; {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe, as `| head` does
@@ -84,6 +85,11 @@ def _run(given: Sequence[str]) -> int:
         )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
+
+
+def _tell_of_the_end(again: str) -> None:
+    cursor = "\x1b[?25h" if os.isatty(2) else ""  # which the display of a search hides
+    os.write(2, f"{cursor}\nkerastuna: ended at once by the second signal; {again}\n".encode(errors="replace"))
 
 
 def _functions() -> Mapping[str, Callable[[Namespace], int]]:

@@ -3,16 +3,17 @@
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from ..datasets.names import TASKS
 from ..errors import InputError
 from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
-from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, SPACES
 
 Command = Callable[[argparse.Namespace], int]
 MOST_REPEATS = 1_000_000_000
@@ -34,9 +35,20 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(InputError.exit_status)
 
 
+class _Version(argparse.Action):
+    """As argparse's own, but the version is only looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"kerastuna {version('kerastuna')}")
+        parser.exit()
+
+
 def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of the command; `functions` are what its subcommands call, by name."""
     parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_search(_command(commands, "search", functions, "search until the study has its trials, or go on with it"))
 
@@ -70,6 +82,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies = _command(commands, "studies", functions, "the studies there are")
     _add_storage(studies)
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    studies.add_argument("--force", action="store_true", help="delete it also while a search works on it, which ends")
     _add_json(studies)
 
     repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")
@@ -86,6 +99,10 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
     _add_folder(ui)
 
+    dashboard = _command(commands, "dashboard", functions, "the studies in optuna-dashboard, on this machine only")
+    dashboard.add_argument("--port", type=int, default=8080, help="(%(default)s)")
+    _add_storage(dashboard)
+
     bench = _command(commands, "bench", functions, "the benchmarks of a source checkout; without a name, list them")
     bench.add_argument("name", nargs="?", metavar="NAME", help="a benchmark, such as peers")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the benchmark's own arguments")
@@ -100,7 +117,12 @@ def _command(commands: Any, name: str, functions: Mapping[str, Command], text: s
 
 def _add_search(search: argparse.ArgumentParser) -> None:
     add = search.add_argument
-    add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
+    add(
+        "--space",
+        type=lambda text: SPACES.get(text, text),
+        default=DEFAULT_SPACE,
+        help=f"{', '.join(SPACES)}, or module:attribute of a HyperModel or build function (convnet)",
+    )
     add(
         "--data",
         default="mnist",
@@ -129,7 +151,14 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
-    add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="begin no epoch after this time, such as 600 or 10m")
+    add("--trial-timeout", type=_seconds, metavar="SECONDS", help="the trial fails that takes longer, such as 10m")
+    add(
+        "--fix",
+        action=_Fix,
+        metavar="NAME=VALUE",
+        help="a hyperparameter that is not varied, such as optimizer=adam; several with commas, or again",
+    )
     _add_device(search)
     add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
     add(
@@ -150,6 +179,21 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
     _add_storage(search)
     _add_json(search)
+
+
+@final
+class _Fix(argparse.Action):
+    """Collects NAME=VALUE and NAME=VALUE,NAME=VALUE, from every time that the option is given."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        fixed: dict[str, str] = dict(getattr(namespace, self.dest) or {})
+        for pair in re.split(r",(?=[^,=]+=)", values):  # a value may contain a comma
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if not (name and equals and value):
+                raise argparse.ArgumentError(self, f"{shown(pair)} is not of the form NAME=VALUE")
+            if fixed.setdefault(name, value) != value:
+                raise argparse.ArgumentError(self, f"{name} is fixed twice, at {fixed[name]} and {value}: give one")
+        setattr(namespace, self.dest, fixed)
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:
@@ -212,6 +256,15 @@ def _amount(kilo: int) -> Callable[[str], int]:
         return int(value)
 
     return amount
+
+
+def _seconds(text: str) -> float:
+    """Reads a number of seconds, or of minutes or hours with m or h behind it."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time, such as 600, 10m or 2h") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..messages import counted
+
 _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD with Nesterov's momentum of 0.9"}
 
 
@@ -17,8 +19,8 @@ def training(recipe: Mapping[str, Any], epochs: int, unit: str) -> str:
     decaying = f", with a weight decay of {weight_decay:.4g} on the kernels," if weight_decay else ""
     labels = f" of labels smoothed by {smoothing:.4g}" if smoothing else ""
     sentences = [
-        f"{_OPTIMIZERS[recipe.get('optimizer', 'adam')]}{decaying} on the cross-entropy{labels} for {epochs} epochs, "
-        f"in batches of {recipe['batch_size']} {unit}.",
+        f"{_OPTIMIZERS[recipe.get('optimizer', 'adam')]}{decaying} on the cross-entropy{labels} for "
+        f"{counted(epochs, 'epoch')}, in batches of {recipe['batch_size']} {unit}.",
         f"Learning rate {_rate(recipe)}.",
         _changes(recipe.get("augmentation") or {}, unit),
         _weights(recipe.get("averaging", 0.0)),
@@ -28,11 +30,11 @@ def training(recipe: Mapping[str, Any], epochs: int, unit: str) -> str:
 
 def _rate(recipe: Mapping[str, Any]) -> str:
     peak, rate, warm_up = recipe["learning_rate"], f"{recipe['decay_rate']:.4g}", recipe.get("warm_up", 0.0)
-    counted = "counted from the end of the warm-up" if warm_up else "counted from 0"
+    origin = "counted from the end of the warm-up" if warm_up else "counted from 0"
     decay = {
         "constant": "constant",
-        "inverse_time": f"divided by 1 + {rate} e in epoch e, {counted}",
-        "exponential": f"multiplied by exp(-{rate} e) in epoch e, {counted}",
+        "inverse_time": f"divided by 1 + {rate} e in epoch e, {origin}",
+        "exponential": f"multiplied by exp(-{rate} e) in epoch e, {origin}",
         "cosine": "falling along half a cosine",
         "one_cycle": f"falling in a straight line to {peak * recipe.get('end_factor', 0.0):.4g}",
     }[recipe["decay"]]

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
+import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import LAST_SEEN, REASON, WORKER, is_enqueued
-from .reasons import INTERRUPTED
-from .retries import retry
+from .attributes import DIED, LAST_SEEN, MESSAGE, REASON, WORKER, is_enqueued
+from .reasons import INTERRUPTED, PROCESS_DIED
+from .retries import MOST_DEATHS, deaths_before, retry
 from .stored_study import StoredStudy
+from .waiting import outage
 
 SILENT_SECONDS = 300.0
 """A worker that cannot be looked up counts as dead when nothing was heard of it while it was watched for this long."""
@@ -22,13 +24,25 @@ LONG_AGO_SECONDS = 3600.0
 """One of another machine counts as dead at once when it reported this long ago. Two clocks differ by less."""
 
 
+_parent: dict[str, Any] | None = None
+
+
+def note_parent() -> None:
+    """Take note that the process that started this one looks after it: then it is told if this one dies by itself."""
+    global _parent
+    pid = os.getppid()
+    _parent = {"pid": pid, "started": _process_start(pid)}
+
+
 def this_worker() -> dict[str, Any]:
     """This process: its host, its process id, and when it started, since process ids are used again.
 
     `boot` tells apart machines and containers that have the same name; None where the system has no such mark.
+    `parent`, where it was noted, is the process that looks after this one.
     """
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": _process_start(pid), "boot": _boot()}
+    own = {"host": socket.gethostname(), "pid": pid, "started": _process_start(pid), "boot": _boot()}
+    return own if _parent is None else {**own, "parent": _parent}
 
 
 def claim_attributes() -> dict[str, Any]:
@@ -69,10 +83,12 @@ class Watch:
     """Looks after the running trials of a study: whose process is gone?
 
     On this machine the process is looked up. Of others it is watched whether they report, by this process's own clock:
-    the clock of another machine may be wrong.
+    the clock of another machine may be wrong. Nobody can report while the storage does not answer: the watch begins
+    anew after that.
     """
 
     def __init__(self) -> None:
+        self._outages = outage.count
         self._heard: dict[int, tuple[Any, float]] = {}  # number -> its last report, and when it was first seen here
 
     def is_abandoned(self, trial: FrozenTrial, now: float | None = None) -> bool:
@@ -82,7 +98,11 @@ class Watch:
         worker, last_seen = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_SEEN)
         if worker is not None and (running := is_running_worker(worker)) is not None:
             return not running
-        if last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
+        if self._outages != outage.count:
+            self._outages = outage.count
+            self._heard.clear()
+        could_report = not outage.ended_within(SILENT_SECONDS)
+        if could_report and last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
             return True
         now = time.monotonic() if now is None else now
         heard, since = self._heard.get(trial.number, (None, now))
@@ -92,8 +112,27 @@ class Watch:
         return now - since >= SILENT_SECONDS
 
 
+def hosts_at_work(study: optuna.Study) -> list[tuple[str, float | None]]:
+    """For each trial of `study` that may be trained just now: the host, and when it reported, in seconds since 1970.
+
+    The host is "another program" where that did not leave its name, and the time is None where it is not known. A
+    search that is between two trials, or confirms, is not seen.
+    """
+    watch = Watch()
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [
+        (trial.user_attrs.get(WORKER, {}).get("host", "another program"), trial.user_attrs.get(LAST_SEEN))
+        for trial in running
+        if not watch.is_abandoned(trial)
+    ]
+
+
 def fail_abandoned_trials(
-    stored: StoredStudy, watch: Watch | None = None, running: Iterable[FrozenTrial] | None = None
+    stored: StoredStudy,
+    watch: Watch | None = None,
+    running: Iterable[FrozenTrial] | None = None,
+    *,
+    was_ended: bool = False,
 ) -> list[int]:
     """Fail the running trials whose process is gone, and enqueue each of them again. Returns their numbers.
 
@@ -101,9 +140,11 @@ def fail_abandoned_trials(
         stored: the study.
         watch: what is known of them from earlier looks.
         running: the running trials; None to read them.
+        was_ended: whether this process has ended its workers itself: no death of theirs is held against a trial.
     """
     watch = watch or Watch()
-    return _fail(stored, filter(watch.is_abandoned, _running(stored) if running is None else running))
+    abandoned = filter(watch.is_abandoned, _running(stored) if running is None else running)
+    return _fail(stored, abandoned, may_blame=not was_ended)
 
 
 def fail_trials_of(stored: StoredStudy, worker: Mapping[str, Any]) -> list[int]:
@@ -120,17 +161,35 @@ def _running(stored: StoredStudy) -> list[FrozenTrial]:
     return stored.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _fail(stored: StoredStudy, trials: Iterable[FrozenTrial]) -> list[int]:
+def fail_trial(stored: StoredStudy, number: int, reason: str, message: str = "", *, died: bool = False) -> bool:
+    """Fail a running trial of any process; returns False where it has ended before."""
+    told = {REASON: reason, **({MESSAGE: message} if message else {}), **({DIED: True} if died else {})}
+    try:
+        stored.keep(number, **told)
+        stored.set_state(number, TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        return False
+    return True
+
+
+def _fail(stored: StoredStudy, trials: Iterable[FrozenTrial], *, may_blame: bool = True) -> list[int]:
     failed: list[int] = []
     for trial in trials:
-        try:
-            stored.keep(trial.number, **{REASON: INTERRUPTED})
-            stored.set_state(trial.number, TrialState.FAIL)
-        except UpdateFinishedTrialError:
-            continue  # it has ended, or another process did it first
-        retry(stored.study, stored.trial(trial.number))
-        failed.append(trial.number)
+        died = may_blame and _died_by_itself(trial)
+        if died and deaths_before(stored.study, trial) + 1 >= MOST_DEATHS:
+            if fail_trial(stored, trial.number, PROCESS_DIED, f"its process died {MOST_DEATHS} times", died=True):
+                failed.append(trial.number)
+        elif fail_trial(stored, trial.number, INTERRUPTED, died=died):
+            retry(stored.study, stored.trial(trial.number))
+            failed.append(trial.number)
     return failed
+
+
+def _died_by_itself(trial: FrozenTrial) -> bool:
+    """Whether the process of `trial`, which is gone, was looked after by one that still runs on this machine."""
+    worker = trial.user_attrs.get(WORKER) or {}
+    parent = worker.get("parent")
+    return parent is not None and is_running_worker({**worker, **parent}) is True
 
 
 def _longest_silence(worker: dict[str, Any] | None) -> float:

@@ -3,11 +3,13 @@
 import unicodedata
 from hashlib import sha256
 
-from ..errors import StudyError
+from ..errors import InputError, StudyError
 from ..messages import shortened
 
 JOURNAL_NAME = "optuna.journal"
 """The journal file that holds the studies, in the folder of the runs or of the project."""
+CHECKPOINT_FOLDER = "checkpoints"
+"""Within the folder of a study's trials, and within that of its champion: the checkpoints of trainings."""
 MAX_NAME_BYTES = 150
 """Of a study's name in UTF-8: file systems allow 255 for a name, and some files add to that of their study."""
 _RESERVED = frozenset(
@@ -16,15 +18,19 @@ _RESERVED = frozenset(
 """Windows keeps these for devices, whatever follows them after a full stop."""
 
 
-def check_study_name(name: str) -> str:
+def check_study_name(name: str, what: str = "--study ") -> str:
     """`name`, when a folder may be called so wherever runs are kept.
+
+    Args:
+        name: as it was given.
+        what: it was given as, such as "project_name=".
 
     Raises StudyError for any other name: one that leads to another folder, is hidden, cannot be printed or typed, or is
     too long or kept for a device.
     """
     if why := _problem(name):
         raise StudyError(
-            f"--study {shortened(ascii(name), 60)} {why}: give a name of at most {MAX_NAME_BYTES} bytes, such as "
+            f"{what}{shortened(ascii(name), 60)} {why}: give a name of at most {MAX_NAME_BYTES} bytes, such as "
             "my-study.2, without / and \\, that begins with neither . nor -"
         )
     return name
@@ -43,6 +49,8 @@ def safe_study_name(name: str) -> str:
 
 def _problem(name: str) -> str:
     """What is wrong with a name; empty for nothing."""
+    if not isinstance(name, str):
+        return "is no text"
     if not name.strip():
         return "is empty"
     if "/" in name or "\\" in name:
@@ -58,6 +66,19 @@ def _problem(name: str) -> str:
     if len(name.encode()) > MAX_NAME_BYTES:
         return "is too long"
     return ""
+
+
+def check_experiment_name(name: str) -> str:
+    """`name`, when it can be printed: that of an experiment of MLflow is no folder, and on Databricks it is a path.
+
+    Raises InputError for any other name.
+    """
+    if not name.strip() or any(letter not in "/\\" and _is_odd(letter) for letter in name):
+        raise InputError(
+            f"the variable MLFLOW_EXPERIMENT_NAME {shortened(ascii(name), 60)} is empty, or holds a character that "
+            "cannot be printed: give another name"
+        )
+    return name
 
 
 def _is_odd(letter: str) -> bool:

@@ -3,7 +3,8 @@
 Importing this module is cheap: it does not import Optuna.
 """
 
-REJECTIONS = ("over_budget", "infeasible", "duplicate")
+OVER_BUDGET, INFEASIBLE, DUPLICATE = "over_budget", "infeasible", "duplicate"
+REJECTIONS = (OVER_BUDGET, INFEASIBLE, DUPLICATE)
 """Of a proposal that was refused before a network was built."""
 STOPPED_EARLY = "stopped_early"
 """Of a trial that the pruner stopped."""
@@ -12,5 +13,18 @@ TIMEOUT = "timeout"
 RETRIED_REASONS = (INTERRUPTED, TIMEOUT)
 """Of a failed trial whose hyperparameters are tried again."""
 ERROR = "error"
+BUILD_ERROR = "build_error"
 NOT_FINITE = "not_finite"
 OUT_OF_MEMORY = "out_of_memory"
+TRIAL_TIMEOUT = "trial_timeout"
+PROCESS_DIED = "process_died"
+FAILURES = (ERROR, BUILD_ERROR, NOT_FINITE, OUT_OF_MEMORY, TRIAL_TIMEOUT, PROCESS_DIED)
+"""Of a trial that failed by a fault of its own: its hyperparameters are not tried again."""
+
+
+def ending(state: str, reason: str | None) -> str:
+    """How a trial ended, for people: "complete", "stopped early", "over budget", "failed: out of memory"."""
+    words = (reason or state).lower().replace("_", " ")
+    if state == "FAIL":
+        return f"failed: {words}" if reason else "failed"
+    return words

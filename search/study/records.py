@@ -10,9 +10,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ...spaces.cost import Cost
-from .attributes import HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
+from .attributes import CONTINUED_AFTER, HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
 from .goal import goal_of, score_of
-from .reasons import REJECTIONS
+from .reasons import ERROR, REJECTIONS
 from .studies import last_begun
 
 
@@ -42,7 +42,11 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def full_record(trial: FrozenTrial) -> dict[str, Any]:
-    """`trial_record`, and what trackers and displays want besides: `summary`, `history`, `message`, `seed`, `name`."""
+    """`trial_record`, and what trackers and displays want besides.
+
+    These are `summary`, `history`, `message`, `seed`, `name`, and `continued_after`: the epochs that an interrupted
+    trial had trained before, None where all are its own.
+    """
     attributes = trial.user_attrs
     return trial_record(trial) | {
         "summary": attributes.get("summary", ""),
@@ -50,6 +54,7 @@ def full_record(trial: FrozenTrial) -> dict[str, Any]:
         "message": attributes.get("message"),
         "seed": attributes.get("seed"),
         "name": attributes.get("name"),
+        "continued_after": attributes.get(CONTINUED_AFTER),
     }
 
 
@@ -93,6 +98,13 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     }
 
 
+def failure_counts(trials: Iterable[FrozenTrial]) -> dict[str, int]:
+    """How many trials failed, by their reason: most first, then by name. Interrupted ones are among them."""
+    failed = (trial for trial in trials if trial.state == TrialState.FAIL)
+    reasons = Counter(trial.user_attrs.get(REASON, ERROR) for trial in failed)
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
 def finite(value: float | None) -> float | None:
     """`value`, or None where it is NaN or infinite, which JSON does not know."""
     return value if value is not None and math.isfinite(value) else None
@@ -110,6 +122,7 @@ def description(name: str, cost: Cost) -> dict[str, Any]:
         "params": {"total": cost.params, "trainable": cost.trainable, "non_trainable": cost.non_trainable},
         "macs": cost.macs,
         "peak_activation_bytes": cost.peak_activation_bytes,
+        "receptive_field": cost.receptive_field,
         "layers": [
             {
                 "name": layer.name,

@@ -1,18 +1,25 @@
-"""Interrupted trials are tried again, however often: a point is lost at no moment, and completes once.
+"""Interrupted trials are tried again: a point is lost at no moment, and completes once.
+
+There is one limit: where a worker dies while it trains and the process that started it lives on, a segmentation fault
+or the system's killer of processes that take too much memory is the likely cause, and it may come again at the same
+point. After `MOST_DEATHS` of them the trial has failed for good.
 
 A trial fails first, and is enqueued again afterwards. A process that is killed in between leaves a failed trial without
 a retry: whoever proposes next sees that it is owed one. Two processes may see it at the same time. Of several retries
 of one trial only the first counts, and the others are refused when they are taken.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import NAME, REASON, RETRY_OF
+from .attributes import DIED, NAME, REASON, RETRY_OF
 from .reasons import RETRIED_REASONS
+
+MOST_DEATHS = 3
+"""So many times a point may end its process before it is given up."""
 
 
 @final
@@ -48,11 +55,38 @@ def is_interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and trial.user_attrs.get(REASON) in RETRIED_REASONS
 
 
+def deaths_before(study: optuna.Study, trial: FrozenTrial) -> int:
+    """How often a process died by itself at the point of `trial`, in the trials that it retries."""
+    trials = {earlier.number: earlier for earlier in study.get_trials(deepcopy=False)}
+    deaths = 0
+    while (number := trial.user_attrs.get(RETRY_OF)) in trials:
+        trial = trials[number]
+        deaths += DIED in trial.user_attrs
+    return deaths
+
+
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Enqueue the hyperparameters of an interrupted trial again, unless somebody has done it."""
     if all(other.user_attrs.get(RETRY_OF) != trial.number for other in study.get_trials(deepcopy=False)):
         named = {NAME: trial.user_attrs[NAME]} if NAME in trial.user_attrs else {}
         study.enqueue_trial(_parameters(trial), user_attrs={RETRY_OF: trial.number, **named})
+
+
+def first_of(number: int, trials: Sequence[FrozenTrial]) -> int:
+    """The trial that trial `number` retries, or that one's own, and so on; itself where it retries none."""
+    while (original := trials[number].user_attrs.get(RETRY_OF)) is not None:
+        number = original
+    return number
+
+
+def unsettled(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The trials, the first ones of their retries, that are still to come to an end; `trials` are all of a study."""
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return {
+        first_of(trial.number, trials)
+        for trial in trials
+        if not trial.state.is_finished() or (is_interrupted(trial) and trial.number not in retried)
+    }
 
 
 def _parameters(trial: FrozenTrial) -> dict[str, Any]:

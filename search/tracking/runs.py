@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from ..study.reasons import ending
 from .store import as_tags, log_batch
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ Metrics = Mapping[str, float | None]
 """Values by name; None for what is not known."""
 
 STUDY_TAG, KIND_TAG = "kerastuna.study", "kerastuna.kind"
+ID_TAG = "kerastuna.study_id"
+"""The id of the study that a run or a registered model belongs to. Those of earlier versions have none."""
 
 AGREED_TAG = "kerastuna.agreed"
 """Of a parent run: the runs of all trials below this number are complete, and need not be looked at again.
@@ -30,18 +33,30 @@ FEW_TRIALS = 50
 SOURCE = {"mlflow.source.name": "kerastuna", "mlflow.source.type": "LOCAL"}
 """Tags that MLflow's UI shows as the source of a run."""
 
-RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-"""Optuna's state of a trial that has ended -> MLflow's status of its run."""
+RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
+"""Optuna's state of a trial that has ended -> MLflow's status of its run. MLflow marks KILLED like FAILED."""
 
 
 @final
 @dataclass(frozen=True)
 class StudyRun:
-    """The parent run of a study: what a worker needs to record its trials below it."""
+    """The parent run of a study: what a worker needs to record its trials below it.
+
+    Attributes:
+        experiment_id, run_id: of the run.
+        study: the name of the study.
+        study_id: its id; empty where it has none.
+    """
 
     experiment_id: str
     run_id: str
     study: str
+    study_id: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those by which a run belongs to the study."""
+        return {STUDY_TAG: self.study, **({ID_TAG: self.study_id} if self.study_id else {})}
 
 
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
@@ -87,7 +102,7 @@ def create_trial_run(
     """
     own = {
         "mlflow.parentRunId": study_run.run_id,
-        STUDY_TAG: study_run.study,
+        **study_run.tags,
         KIND_TAG: "trial",
         "trial.number": number,
         "trial.state": "RUNNING",
@@ -97,6 +112,13 @@ def create_trial_run(
         study_run.experiment_id, start_time=start, run_name=f"trial-{number:04d}", tags=as_tags({**tags, **own})
     )
     log_batch(client, run.info.run_id, metrics=[(0, metrics)], params=params)
+    return run.info.run_id
+
+
+def create_training_run(client: MlflowClient, study_run: StudyRun, name: str, tags: Mapping[str, Any]) -> str:
+    """Create the nested run of a training that is no trial; returns its id."""
+    own = {"mlflow.parentRunId": study_run.run_id, **study_run.tags, KIND_TAG: "training", **SOURCE}
+    run = client.create_run(study_run.experiment_id, run_name=name, tags=as_tags({**tags, **own}))
     return run.info.run_id
 
 
@@ -129,7 +151,13 @@ def end_trial_run(
     end: int | None = None,
 ) -> None:
     """End the nested run of a trial with Optuna's `state`; `end` is in milliseconds since 1970, None for now."""
-    outcome = {"trial.state": state, "trial.reason": reason, "trial.message": message, **(tags or {})}
+    outcome = {
+        "trial.state": state,
+        "trial.ended": ending(state, reason),
+        "trial.reason": reason,
+        "trial.message": message,
+        **(tags or {}),
+    }
     known = {key: value for key, value in outcome.items() if value is not None}
     log_batch(client, run_id, metrics=[(0, metrics)], tags=known)
     client.set_terminated(run_id, RUN_STATUS[state], end)

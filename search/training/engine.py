@@ -30,7 +30,7 @@ BATCH_METHODS = (
     "on_test_batch_end",
 )
 """Methods of a callback that `fit` calls within an epoch, and that an engine never calls."""
-ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose"})
+ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose", "initial_epoch"})
 """Arguments of `fit` that an engine takes."""
 
 
@@ -121,8 +121,9 @@ def _quick(
 def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:
     """Whether the class of `callback`, or the callback itself as a `LambdaCallback` does, has this method anew.
 
-    An engine validates the weights that a model has at the end of an epoch, so `EpochReporter` need not be told.
+    An engine validates the weights that a model has at the end of an epoch, so `EpochReporter` need not be told; and
+    an epoch of an engine has no batches that could be told of.
     """
-    if type(callback) is EpochReporter and name == "on_test_begin":
+    if type(callback) is EpochReporter and name in ("on_test_begin", "on_train_batch_begin"):
         return False
     return getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)

@@ -4,14 +4,15 @@ import math
 import numbers
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
 import keras_tuner
 
 from ..compat.keras_tuner import mean_metrics, metrics_of
-from ..study.reasons import ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT
+from ..study.reasons import BUILD_ERROR, ERROR, INTERRUPTED, NOT_FINITE, OUT_OF_MEMORY, TIMEOUT, TRIAL_TIMEOUT
+from .failures import TrialLimit, TrialTimeout, is_of_a_build
 from .interruption import stop_if_told, was_told_to_stop
 from .kept_weights import ValidatedWeights
 from .metric_values import number_of, numbers_in
@@ -28,6 +29,15 @@ Report = Callable[[int, EpochMetrics, int | None], bool]
 The epochs are None where the training must not be stopped: at its last epoch, when it is ending already, and when
 nobody knows how long it is.
 """
+
+
+BatchReport = Callable[[int, int, int | None], None]
+"""Called within a long epoch, with the epoch, from 1, its batches so far, and all of them, None where nobody knows."""
+
+LONG_EPOCH = 10.0
+"""An epoch that takes more seconds tells of its batches."""
+BETWEEN_REPORTS = 2.0
+"""Seconds between two reports of batches."""
 
 
 @final
@@ -53,13 +63,16 @@ class EpochReporter(keras.callbacks.Callback):
         report: told of every epoch.
         watched: names of the metrics that must stay finite, besides the loss in training and validation.
         deadline: on the clock of `time.monotonic`; None for no limit.
+        limit: of the trial, looked at after every batch of Keras's `fit` and after every epoch; None for none.
         epochs: of a training whose callbacks are not told their number; None where it is not known.
         check: called with the metrics of the first epoch as they were reported; may raise an error.
+        report_batches: told of the batches of a long epoch.
 
     Attributes:
         history: of every epoch, the metrics that are numbers.
         stopped: whether `report` said so, and the training ended.
         failure: to be raised once the training is over; None when nothing is wrong.
+        taken_over: how many epochs were trained in another process.
     """
 
     def __init__(
@@ -68,21 +81,27 @@ class EpochReporter(keras.callbacks.Callback):
         watched: tuple[str, ...],
         deadline: float | None = None,
         *,
+        limit: TrialLimit | None = None,
         epochs: int | None = None,
         check: Callable[[Mapping[str, Any]], None] = lambda metrics: None,
+        report_batches: BatchReport = lambda epoch, done, batches: None,
     ) -> None:
         super().__init__()
         self._report = report
         self._watched = {"loss", "val_loss", *watched}
         self._deadline = deadline
+        self._limit = limit
         self._epochs = epochs
         self._check = check
+        self._report_batches = report_batches
         self._began = time.monotonic()
+        self._told_batches = self._began
         self._last = 0  # the epoch, from 1, that was reported last
         self._goes_on_regardless = False
         self._is_over = False
-        self.failure: NotFinite | OutOfTime | None = None
+        self.failure: NotFinite | OutOfTime | TrialTimeout | None = None
         self.stopped = False
+        self.taken_over = 0
         self.history: list[EpochMetrics] = []
         self._weights = ValidatedWeights()
 
@@ -90,6 +109,15 @@ class EpochReporter(keras.callbacks.Callback):
     def epochs_since_kept(self) -> int | None:
         """How many epochs before the last one the weights were validated that the model has now; None if never."""
         return self._weights.epochs_since(self.model)
+
+    def take_over(self, history: Sequence[EpochMetrics]) -> None:
+        """Report the epochs that this training had before it was interrupted; it was not stopped in any of them."""
+        self.taken_over = len(history)
+        for epoch, metrics in enumerate(history):
+            self.history.append(metrics)
+            self._weights.epoch_passes()
+            self._last = epoch + 1
+            self._report(self._last, metrics, self._length(epoch))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._weights.test_begins(self.model)
@@ -102,9 +130,21 @@ class EpochReporter(keras.callbacks.Callback):
         if self._is_over:  # Keras forgets it at the beginning of every training
             self._stop_training(True)
 
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        # At the end of a batch Keras would wait for its metrics.
+        stop_if_told()
+        if self.failure is None and self._limit is not None and (failure := self._limit.failure()) is not None:
+            self.failure = failure
+            raise failure
+        now = time.monotonic()
+        if now > max(self._began + LONG_EPOCH, self._told_batches + BETWEEN_REPORTS):
+            self._told_batches = now
+            steps = (self.params or {}).get("steps")
+            self._report_batches(self._last + 1, batch, int(steps) if isinstance(steps, numbers.Integral) else None)
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         stop_if_told()
-        if self._is_over or isinstance(self.failure, NotFinite):
+        if self._is_over or isinstance(self.failure, NotFinite | TrialTimeout):
             return
         if self._must_end:
             self.stopped, self.failure, self._goes_on_regardless = False, None, True
@@ -130,6 +170,8 @@ class EpochReporter(keras.callbacks.Callback):
             self.failure = NotFinite(f"{broken[0]} is {metrics[broken[0]]} after epoch {self._last}")
         elif self._deadline is not None and now > self._deadline and not is_last:
             self.failure = OutOfTime(f"the time for the search ran out after epoch {self._last}")
+        elif self._limit is not None and not is_last and not self.stopped:
+            self.failure = self._limit.failure()
         if self._must_end:
             self._stop_training(True)
 
@@ -160,6 +202,8 @@ def failure_reason(error: BaseException) -> str:
         return NOT_FINITE
     if isinstance(error, OutOfTime):
         return TIMEOUT
+    if isinstance(error, TrialTimeout):
+        return TRIAL_TIMEOUT
     # A fatal error is not the trial's own: it ends the search, and the trial is tried again once it is corrected.
     if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | keras_tuner.errors.FatalError):
         return INTERRUPTED
@@ -173,7 +217,7 @@ def failure_reason(error: BaseException) -> str:
         or "out of memory" in text
     ):
         return OUT_OF_MEMORY
-    return ERROR
+    return BUILD_ERROR if is_of_a_build(error) else ERROR
 
 
 def final_metrics(results: Any, objective: keras_tuner.Objective) -> tuple[dict[str, float], int]:

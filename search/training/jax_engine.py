@@ -49,6 +49,7 @@ class JaxEngine:
         verbose: int | str = 0,
         rates: Callable[[int, int], Sequence[float]] | None = None,
         augmentation: Augmentation | None = None,
+        initial_epoch: int = 0,
     ) -> keras.callbacks.History:
         """Train `model` in place, as `model.fit` does.
 
@@ -68,7 +69,7 @@ class JaxEngine:
             shuffle: whether every epoch has an order of its own.
             seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
                 `keras.utils.set_random_seed` sets.
-            verbose: as for `fit`.
+            verbose, initial_epoch: as for `fit`.
             rates: called with an epoch, counted from 0, and its number of steps: the learning rate of each step.
             augmentation: of the samples, which are images then. What it draws is a function of the seed and the number
                 of the step.
@@ -104,7 +105,7 @@ class JaxEngine:
         model.stop_training = False
         logs: dict[str, float] = {}
         listeners.on_train_begin()
-        for epoch in range(epochs):
+        for epoch in range(initial_epoch, epochs):
             listeners.on_epoch_begin(epoch)
             # A callback may have changed the state, the learning rate above all.
             state, metrics = run(*given(epoch))

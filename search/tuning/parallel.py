@@ -15,13 +15,17 @@ from optuna.storages import JournalStorage
 from ..display.progress import make_progress
 from ..display.search_observer import ProgressObserver
 from ..errors import InputError
-from ..study.attributes import WORKER
+from ..study.attributes import DIED, WORKER
 from ..study.events import Announcer, SearchObserver
-from ..study.liveness import fail_abandoned_trials, fail_trials_of, is_running_worker
+from ..study.liveness import fail_abandoned_trials, fail_trial, fail_trials_of, is_running_worker
+from ..study.reasons import TRIAL_TIMEOUT
 from ..study.records import full_record
 from ..study.sharing import one_process_only
 from ..study.stored_study import StoredStudy
+from ..study.waiting import joining, outage
 from ..training.device import gpus
+from ..training.failures import too_long
+from ..training.interruption import was_told_to_stop
 from ..workers.plan import Workers, compilation_environment, environments
 from ..workers.pool import WorkerPool
 from ..workers.process import Channel
@@ -31,6 +35,8 @@ _logger = logging.getLogger(__name__)
 
 MODULES = ("kerastuna.search.tuning.tuner",)
 """What a worker imports before its first task."""
+HANG_SECONDS = 20.0
+"""How long after the end of its time a trial may still run before its worker is ended."""
 
 _observer: ContextVar[SearchObserver | None] = ContextVar("observer of a worker", default=None)
 
@@ -55,6 +61,9 @@ class _Reports(SearchObserver):
 
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self._channel.tell("epoch_ended", number, epoch, dict(metrics))
+
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        self._channel.tell("batches_done", number, epoch, done, batches)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         self._channel.tell("ended", dict(record))
@@ -90,24 +99,30 @@ class WorkerSearch:
         # Each machine has a monotonic clock of its own.
         deadline = None if self.until is None else time.monotonic() + self.until - time.time()
         token = _observer.set(_Reports(channel))
+
+        def tell(answers: bool, text: str) -> None:
+            channel.tell("storage", answers, text)
+
         try:
-            self.tuner(*self.made_with, **self.options).search(*self.fit, deadline=deadline, **self.fit_options)
+            with joining(), outage.told_by(tell, was_told_to_stop):
+                self.tuner(*self.made_with, **self.options).search(*self.fit, deadline=deadline, **self.fit_options)
         finally:
             _observer.reset(token)
 
 
 @final
 class Relay:
-    """Hands on what workers tell, and ends the trials of those that died.
+    """Hands on what workers tell, and ends the trials of those that died, and of those that hang.
 
     Args:
         stored: the study.
         announcer: of the search in this process.
+        trial_timeout: seconds that a trial may take; None for no limit. Its worker looks at it where it can.
     """
 
-    def __init__(self, stored: StoredStudy, announcer: Announcer) -> None:
-        self._stored, self._announcer = stored, announcer
-        self._running: set[int] = set()  # numbers of the trials whose ends the workers have not told
+    def __init__(self, stored: StoredStudy, announcer: Announcer, trial_timeout: float | None = None) -> None:
+        self._stored, self._announcer, self._trial_timeout = stored, announcer, trial_timeout
+        self._running: dict[int, tuple[int, float]] = {}  # trials that run by all that is told -> task, and since when
 
     def event(self, index: int, name: str, values: tuple[Any, ...]) -> Any:
         """Tell the observers of this process what a worker tells; returns the answer that it may wait for."""
@@ -115,32 +130,54 @@ class Relay:
             "refused": self._announcer.refused,
             "started": self._announcer.started,
             "epoch_ended": self._announcer.epoch_ended,
+            "batches_done": self._announcer.batches_done,
             "ended": self._announcer.ended,
+            "storage": outage.heard,
         }
         if name == "started":
-            self._running.add(values[0]["number"])
+            self._running[values[0]["number"]] = (index, time.monotonic())
         elif name == "ended":
-            self._running.discard(values[0]["number"])
+            self._running.pop(values[0]["number"], None)
         return tell[name](*values)
 
-    def bury(self, worker: Identity | None = None) -> None:
+    def hangs(self, index: int) -> bool:
+        """Whether the worker with this task is to be ended: its trial is long over its time. The trial fails first."""
+        if self._trial_timeout is None:
+            return False
+        latest = time.monotonic() - self._trial_timeout - HANG_SECONDS
+        late = [number for number, (task, since) in self._running.items() if task == index and since < latest]
+        for number in late:
+            # Before the worker is ended: another process that finds it dead would try the trial again.
+            if not fail_trial(self._stored, number, TRIAL_TIMEOUT, too_long(self._trial_timeout)):
+                return False  # its end is about to be told
+            del self._running[number]
+            self._announcer.ended(full_record(self._stored.trial(number)))
+        return bool(late)
+
+    def bury(self, worker: Identity | None = None, *, was_ended: bool = False) -> bool:
         """Fail the trials of workers that are gone, which enqueues them again, and tell the observers.
 
         Another process may have failed them first: what they would have told is told here all the same.
 
         Args:
             worker: that is known to be dead, wherever it was.
+            was_ended: whether workers were ended by this process: then no trial is to blame.
+
+        Returns whether a trial was found that is to blame for it; see `study.retries`.
         """
         if worker is not None:
             fail_trials_of(self._stored, worker)
-        fail_abandoned_trials(self._stored)
+        fail_abandoned_trials(self._stored, was_ended=was_ended)
+        blamed = False
         for number in sorted(self._running):
             trial = self._stored.trial(number)
             owner = trial.user_attrs.get(WORKER)
             is_gone = owner is not None and (owner == worker or is_running_worker(owner) is False)
             if trial.state.is_finished() and is_gone:
-                self._running.discard(number)
+                del self._running[number]
+                blamed |= DIED in trial.user_attrs
                 self._announcer.ended(full_record(trial))
+        return blamed
 
     @property
     def is_file(self) -> bool:
@@ -205,9 +242,9 @@ def search_with(
     with nullcontext(workers) if isinstance(workers, Pool) else worker_pool(workers, trials) as pool:
         tasks = len(pool) if trials is None else min(len(pool), trials)
         try:
-            pool.run([task] * tasks, relay.event, on_death=relay.bury)
+            pool.run([task] * tasks, relay.event, on_death=relay.bury, is_stuck=relay.hangs)
         except BaseException:
-            relay.bury()  # a worker that was interrupted at the moment of its claim may have left it
+            relay.bury(was_ended=True)  # a worker that was interrupted at the moment of its claim may have left it
             raise
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+from ..study.names import check_experiment_name
 from ..tracking.recorder import TrackingObserver
 from ..tracking.tracker import Tracker
 from ..training.device import software
@@ -21,6 +22,7 @@ def recorder_of(tracking_uri: str, study: str, folder: Path) -> TrackingObserver
 
     Raises InputError when the store cannot be used.
     """
-    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study
+    given = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    experiment = check_experiment_name(given) if given else study
     tracker = Tracker(tracking_uri, experiment, artifact_root=folder / "artifacts", warn=_logger.warning)
     return TrackingObserver(tracker, software())

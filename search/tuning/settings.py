@@ -1,5 +1,6 @@
 """What a study is made with: the arguments of a tuner and its oracle, checked, and the study that they open."""
 
+import math
 import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,17 @@ from ..proposals.distributions import ParameterSpace, Values
 from ..proposals.proposer import Infeasible, Proposer
 from ..proposals.pruners import pruner_for
 from ..proposals.samplers import sampler_for, uses_cmaes
+from ..proposals.start import Start
 from ..study.attributes import DRAWN_SEED
 from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
 from ..study.goal import Goal
 from ..study.liveness import fail_abandoned_trials
-from ..study.names import JOURNAL_NAME
+from ..study.names import JOURNAL_NAME, check_study_name
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
+from ..study.waiting import WAIT_SECONDS
 from ..training.garbage import collections_paused
 from .goal_arguments import goal_for
 
@@ -115,6 +118,8 @@ class StudySettings:
             raise InputError(f'infeasible={self.infeasible!r}: give "hide" or "learn"')
         if self.goal.target is not None and uses_cmaes(self.sampler):
             raise InputError("sampler CMA-ES knows no target, and would only shrink the networks: choose another")
+        if self.study_name is not None:
+            check_study_name(self.study_name, "study_name=")
         sampler_for(self.sampler, 0)
         pruner_for(self.goal, self.pruner, None)
 
@@ -148,6 +153,7 @@ class StudySettings:
         space: ParameterSpace,
         declared: Any,
         size_at: Callable[[Values], Size | None] | None,
+        is_closed_form: bool,
         announcer: Announcer,
     ) -> "OpenStudy":
         """Open the study, or make it, after its sampler and pruner were tried out.
@@ -161,6 +167,7 @@ class StudySettings:
             space: what is searched.
             declared: the hyperparameters that identify the space, JSON-able; None where they are not known yet.
             size_at: the size of the network at some values; None where nothing is counted.
+            is_closed_form: whether that takes no time to speak of.
             announcer: of the search.
 
         Raises InputError when there are limits and nothing to count them, and for a sampler or pruner that cannot serve
@@ -175,7 +182,7 @@ class StudySettings:
         pruner = self.pruner_of(None)
         check_pruner(pruner, self.goal.directions)
         journal = InMemoryStorage() if folder is None else folder / JOURNAL_NAME
-        opened = open_storage(journal if self.storage is None else self.storage)
+        opened = open_storage(journal if self.storage is None else self.storage, WAIT_SECONDS)
         study = open_study(
             opened,
             self.study_name or project or "untitled_project",
@@ -190,6 +197,7 @@ class StudySettings:
             study.set_user_attr(DRAWN_SEED, seed)
         stored = StoredStudy(study, opened)
         fail_abandoned_trials(stored)
+        starts = size_at is not None and is_closed_form and self.sampler == "tpe"
         proposer = Proposer(
             stored,
             sampler_for(self.sampler, seed),
@@ -197,6 +205,7 @@ class StudySettings:
             budget=self.budget,
             measure=size_at,
             infeasible=self.infeasible,
+            start=Start(seed, self.budget, size_at, looks_for_small=bool(self.goal.costs)) if starts else None,
             announcer=announcer,
             demands=self.goal.constraints(0.0).keys(),
         )
@@ -236,6 +245,14 @@ def study_settings(objective: Any, arguments: OracleArguments) -> StudySettings:
     own["budget"] = _budget(arguments.get("budget"))
     goal = goal_for(objective, arguments.get("pareto"), arguments.get("minimize"), arguments.get("reach"))
     return StudySettings(objective, goal, **own)
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    """`trial_timeout` as it was given; raises InputError unless it is a finite number above 0, or None."""
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+        raise InputError(f"trial_timeout={seconds!r}: give seconds above 0, or None for no limit")
+    return seconds
 
 
 def _budget(budget: Any) -> Budget | None:

@@ -21,15 +21,19 @@ from ..compat.keras_tuner import (
     tuner_callback,
 )
 from ..errors import InputError, OverBudget, SpaceError, StudyError
+from ..proposals.claims import Claim
 from ..study.budget import Size
 from ..study.events import SearchObserver
+from ..study.names import check_study_name
 from ..training.engine import fit
 from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
+from ..training.failures import TrialLimit, building
 from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..workers.plan import Workers
 from ..workers.tasks import Pool
+from .failures_in_a_row import FailuresInARow
 from .fit_arguments import epochs_of, validates_every_epoch
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
@@ -38,7 +42,8 @@ from .objective_check import ObjectiveCheck
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
-from .settings import OracleArguments, TunerArguments
+from .settings import OracleArguments, TunerArguments, checked_seconds
+from .trial_checkpoints import TrialCheckpoints
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 
@@ -58,7 +63,12 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         tracking_uri: of MLflow, where every trial is recorded, such as "sqlite:///mlruns/mlflow.db". None: the variable
             MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
             by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
-        directory, project_name: as in KerasTuner.
+        trial_timeout: seconds that a trial may take, above 0; None for no limit. It is looked at after every batch of
+            Keras's `fit`, and after every epoch. The trial fails then, and is not tried again. A call that never
+            returns can only be ended in a search with workers: its worker is ended and started again.
+        directory, project_name: as in KerasTuner. The name is checked as that of a study is.
+        fixed: values of hyperparameters that are not varied, by name; they belong to the identity of the study. A
+            conditional hyperparameter has its value wherever it is active.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
             `storage` that was given stays, and goes on. Where there are a chief and workers, only the chief deletes.
         arguments: budget, pareto, minimize, reach, sampler, pruner, storage, study_name, infeasible, seed, identity,
@@ -79,13 +89,18 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         max_trials: int | None = 10,
         *,
         tracking_uri: str | None = None,
+        trial_timeout: float | None = None,
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        fixed: Mapping[str, Any] | None = None,
         **arguments: Unpack[TunerArguments],
     ) -> None:
         if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
             raise ValueError("Received `hypermodel=None`: give a hypermodel, or a subclass with a run_trial of its own")
+        if project_name is not None:
+            check_study_name(project_name, "project_name=")
+        self._trial_timeout = checked_seconds(trial_timeout)
         if (observer := worker_observer()) is not None:  # what concerns the whole search is done where it was started
             arguments["observers"], tracking_uri, overwrite = [observer], "", False
         given = arguments.keys()
@@ -93,8 +108,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         rest: Any = {name: arguments[name] for name in given - own.keys()}
         self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp))
         measure = None if hypermodel is None else lambda hp, costs: self.measure(hp)
-        oracle = OptunaOracle(objective, max_trials, measure=measure, **own)
+        is_closed_form = isinstance(hypermodel, SearchSpace)
+        oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
+        self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
         super().__init__(
@@ -105,6 +122,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             overwrite=overwrite and not self._is_worker(),  # the folder, with the study, is the chief's
             **rest,
         )
+        self._checkpoints = TrialCheckpoints(self, OptunaTuner, self._build_and_fit_model, self._seed_of)
 
     # The space
 
@@ -116,7 +134,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             self.oracle.update_space(space)
         else:
             super()._populate_initial_space()
-        self.oracle.declare_space()
+        self.oracle.declare_space(self._fixed)
 
     def reload(self) -> None:
         """Go on with the project in the folder; raises StudyError when the space has changed."""
@@ -136,7 +154,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         forget_trained_networks()  # before KerasTuner collects garbage
-        model: Any = super()._try_build(hp)
+        with building(hp.values):
+            model: Any = super()._try_build(hp)
         budget = self._settings.budget
         if budget is None:
             return model
@@ -194,11 +213,14 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
                 super().search(*args, **kwargs)
                 return
+            self._checkpoints.clean()
             with (
                 old_objects_passed_over(),
                 shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
                 self.oracle.searching(
-                    epochs=epochs_of(args, kwargs), deadline=deadline, observers=[*self._recorders(), *watching]
+                    epochs=epochs_of(args, kwargs),
+                    deadline=deadline,
+                    observers=[*self._recorders(), *watching, *([] if worker_observer() else [FailuresInARow()])],
                 ),
                 tracebacks_hidden(kwargs.get("verbose") == 0),
             ):
@@ -206,7 +228,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                     super().search(*args, **kwargs)
                 else:
                     left, options = self.remaining_trials, {**kwargs, "verbose": 0}
-                    search_with(workers, self, self.oracle.relay(), left, deadline, args, options)
+                    search_with(workers, self, self.oracle.relay(self._trial_timeout), left, deadline, args, options)
                     self.oracle.take_over()
         except FatalError as error:
             if isinstance(error.__cause__, InputError):
@@ -224,14 +246,14 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         callbacks = kwargs.pop("callbacks", None) or []
         results: list[Any] = []
         best: float | None = None
+        limit = TrialLimit.from_now(self._trial_timeout)
         for execution in range(self.executions_per_trial):
-            reporter = self._reporter(trial, execution, args, kwargs)
+            reporter = self._reporter(trial, execution, limit, args, kwargs)
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
-            keras.utils.set_random_seed((self._seed_of(trial) + execution) % 2**32)
             try:
-                results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
+                results.append(self._checkpoints.train(trial, execution, reporter, own, callbacks, args, kwargs))
                 if reporter.failure is not None:
                     raise reporter.failure
             except Exception as error:
@@ -249,6 +271,11 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if reporter.stopped:
                 break
         return results
+
+    def on_trial_end(self, trial: Any) -> None:
+        """End the trial, and remove its checkpoint unless it is tried again."""
+        super().on_trial_end(trial)
+        self._checkpoints.trial_ended(trial.trial_id)
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(self.hypermodel, SearchSpace):
@@ -268,6 +295,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 check(last_metrics(result, objective))
         except InputError as error:
             raise FatalError(str(error)) from error
+        except Exception as error:
+            if (claim := self._claim_of(trial)) is not None and claim.reason is None:
+                claim.reason = failure_reason(error)  # a subclass trains in a way of its own
+            raise
         metrics, step = final_metrics(results, objective)
         self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
@@ -277,7 +308,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         known = oracle.trials.values if isinstance(oracle, OptunaOracle) else oracle.get_best_trials
         return ObjectiveCheck(oracle.objective, self._settings.goal, known)
 
-    def _reporter(self, trial: Any, execution: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EpochReporter:
+    def _reporter(
+        self, trial: Any, execution: int, limit: TrialLimit | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> EpochReporter:
         # What trains in its own way may report one thing and return another.
         plain = trains_as(self, OptunaTuner) and not has_own_fit(self.hypermodel)
         check = self._objective_check if plain and validates_every_epoch(kwargs) else lambda metrics: None
@@ -288,22 +321,37 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 return False
             return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
 
-        deadline = None if oracle is None else oracle.deadline
-        return EpochReporter(report, self._objective_check.names, deadline, epochs=epochs_of(args, kwargs), check=check)
+        def report_batches(epoch: int, done: int, batches: int | None) -> None:
+            claim = None if oracle is None or execution > 0 else oracle.claim_of(trial.trial_id)
+            if claim is not None:
+                claim.report_batches(epoch, done, batches)
+
+        deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
+        told: Any = {"epochs": epochs_of(args, kwargs), "check": check, "report_batches": report_batches}
+        return EpochReporter(report, names, deadline, limit=limit, **told)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
         """Store the history of the first execution, and why the trial is going to fail, where it is."""
-        claim = self.oracle.claim_of(trial.trial_id) if isinstance(self.oracle, OptunaOracle) else None
-        if claim is None:
+        if (claim := self._claim_of(trial)) is None:
             return
         if execution == 0:
             claim.keep_history(reporter.history)
         if reason is not None:
             claim.reason = reason
 
+    def _claim_of(self, trial: Any) -> Claim | None:
+        return self.oracle.claim_of(trial.trial_id) if isinstance(self.oracle, OptunaOracle) else None
+
     def _seed_of(self, trial: Any) -> int:
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
         return oracle.seed_of(trial)
+
+    @property
+    def project_dir(self) -> str:
+        """The project's folder: of this study, also where another one of its name has the folder of that name."""
+        if isinstance(self.oracle, OptunaOracle):
+            return str(self.oracle.project_folder)
+        return super().project_dir
 
     def weights_of(self, number: int) -> Path:
         """Where the weights of the trial with this number are kept; the file may be missing."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import Pipe, connection
 from typing import IO, Any, final
 
-from ..messages import redact, shortened
+from ..messages import known_secrets, redact, shortened
 from .shared import SharedArrays
 from .tasks import POLL_SECONDS, Pool, Task, Worker
 
@@ -41,7 +41,7 @@ class _Process(Worker):
             env={**os.environ, **environment},
         )
         other.close()
-        self.send(list(sys.path), device, list(modules))
+        self.send(list(sys.path), device, list(modules), known_secrets())  # not as arguments, which others can see
 
     @property
     def is_alive(self) -> bool:
@@ -50,6 +50,9 @@ class _Process(Worker):
     def send(self, *message: Any) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(pickle.dumps(message))
+
+    def end_at_once(self) -> None:
+        self._process.kill()
 
     def kill(self) -> str:  # tells the last line that it wrote, too
         self._process.kill()

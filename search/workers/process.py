@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol, final
 import cloudpickle
 
 from ..captured_output import captured_stderr
+from ..messages import hide_for_good
 from ..training.interruption import stop, was_told_to_stop
 from .shared import loads
 
@@ -165,9 +166,17 @@ def _pickled(error: BaseException) -> bytes | None:
     return None
 
 
-def prepare(path: Sequence[str], device: str, modules: Sequence[str]) -> None:
-    """Make this process one that can do tasks: `path` is where it finds modules, `modules` are imported at once."""
+def prepare(path: Sequence[str], device: str, modules: Sequence[str], secrets: Sequence[str]) -> None:
+    """Make this process one that can do tasks.
+
+    Args:
+        path: where it finds modules.
+        device: "auto", "gpu" or "cpu".
+        modules: that are imported at once.
+        secrets: that it must not print, nor store with a message.
+    """
     sys.path[:] = path
+    hide_for_good(secrets)
     from ..training.device import prepare_environment
 
     prepare_environment(device)
@@ -204,6 +213,9 @@ def main() -> int:
     for inherited in (connection, descriptor):
         os.set_inheritable(inherited, False)
     link = _Pipe(Connection(connection), descriptor)
+    from ..study.liveness import note_parent  # imports Optuna
+
+    note_parent()
     prepare(*link.receive())
     return Worker(link).run()
 

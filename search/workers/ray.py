@@ -18,7 +18,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..errors import SearchFailed
-from ..messages import redact, shortened
+from ..messages import known_secrets, redact, shortened
 from ..study.liveness import this_worker
 from . import process
 from .process import Channel
@@ -90,6 +90,7 @@ class _Setup:
     path: Sequence[str]
     device: str
     modules: Sequence[str]
+    secrets: Sequence[str]
 
 
 class _Serving:
@@ -102,7 +103,7 @@ class _Serving:
             os.environ.update(environment)
             os.makedirs(setup.folder, exist_ok=True)
             os.chdir(setup.folder)
-            process.prepare(setup.path, setup.device, setup.modules)
+            process.prepare(setup.path, setup.device, setup.modules, setup.secrets)
         except Exception as error:
             error.add_note(f"in a worker on {socket.gethostname()}")
             Channel(link).fails(error)
@@ -179,7 +180,7 @@ class RayPool(Pool[_Actor]):
     ) -> None:
         super().__init__(warn)
         self._environments, self.gpus, self.is_here = environments, gpus, is_here
-        self._setup = _Setup(os.getcwd(), list(sys.path), device if gpus else "cpu", modules)
+        self._setup = _Setup(os.getcwd(), list(sys.path), device if gpus else "cpu", modules, known_secrets())
         self._arrays: dict[tuple[int, int], tuple[Any, memoryview]] = {}  # address and bytes -> where it is, itself
         self._started = 0
         self._received: deque[tuple[str, tuple[Any, ...] | None]] = deque()

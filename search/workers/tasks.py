@@ -5,11 +5,12 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ..errors import SearchFailed
-from ..training.interruption import stop_if_told
+from ..training.interruption import ended_at_once, stop_if_told
 from .process import Channel
 
 RESTARTS = 3
@@ -24,8 +25,21 @@ OnEvent = Callable[[int, str, tuple[Any, ...]], Any]
 """Called with the index of the task, the name of the event and its values; what it returns is the answer, if asked."""
 Identity = Mapping[str, Any]
 """A worker's process as `study.liveness.this_worker` describes it."""
-OnDeath = Callable[[Identity | None], Any]
-"""Called with the worker that died; None where its process can be looked up on this machine."""
+
+
+class OnDeath(Protocol):
+    """Called after the death of a worker; returns whether its task is to blame.
+
+    A worker that its task has killed is started again however often.
+    """
+
+    def __call__(self, worker: Identity | None, /, *, was_ended: bool = False) -> bool:
+        """`worker` died; None where its process can be looked up on this machine. `was_ended`: this process did it."""
+        ...
+
+
+def _nobody_to_blame(worker: Identity | None, /, *, was_ended: bool = False) -> bool:
+    return False
 
 
 class Worker(ABC):
@@ -44,6 +58,9 @@ class Worker(ABC):
     @abstractmethod
     def send(self, *message: Any) -> None:
         """Send a message; nothing happens where the worker is dead, which its pool notices by itself."""
+
+    def end_at_once(self) -> None:  # noqa: B027  a cluster ends its workers by itself
+        """End it without waiting for it, as this process ends."""
 
     @abstractmethod
     def kill(self) -> str:
@@ -69,6 +86,7 @@ class Pool(ABC, Generic[W]):
         self._warn = warn
         self._workers: dict[int, W] = {}  # by the number of the worker, from 0
         self._restarts: dict[int, int] = {}
+        self._stack = ExitStack()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -91,6 +109,7 @@ class Pool(ABC, Generic[W]):
         """Give back what the pool holds besides its workers."""
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(ended_at_once(self._end_at_once))
         try:
             for number in range(len(self)):
                 self._workers[number] = self._start(number)
@@ -104,11 +123,16 @@ class Pool(ABC, Generic[W]):
     ) -> None:
         self._end()
 
+    def _end_at_once(self) -> None:
+        for worker in [*self._workers.values()]:
+            worker.end_at_once()
+
     def _end(self) -> None:
         for worker in self._workers.values():  # none has anything to lose: `run` has waited for those that had
             worker.kill()
         self._workers = {}
         self._close()
+        self._stack.close()
 
     def wait_until_ready(self) -> None:
         """Wait until every worker has imported what it needs."""
@@ -120,7 +144,8 @@ class Pool(ABC, Generic[W]):
         on_event: OnEvent,
         *,
         on_result: Callable[[int, Any], None] = lambda index, result: None,
-        on_death: OnDeath = lambda worker: None,
+        on_death: OnDeath = _nobody_to_blame,
+        is_stuck: Callable[[int], bool] = lambda index: False,
     ) -> list[Any]:
         """Do all tasks, each worker one at a time; returns their results in the order of the tasks.
 
@@ -132,6 +157,8 @@ class Pool(ABC, Generic[W]):
             on_event: told of what tasks tell.
             on_result: told of each result at once, with the index of its task.
             on_death: called after a worker died, before another one is started.
+            is_stuck: asked every second, with the index of a task that is being done, whether its worker is to be
+                killed; the task is given to a worker again.
 
         Raises InputError for a task that cannot be pickled, SearchFailed when all workers died too often, and whatever
         a task raises.
@@ -159,6 +186,10 @@ class Pool(ABC, Generic[W]):
                         on_result(index, results[index])
                     else:
                         self._take(number, message, on_event)
+                for number, worker in [*self._workers.items()]:
+                    if worker.task is not None and is_stuck(worker.task):
+                        waiting.appendleft(worker.task)
+                        self._replace(number, on_death, is_stuck=True)
         except BaseException:
             self._stop(on_event, on_death)
             raise
@@ -180,10 +211,14 @@ class Pool(ABC, Generic[W]):
         else:  # interrupted by a signal of its own: it ends, and is replaced
             pass
 
-    def _replace(self, number: int, on_death: OnDeath) -> None:
+    def _replace(self, number: int, on_death: OnDeath, *, is_stuck: bool = False) -> None:
         worker = self._workers.pop(number)
         death = worker.kill()
-        on_death(worker.identity)
+        if on_death(worker.identity, was_ended=is_stuck) or is_stuck:
+            why = "hung, and was ended" if is_stuck else death
+            self._warn(f"worker {number + 1} {why}; it is started again")
+            self._workers[number] = self._start(number)
+            return
         left = self._restarts.get(number, RESTARTS) - 1
         if left >= 0:
             self._restarts[number] = left
@@ -219,7 +254,7 @@ class Pool(ABC, Generic[W]):
                 worker.kill()
             self._workers = {}
             for identity in died:
-                on_death(identity)
+                on_death(identity, was_ended=True)
 
 
 def _nothing(channel: Channel) -> None:

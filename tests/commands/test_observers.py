@@ -2,12 +2,20 @@
 
 import io
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from rich.console import Console
 
-from kerastuna.search.commands.observers import ConfirmationProgress, EndedHere
-from kerastuna.search.display.progress import PlainProgress
+from kerastuna.search.champion.retraining import ConfirmationObserver
+from kerastuna.search.commands.observers import ConfirmationProgress, ConfirmationRecorder, EndedHere
+from kerastuna.search.display.progress import PlainProgress, RichProgress
 from kerastuna.search.study.goal import Quantity
+from kerastuna.search.tracking.inputs import DataPart
+from kerastuna.search.tracking.store import default_tracking_uri
+from kerastuna.search.tracking.tracker import Tracker
 
 
 def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,9 +44,80 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     assert lines[4].endswith("| final model: wide")
 
 
+def test_a_long_epoch_is_shown_at_the_training_it_is_of() -> None:
+    progress = RichProgress(console=Console(file=io.StringIO(), width=100), clock=lambda: now[0])
+    now = [100.0]
+    observer = ConfirmationProgress(progress, Quantity("val_accuracy", "max"), "quick", epochs=3)
+    observer.confirmation_started("s", done=1, total=4)
+    observer.training_started(4, 77, "wide", "confirm")
+    observer.training_started(4, 78, "wide", "confirm")
+    now[0] += 20.0
+    observer.batches_done(4, 78, epoch=1, done=30, batches=90)
+    out = Console(file=io.StringIO(), width=100)
+    with out.capture() as shown:
+        out.print(progress)
+    lines = [line.rstrip() for line in shown.get().splitlines() if line.startswith("epoch")]
+    assert lines[0].endswith("0/3  epoch 1: 20 s")
+    assert lines[1].endswith("0/3  epoch 1: batch 30/90, 20 s")
+
+
 def test_the_trials_that_ended_here() -> None:
     observer = EndedHere()
     observer.trial_started({"number": 3})
     observer.trial_started({"number": 5})
     observer.trial_ended({"number": 5})
     assert observer.numbers == {5}
+
+
+def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path) -> None:
+    class Other(ConfirmationObserver):
+        def __init__(self) -> None:
+            self.told: list[tuple[object, ...]] = []
+
+        def confirmation_started(self, study: str, done: int, total: int) -> None:
+            self.told.append((study, done, total))
+
+        def confirmation_ended(self) -> None:
+            self.told.append(("end",))
+
+        def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
+            self.told.append((trial, seed, summary, purpose))
+
+        def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: object) -> None:
+            self.told.append((trial, seed, epoch))
+
+        def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
+            self.told.append((trial, seed, epoch, done, batches))
+
+        def training_ended(self, trial: int, seed: int, value: float | None) -> None:
+            self.told.append((trial, seed, value))
+
+    uri = default_tracking_uri(tmp_path)
+    tracker = Tracker(uri, "confirmed", warn=pytest.fail)
+    tracker.start_study("one", {}, {})
+    observer = ConfirmationRecorder(tracker, {"device": "cpu"}, [DataPart("d", "training", "ab", 3)], other := Other())
+    observer.confirmation_started("one", 0, 2)
+    observer.training_started(4, 77, "wide", "confirm")
+    observer.batches_done(4, 77, 1, 20, None)
+    observer.epoch_ended(4, 77, 1, {"val_accuracy": 0.8, "seconds": 2.0})
+    observer.training_ended(4, 77, 0.8)
+    observer.training_started(4, 78, "wide", "final")
+    observer.confirmation_ended()
+    observer.close()
+    assert other.told == [
+        ("one", 0, 2),
+        (4, 77, "wide", "confirm"),
+        (4, 77, 1, 20, None),
+        (4, 77, 1),
+        (4, 77, 0.8),
+        (4, 78, "wide", "final"),
+        ("end",),
+    ]
+    client = MlflowClient(uri)
+    runs = {run.info.run_name: run for run in client.search_runs([tracker.experiment_id])}
+    assert runs["confirm-0004-seed-77"].data.metrics == {"val_accuracy": 0.8, "epoch_seconds": 2.0}
+    assert runs["confirm-0004-seed-77"].data.tags["architecture"] == "wide"
+    inputs: Any = runs["confirm-0004-seed-77"].inputs
+    assert inputs.dataset_inputs[0].dataset.name == "d training"
+    assert runs["confirm-0004-seed-77"].info.status == "FINISHED"
+    assert runs["final-0004-seed-78"].info.status == "FAILED"  # it did not end

@@ -1,12 +1,14 @@
 """The arguments of the command as values."""
 
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,17 @@ COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "descr
         (["--max-ram", "2m"], "max_ram", 2 * 1024**2),
         (["--max-ram", "65536"], "max_ram", 65_536),
         (["--pareto", "val_accuracy, params,ram"], "pareto", ("val_accuracy", "params", "ram")),
+        (["--trial-timeout", "10m"], "trial_timeout", 600.0),
+        (["--trial-timeout", "1.5"], "trial_timeout", 1.5),
+        (["--timeout", "2h"], "timeout", 7200.0),
+        (["--timeout", "90s"], "timeout", 90.0),
         (["--reach", "val_accuracy=0.994"], "reach", {"val_accuracy": 0.994}),
+        (["--fix", "a=1, b=x,y", "--fix", "c=0.5", "--fix", "a=1"], "fix", {"a": "1", "b": "x,y", "c": "0.5"}),
+        ([], "fix", None),
+        (["--space", "compact"], "space", "kerastuna.spaces.compact:Compact"),
+        (["--space", "convnet"], "space", DEFAULT_SPACE),
+        (["--space", "compact:Mine"], "space", "compact:Mine"),
+        ([], "space", DEFAULT_SPACE),
     ],
 )
 def test_what_is_given_is_read(given: list[str], name: str, value: Any):
@@ -37,6 +49,11 @@ def test_what_is_given_is_read(given: list[str], name: str, value: Any):
         (["search", "--budget", "9" * 5000], "--budget"),
         (["confirm", "--seeds", "9" * 30], "from 1 to"),
         (["search", "--data", "a\0b"], "NUL"),
+        (["search", "--trial-timeout", "soon"], "'soon' is not a time, such as 600, 10m or 2h"),
+        (["search", "--trial-timeout", "m"], "'m' is not a time"),
+        (["search", "--fix", "dropout"], "'dropout' is not of the form NAME=VALUE"),
+        (["search", "--fix", "=3"], "'=3' is not of the form NAME=VALUE"),
+        (["search", "--fix", "a=1", "--fix", "a=2"], "a is fixed twice, at 1 and 2: give one"),
     ],
 )
 def test_what_cannot_be_read_gets_one_short_line(
@@ -50,3 +67,10 @@ def test_what_cannot_be_read_gets_one_short_line(
     assert told in line
     assert line.count("\n") == 1
     assert len(line) < 650
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        make_parser(dict.fromkeys(COMMANDS, lambda options: 0)).parse_args(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"kerastuna {version('kerastuna')}\n"

@@ -14,15 +14,15 @@ def test_the_leaderboard_has_the_best_first(kerastuna: Any) -> None:
     lines = out.splitlines()
     assert lines[0] == "study one"
     assert out.index("0.9500") < out.index("0.9000")
-    assert lines[-1] == "2 complete, 0 stopped early, 1 failed; refused untrained: 1 over budget"
+    assert lines[-1] == "2 complete, 0 stopped early, 1 failed (1 error); refused untrained: 1 over budget"
     assert "0.9000" not in kerastuna("trials", "--top", "1").out
 
 
 def test_all_shows_every_trial(kerastuna: Any) -> None:
     out = kerastuna("trials", "--all").out
-    assert "over_budget" in out
+    assert "over budget" in out
     assert "15,810" in out
-    assert "over_budget" not in kerastuna("trials", "--all", "--trained").out
+    assert "over budget" not in kerastuna("trials", "--all", "--trained").out
 
 
 def test_json(kerastuna: Any) -> None:

@@ -51,10 +51,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_no_password_leaves_a_search(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_no_password_leaves_a_search(folder: Path, capfd: pytest.CaptureFixture[str], workers: str) -> None:
     arguments = (
         *("search", "--space", "space_that_tells_all:build", "--data", "tiny.npz", "--budget", "500"),
         *("--trials", "3", "--epochs", "1", "--device", "cpu", "--study", "secret", "--no-confirm"),
+        *("--workers", workers),
         f"--storage=sqlite:///file:optuna.db?uri=true&password={SECRETS['STORAGE']}",  # which SQLite ignores
     )
     ended = call_kerastuna(folder, *arguments, check=None)

@@ -17,13 +17,14 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
 
-from kerastuna.search.study.attributes import NAME, WORKER
+from kerastuna.search.study.attributes import LAST_SEEN, NAME, WORKER
 from kerastuna.search.study.liveness import (
     LONG_AGO_SECONDS,
     SILENT_SECONDS,
     Watch,
     _process_start,
     fail_abandoned_trials,
+    fail_trial,
     fail_trials_of,
     is_foreign,
     runs_here,
@@ -31,6 +32,7 @@ from kerastuna.search.study.liveness import (
 )
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.study.waiting import Outage, outage
 
 
 @contextmanager
@@ -220,3 +222,80 @@ def test_exactly_the_running_trials_of_a_lost_worker_fail_and_are_enqueued_again
     assert study.trials[5].user_attrs == {"retry_of": 0, "name": "eip_1"}
     assert fail_trials_of(stored, there) == []
     assert len(study.trials) == 6
+
+
+def test_nobody_is_taken_for_dead_because_the_storage_did_not_answer() -> None:
+    study = optuna.create_study(storage=InMemoryStorage())
+    study.ask().set_user_attr(WORKER, {**this_worker(), "host": "elsewhere"})
+    watch, [trial] = Watch(), study.trials
+    assert not watch.is_abandoned(trial, 0.0)
+    outage.heard(False, "down")
+    outage.answers()
+    assert not watch.is_abandoned(trial, SILENT_SECONDS), "it could not report"
+    assert watch.is_abandoned(trial, 2 * SILENT_SECONDS)
+
+
+def test_a_report_that_is_old_because_of_an_outage_says_nothing() -> None:
+    study = optuna.create_study(storage=InMemoryStorage())
+    trial = study.ask()
+    trial.set_user_attr(WORKER, {**this_worker(), "host": "elsewhere"})
+    trial.set_user_attr(LAST_SEEN, time.time() - LONG_AGO_SECONDS)
+    outage.heard(False, "down")
+    assert not Watch().is_abandoned(study.trials[0])
+    vars(outage).update(vars(Outage()))
+    assert Watch().is_abandoned(study.trials[0])
+
+
+WATCHED_WORKER = """
+    import optuna, os, sys
+    from kerastuna.search.study.attributes import WORKER
+    from kerastuna.search.study.liveness import note_parent, this_worker
+    from kerastuna.search.study.storage import open_storage
+    from kerastuna.search.study.studies import open_study
+    note_parent()
+    study = optuna.load_study(study_name="s", storage=open_storage(sys.argv[1]))
+    trial = study.ask()
+    trial.suggest_int("n", 5, 5)
+    trial.set_user_attr(WORKER, this_worker())
+    os.kill(os.getpid(), 9)
+"""
+
+
+def dies(location: str | Path) -> None:
+    """A worker of this process dies of the next trial of the study."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(WATCHED_WORKER), str(location)])
+    assert done.returncode == -9
+
+
+def test_a_point_that_kills_its_worker_three_times_has_failed(location: str | Path) -> None:
+    stored = StoredStudy(study := opened(open_storage(location)), study._storage)
+    for number in range(3):
+        dies(location)
+        assert fail_abandoned_trials(stored) == [number]
+    told = [(trial.state.name, *map(trial.user_attrs.get, ("reason", "died", "message"))) for trial in study.trials]
+    assert told == [
+        ("FAIL", "interrupted", True, None),
+        ("FAIL", "interrupted", True, None),
+        ("FAIL", "process_died", True, "its process died 3 times"),
+    ]
+
+
+def test_the_death_of_a_worker_that_was_ended_or_whose_parent_died_too_is_held_against_nobody(tmp_path: Path) -> None:
+    stored = StoredStudy(study := opened(open_storage(location := tmp_path / "journal")), study._storage)
+    for number in range(3):
+        dies(location)
+        assert fail_abandoned_trials(stored, was_ended=True) == [number]
+    program = textwrap.dedent(WATCHED_WORKER)
+    middle = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}, sys.argv[1]])"
+    subprocess.run([sys.executable, "-c", middle, str(location)], check=True)
+    assert fail_abandoned_trials(stored) == [3]
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 4 + ["WAITING"]
+    assert not any("died" in trial.user_attrs for trial in study.trials)
+
+
+def test_a_trial_is_failed_once(tmp_path: Path) -> None:
+    stored = StoredStudy(study := opened(open_storage(tmp_path / "journal")), study._storage)
+    number = study.ask().number
+    assert fail_trial(stored, number, "trial_timeout", "too long")
+    assert not fail_trial(stored, number, "interrupted")
+    assert study.trials[0].user_attrs == {"reason": "trial_timeout", "message": "too long"}

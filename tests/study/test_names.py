@@ -1,13 +1,20 @@
 """File names that earlier versions wrote are found again, and no study's name leads out of its folder."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerastuna.search.errors import StudyError
-from kerastuna.search.study.names import JOURNAL_NAME, MAX_NAME_BYTES, check_study_name, safe_study_name
+from kerastuna.search.errors import InputError, StudyError
+from kerastuna.search.study.names import (
+    JOURNAL_NAME,
+    MAX_NAME_BYTES,
+    check_experiment_name,
+    check_study_name,
+    safe_study_name,
+)
 
 ODD = st.text(st.sampled_from("./\\-\0\n\x1b\u202e\ud800 aé日:~$%*'\""), max_size=12)
 
@@ -69,3 +76,15 @@ def test_no_name_leads_out_of_its_folder(name: str) -> None:
 @given(ODD, ODD)
 def test_different_names_stay_different(one: str, other: str) -> None:
     assert (one == other) == (safe_study_name(one) == safe_study_name(other))
+
+
+@given(st.one_of(ODD, st.text(max_size=20)))
+def test_an_experiment_may_be_a_path_but_holds_nothing_odd(name: str) -> None:
+    odd = not name.strip() or any(
+        unicodedata.category(letter) in ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp") for letter in name
+    )
+    if not odd:
+        assert check_experiment_name(name) == name
+        return
+    with pytest.raises(InputError, match="MLFLOW_EXPERIMENT_NAME"):
+        check_experiment_name(name)

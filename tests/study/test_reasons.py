@@ -9,8 +9,9 @@ from kerastuna.search.study import names, reasons
 def test_the_reasons_are_those_of_the_contract() -> None:
     assert reasons.REJECTIONS == ("over_budget", "infeasible", "duplicate")
     assert reasons.RETRIED_REASONS == ("interrupted", "timeout")
-    failures = {reasons.ERROR, reasons.NOT_FINITE, reasons.OUT_OF_MEMORY, *reasons.RETRIED_REASONS}
-    assert failures == {"error", "not_finite", "out_of_memory", "timeout", "interrupted"}
+    own = ("error", "build_error", "not_finite", "out_of_memory", "trial_timeout", "process_died")
+    assert own == reasons.FAILURES
+    assert not {*own} & {*reasons.RETRIED_REASONS}
     assert reasons.STOPPED_EARLY == "stopped_early"
 
 

@@ -13,7 +13,11 @@ from optuna.storages import InMemoryStorage
 from tracking_support import EXPERIMENT, client_of, fail_on_warning, history, runs_of
 
 from kerastuna.search.commands.session import log_report
+from kerastuna.search.errors import StudyError
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.study.studies import delete_study
 from kerastuna.search.tracking.recorder import TrackingObserver
 from kerastuna.search.tracking.runs import trial_runs
 from kerastuna.search.tracking.tracker import Tracker
@@ -161,8 +165,8 @@ def test_an_ordinary_study_has_neither_mark_nor_other_columns(uri, tmp_path):
     assert search.tags("front") == search.tags("reached") == {10: None, 20: None}
     columns, units = search.in_view()
     assert columns == [
-        *(f"metrics.`{name}`" for name in ("value", "params", "macs", "ram", "seconds", "val_accuracy")),
-        *("tags.`trial.state`", "tags.`trial.reason`"),
+        *(f"metrics.`{name}`" for name in ("value", "params", "macs", "ram")),
+        *("tags.`architecture`", "tags.`trial.ended`"),
     ]
     assert units == [20, 10]
 
@@ -201,14 +205,14 @@ def test_trials_that_run_at_the_same_time_keep_their_epochs_apart(uri):
     observer.epoch_ended(1, 1, {"loss": 0.25, "seconds": 3.0})
     observer.trial_ended(_record(0, value=0.5))
     observer.epoch_ended(1, 2, {"loss": 0.125, "seconds": 3.0})
-    observer.trial_ended(_record(1, value=0.75))
+    observer.trial_ended(_record(1, value=0.7512345))
 
     runs = runs_of(uri)
     trials = [runs["trial-0000"], runs["trial-0001"]]
     assert kept == [{"mlflow_run_id": run.info.run_id} for run in trials]
     assert [history(uri, run, "loss") for run in trials] == [[(1, 0.5)], [(1, 0.25), (2, 0.125)]]
     assert [run.data.metrics["epoch_seconds"] for run in trials] == [2.0, 3.0]
-    assert [run.data.metrics["value"] for run in trials] == [0.5, 0.75]
+    assert [run.data.metrics["value"] for run in trials] == [0.5, 0.7512]
     assert runs["two at a time"].data.params == {"max_trials": "2", "data": "digits"}
     assert observer.seconds > 0
 
@@ -221,3 +225,17 @@ def test_a_search_that_fails_is_recorded_as_failed(uri, tmp_path):
     assert parent.data.metrics["trials_complete"] == 0
     assert parent.data.metrics["rejected_duplicate"] == 0
     assert parent.data.metrics["recording_seconds"] == 0
+
+
+def test_the_runs_of_a_study_that_is_deleted_meanwhile_are_closed(uri, tmp_path):
+    storage = open_storage(tmp_path / "journal")
+    study = optuna.create_study(storage=storage, study_name="deleted")
+    StoredStudy(study, storage)  # which makes it one that is worked on
+    observer = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
+    observer.search_started(study, {})
+    observer.trial_started(_record(0))
+    delete_study(open_storage(tmp_path / "journal"), "deleted")
+    with pytest.raises(StudyError, match="the study 'deleted' was deleted"):
+        observer.search_ended("FAILED")
+    statuses = {name: run.info.status for name, run in runs_of(uri).items()}
+    assert statuses == {"deleted": "FAILED", "trial-0000": "FAILED"}

@@ -12,6 +12,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import kerastuna.search.training.epochs as epochs_module
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.training.epochs import (
     EpochReporter,
@@ -22,6 +23,7 @@ from kerastuna.search.training.epochs import (
     final_metrics,
     last_metrics,
 )
+from kerastuna.search.training.failures import TrialLimit, TrialTimeout, building
 
 ACCURACY = keras_tuner.Objective("val_accuracy", "max")
 WATCHED = ("val_accuracy",)
@@ -80,6 +82,25 @@ def test_every_epoch_is_reported_from_one_with_its_seconds_and_learning_rate(dat
     assert 0 < sum(metrics["seconds"] for metrics in reporter.history) <= elapsed
     assert not reporter.stopped
     assert reporter.failure is None
+
+
+def test_a_long_epoch_tells_of_its_batches(data: Dataset, monkeypatch: pytest.MonkeyPatch):
+    told: list[tuple[int, int, int | None]] = []
+
+    def reporter() -> EpochReporter:
+        return EpochReporter(lambda *given: False, (), report_batches=lambda *given: told.append(given))
+
+    fit(data, reporter(), epochs=2)
+    assert told == []  # the epochs take no ten seconds
+    monkeypatch.setattr(epochs_module, "LONG_EPOCH", 0.0)
+    monkeypatch.setattr(epochs_module, "BETWEEN_REPORTS", 0.0)
+    fit(data, reporter(), epochs=2)
+    batches = len(data.x_train) // 32 + 1
+    assert told == [(epoch, batch, batches) for epoch in (1, 2) for batch in range(batches)]
+    monkeypatch.setattr(epochs_module, "BETWEEN_REPORTS", 60.0)
+    told.clear()
+    fit(data, reporter(), epochs=2)
+    assert told == []
 
 
 def test_the_training_stops_at_the_epoch_that_is_refused(data: Dataset):
@@ -309,3 +330,41 @@ def test_several_objectives_are_summed_with_their_signs_at_the_last_epoch():
 
 def test_a_history_without_the_objective_has_no_score():
     assert not math.isfinite(final_metrics(history(loss=[1.0]), ACCURACY)[0].get("val_accuracy", math.nan))
+
+
+def test_a_trial_over_its_time_fails_at_the_next_batch_or_epoch(data: Dataset):
+    over = TrialLimit(1.0, time.monotonic() - 1)
+    heard, report = recording()
+    reporter = EpochReporter(report, WATCHED, limit=over)
+    with pytest.raises(TrialTimeout, match="longer than 1 s"):
+        fit(data, reporter)
+    assert heard == []  # not even an epoch
+    assert failure_reason(reporter.failure or KeyError()) == "trial_timeout"
+
+    reporter = EpochReporter(report, WATCHED, limit=over)  # where there are no batches, as on JAX
+    reporter.set_model(model := linear())
+    reporter.set_params({"epochs": 3})
+    reporter.on_epoch_end(0, {"loss": 1.0})
+    assert isinstance(reporter.failure, TrialTimeout)
+    assert model.stop_training
+    reporter.on_epoch_end(1, {"loss": 1.0})  # one that takes no notice has failed all the same
+    assert isinstance(reporter.failure, TrialTimeout)
+
+
+def test_a_trial_that_has_ended_or_was_stopped_is_not_over_its_time():
+    over = TrialLimit(1.0, time.monotonic() - 1)
+    for stops, epochs in ((False, 1), (True, 3)):
+        reporter = EpochReporter(lambda epoch, metrics, epochs, stops=stops: stops, WATCHED, limit=over)
+        reporter.set_model(linear())
+        reporter.set_params({"epochs": epochs})
+        reporter.on_epoch_end(0, {"loss": 1.0})
+        assert reporter.failure is None
+
+
+def test_the_reason_of_a_failed_build_is_its_own():
+    with pytest.raises(ValueError, match="no width") as caught, building({"units": 0}):
+        raise ValueError("no width")
+    assert failure_reason(caught.value) == "build_error"
+    with pytest.raises(MemoryError) as caught, building({"units": 10**9}):
+        raise MemoryError
+    assert failure_reason(caught.value) == "out_of_memory"

@@ -1,6 +1,8 @@
 """Workers on the study of a tuner: trials are trained once, observers are told in the process that searches."""
 
+import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -11,6 +13,7 @@ from typing import Any
 
 import cloudpickle
 import keras
+import keras_tuner
 import numpy as np
 import optuna
 import pytest
@@ -18,6 +21,7 @@ from tuner_support import OBJECTIVE, Function, outcomes
 
 from kerastuna.search import InputError, OptunaTuner, SearchObserver
 from kerastuna.search.study.attributes import WORKER, is_trained
+from kerastuna.search.tuning import parallel
 from kerastuna.search.tuning.parallel import WorkerSearch, keras_settings, use_keras_settings, worker_observer
 from kerastuna.search.workers.process import Channel
 
@@ -39,12 +43,22 @@ class Listener(SearchObserver):
         self.told.append(("trial", record["number"]))
         return {"kept": record["number"] * 10}
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        self.told.append(("batches", (number, epoch, done, batches)))
+
     def trial_ended(self, record: Any) -> None:
         self.told.append(("end", (record["number"], record["value"])))
 
 
 def score(hp: Any) -> float:
     return hp.Int("units", 1, 400) / 400
+
+
+def units() -> keras_tuner.HyperParameters:
+    """The space of `score`, known before the first trial."""
+    hp = keras_tuner.HyperParameters()
+    hp.Int("units", 1, 400)
+    return hp
 
 
 def test_workers_share_a_study_and_tell_the_process_that_searches(tmp_path: Path):
@@ -192,6 +206,57 @@ def test_settings_of_keras_reach_a_worker():
 
 
 def test_relay_hands_on_only_what_it_knows(tmp_path: Path):
-    relay = Function(score, tmp_path).oracle.relay()
+    listener = Listener()
+    tuner = Function(score, tmp_path, observers=[listener])
+    relay = tuner.oracle.relay()
+    relay.event(0, "batches_done", (3, 1, 20, 90))
+    assert listener.told == [("batches", (3, 1, 20, 90))]
     with pytest.raises(KeyError):
         relay.event(0, "unknown", ())
+
+
+def test_a_worker_whose_trial_hangs_is_ended_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parallel, "HANG_SECONDS", 0.5)
+    mark = tmp_path / "hung"
+
+    def hangs_once(hp: Any) -> float:
+        if not mark.exists():
+            mark.write_text(str(os.getpid()))
+            time.sleep(600)
+        return score(hp)
+
+    listener = Listener()
+    tuner = Function(hangs_once, tmp_path, 4, observers=[listener], trial_timeout=1.0, hyperparameters=units())
+    tuner.search(verbose=0, workers=2)
+    found = outcomes(tuner.oracle.study)
+    assert found == {("COMPLETE", None): 4, ("FAIL", "trial_timeout"): 1}
+    failed = next(trial for trial in tuner.oracle.study.trials if trial.state.name == "FAIL")
+    assert failed.user_attrs["message"] == "the trial took longer than 1 s, its limit"
+    assert ("end", (failed.number, None)) in listener.told
+    assert not any(trial.params == failed.params for trial in tuner.oracle.study.trials[failed.number + 1 :])
+    assert not Path(f"/proc/{mark.read_text()}").exists()
+
+
+def test_a_point_that_kills_its_process_is_given_up_after_three_times(tmp_path: Path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    def fatal(hp: Any) -> float:
+        units = hp.Int("units", 1, 400)
+        with contextlib.suppress(FileExistsError):
+            (tmp_path / "fatal").symlink_to(str(units))  # the first point
+        if os.readlink(tmp_path / "fatal") == str(units):
+            (marks / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return score(hp)
+
+    listener = Listener()
+    tuner = Function(fatal, tmp_path, 4, observers=[listener], hyperparameters=units())
+    tuner.search(verbose=0, workers=2)
+    found = outcomes(tuner.oracle.study)
+    assert found == {("COMPLETE", None): 4, ("FAIL", "interrupted"): 2, ("FAIL", "process_died"): 1}
+    failed = [trial for trial in tuner.oracle.study.trials if trial.state.name == "FAIL"]
+    assert len({str(trial.params) for trial in failed}) == 1
+    assert failed[-1].user_attrs["message"] == "its process died 3 times"
+    assert len(list(marks.iterdir())) == 3
+    assert {number for what, (number, *_) in [t for t in listener.told if t[0] == "end"]} >= {t.number for t in failed}

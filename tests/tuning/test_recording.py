@@ -28,3 +28,10 @@ def test_the_experiment_has_the_name_of_the_study_or_of_the_variable(
 def test_a_store_that_cannot_be_used_is_refused(tmp_path: Path):
     with pytest.raises(InputError):
         recorder_of(f"sqlite:///{tmp_path}/missing/folder\0/mlflow.db", "digits", tmp_path)
+
+
+def test_a_name_of_an_experiment_that_cannot_be_printed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a\nb")
+    with pytest.raises(InputError, match=r"MLFLOW_EXPERIMENT_NAME 'a\\nb' .*cannot be printed"):
+        recorder_of(f"sqlite:///{tmp_path}/mlflow.db", "one", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -7,12 +7,13 @@ import keras_tuner
 import pytest
 from optuna.samplers import CmaEsSampler
 
+from kerastuna.search import OptunaTuner
 from kerastuna.search.errors import InputError, StudyError
 from kerastuna.search.proposals.distributions import ParameterSpace
 from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer
-from kerastuna.search.tuning.settings import OpenStudy, StudySettings, study_settings
+from kerastuna.search.tuning.settings import OpenStudy, StudySettings, checked_seconds, study_settings
 
 SCORE = keras_tuner.Objective("val_accuracy", "max")
 
@@ -105,3 +106,19 @@ def test_limits_without_anything_to_count_are_refused() -> None:
         settings(budget=Budget(1, macs=2)).open(
             None, None, 0, space=space(), declared=None, size_at=None, announcer=Announcer()
         )
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "a/b", "a\\b", "a\0b", "a\nb", "", "x" * 151, 7])
+def test_the_name_of_a_study_is_held_to_the_rule_of_the_command(name: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^study_name=.*: give a name of at most 150 bytes"):
+        settings(study_name=name)
+    with pytest.raises(InputError, match=r"^project_name=.*: give a name of at most 150 bytes"):
+        OptunaTuner(lambda hp: None, SCORE, directory=tmp_path / "new", project_name=name)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf"), True, "10m"])
+def test_a_limit_for_trials_is_a_number_of_seconds(seconds: Any) -> None:
+    with pytest.raises(InputError, match=r"trial_timeout=.*: give seconds above 0, or None"):
+        checked_seconds(seconds)
+    assert (checked_seconds(None), checked_seconds(1), checked_seconds(0.5)) == (None, 1, 0.5)

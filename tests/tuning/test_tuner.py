@@ -161,7 +161,7 @@ def test_a_build_that_differs_from_call_to_call_cannot_slip_past_the_budget(tmp_
     ("error", "outcome"),
     [
         (InfeasibleArchitecture("two is too many"), ("PRUNED", "infeasible")),
-        (ArithmeticError("none"), ("FAIL", "error")),
+        (ArithmeticError("none"), ("FAIL", "build_error")),
     ],
     ids=["infeasible", "broken"],
 )
@@ -312,7 +312,7 @@ def test_an_error_fails_the_trial_with_its_message(tmp_path: Path, data: Dataset
     with pytest.raises(RuntimeError, match="consecutive failures exceeded the limit of 3"):
         search(tuner, data)
     study = tuner.oracle.study
-    assert outcomes(study) == {("FAIL", "error"): 3}
+    assert outcomes(study) == {("FAIL", "build_error"): 3}
     assert "no such network" in study.trials[0].user_attrs["message"]
 
 

@@ -1,9 +1,11 @@
 """`OptunaTuner` trains whatever a user of KerasTuner trains: own loops, several trainings, any metrics and data."""
 
 import gc
+import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import keras
@@ -16,6 +18,8 @@ from tuner_support import outcomes
 
 from kerastuna.search import OptunaTuner
 from kerastuna.search.errors import InputError
+from kerastuna.search.messages import cause_in
+from kerastuna.search.training import failures
 
 X, Y = np.random.default_rng(0).random((40, 4), "float32"), np.arange(40) % 2
 STOP_ALL = optuna.pruners.ThresholdPruner(lower=2.0)
@@ -362,3 +366,51 @@ def test_networks_of_earlier_trials_are_gone(tmp_path: Path):
     assert len(kept) == 3
     assert alive == [[], [False] * len(kept[0]), [False] * len(kept[0] + kept[1])]
     assert len(set(graphs)) == 1  # TensorFlow's graphs of the network that is trained, and of no other
+
+
+# Limits
+
+
+class Slow(keras.callbacks.Callback):
+    """Every batch takes a quarter of an hour, by the clock that trials are measured with."""
+
+    later = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        Slow.later += 900
+
+
+def test_a_trial_over_its_time_fails_within_an_epoch_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + Slow.later)
+    monkeypatch.setattr(failures, "time", clock)
+
+    def how(hp: Any, model: Any, *args: Any, callbacks: Any, **kwargs: Any) -> Any:
+        slow = [Slow()] if hp.get("units") != 2 else []  # the other ones
+        return model.fit(*args, callbacks=[*callbacks, *slow], batch_size=4, **kwargs)
+
+    tuner = tuner_of(Fitting(how), tmp_path, trial_timeout=12000.0, pruner="none", executions_per_trial=2)
+    tuner.oracle.enqueue({"units": 5})
+    tuner.oracle.enqueue({"units": 2})
+    search(tuner, epochs=2)
+    late, other = tuner.oracle.study.trials
+    assert (late.state.name, late.user_attrs["reason"]) == ("FAIL", "trial_timeout")
+    assert "longer than 12000 s" in late.user_attrs["message"]
+    assert len(late.user_attrs["history"]) == 1  # of its two epochs with ten batches each
+    assert other.state.name == "COMPLETE"
+
+
+def test_a_network_that_cannot_be_built_fails_its_trial_with_the_hyperparameters(tmp_path: Path) -> None:
+    def fails_once(hp: Any) -> keras.Model:
+        if (units := hp.Int("units", 2, 9)) == 5:
+            raise ValueError("no five")
+        del units
+        return build(hp)
+
+    tuner = tuner_of(fails_once, tmp_path, pruner="none")
+    tuner.oracle.enqueue({"units": 5})
+    search(tuner)
+    failed, other = tuner.oracle.study.trials
+    assert (failed.state.name, failed.user_attrs["reason"], other.state.name) == ("FAIL", "build_error", "COMPLETE")
+    assert cause_in(failed.user_attrs["message"]) == "ValueError: no five while the network was built, at units=5"

@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from support import script_environment
-from worker_support import is_running, nothing, wait_for
+from worker_support import Deaths, is_running, nothing, wait_for
 
 from kerastuna.search.errors import InputError, SearchFailed
 from kerastuna.search.workers import tasks as module
@@ -126,11 +126,11 @@ def test_a_worker_that_is_killed_is_started_again_and_does_its_task(tmp_path: Pa
         return "done"
 
     told: list[str] = []
-    deaths: list[Any] = []
+    deaths = Deaths()
     with workers(2, told) as pool:
-        results = pool.run([task, lambda channel: "other"], nothing, on_death=lambda worker: deaths.append(worker))
+        results = pool.run([task, lambda channel: "other"], nothing, on_death=deaths)
     assert results == ["done", "other"]
-    assert deaths == [None]
+    assert deaths.told == [(None, False)]
     assert len(told) == 1
     assert "ended by signal 9: the last words; it is started again (2 more times at most)" in told[0]
 
@@ -191,7 +191,7 @@ def test_an_interruption_that_was_swallowed_is_raised_again():
 
 def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "GRACE_SECONDS", 1.0)
-    deaths: list[Any] = []
+    deaths = Deaths()
 
     def task(channel: Channel) -> None:
         while True:
@@ -207,8 +207,8 @@ def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch):
             raise KeyboardInterrupt
 
     with workers(1) as pool, pytest.raises(KeyboardInterrupt):
-        pool.run([task], interrupt, on_death=lambda worker: deaths.append(worker))
-    assert deaths == [None]
+        pool.run([task], interrupt, on_death=deaths)
+    assert deaths.told == [(None, True)]
     assert not is_running(pids[0])
 
 

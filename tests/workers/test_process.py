@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
+from kerastuna.search.messages import redact
 from kerastuna.search.workers.process import Channel
 from kerastuna.search.workers.shared import SharedArrays
 
@@ -28,7 +29,7 @@ def worker():
         [sys.executable, "-m", "kerastuna.search.workers.process", *map(str, descriptors)], pass_fds=descriptors
     )
     other.close()
-    send(connection, [*sys.path], "cpu", ["json"])
+    send(connection, [*sys.path], "cpu", ["json"], ("hunter2",))
     yield process, connection, shared
     process.kill()
     process.wait()
@@ -92,3 +93,11 @@ def test_a_process_that_it_starts_does_not_keep_its_connection(worker: Any):
     send(connection, "task", shared.dumps(task))
     _, result = receive(connection)
     assert not {*map(str, range(3, os.sysconf("SC_OPEN_MAX")))} & {fd for fd in pickle.loads(result) if int(fd) > 4}
+
+
+def test_it_hides_what_its_parent_hides(worker: Any):
+    process, connection, shared = worker
+    send(connection, "task", shared.dumps(lambda channel: redact("the password is hunter2")))
+    _, result = receive(connection)
+    assert pickle.loads(result) == "the password is ***"
+    assert "hunter2" not in " ".join(process.args)

@@ -19,7 +19,7 @@ import ray
 from ray.cluster_utils import Cluster
 from support import script_environment
 from tuner_support import Function, outcomes
-from worker_support import is_running, nothing, wait_for
+from worker_support import Deaths, is_running, nothing, wait_for
 
 from kerastuna.search import SearchObserver
 from kerastuna.search.errors import InputError, SearchFailed
@@ -154,16 +154,16 @@ def test_a_worker_that_is_killed_is_started_again_and_does_its_task(cluster: Clu
 
     told: list[str] = []
     events: list[str] = []
-    deaths: list[Any] = []
+    deaths = Deaths()
     with workers(2, told) as pool:
         results = pool.run(
             [task, lambda channel: "other"],
             lambda index, name, values: events.append(name),
-            on_death=deaths.append,
+            on_death=deaths,
         )
     assert results == ["done", "other"]
     assert events == ["last words"]
-    assert [death["pid"] for death in deaths] == [int((tmp_path / "tried").read_text())]
+    assert [worker["pid"] for worker, _ in deaths.told] == [int((tmp_path / "tried").read_text())]
     assert len(told) == 1
     assert "its worker process has died); it is started again (2 more times at most)" in told[0]
     assert len(told[0]) < 200

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from worker_support import Deaths
 
 from kerastuna.search.errors import SearchFailed
 from kerastuna.search.workers.tasks import RESTARTS, Pool, Worker
@@ -76,11 +77,11 @@ def test_only_workers_that_are_ready_get_tasks():
 
 def test_the_one_that_died_is_told_and_its_task_given_again():
     told: list[str] = []
-    deaths: list[Any] = []
+    deaths = Deaths()
     pool = pool_of(1, told)
     with pool, pytest.raises(SearchFailed, match="every worker died 4 times; the last one ended"):
-        run(pool, [None], on_death=deaths.append)
-    assert deaths == [{"pid": 0}] * (RESTARTS + 1)
+        run(pool, [None], on_death=deaths)
+    assert deaths.told == [({"pid": 0}, False)] * (RESTARTS + 1)
     assert told[0] == "worker 1 ended; it is started again (2 more times at most)"
     assert told[-1] == "worker 1 ended; it is not started again"
     assert all(worker.killed for worker in pool.started)
@@ -98,7 +99,7 @@ def test_a_pool_that_cannot_start_leaves_nothing():
 
 
 def test_those_that_die_while_all_are_stopped_are_told():
-    deaths: list[Any] = []
+    deaths = Deaths()
     with pool_of(2, []) as pool:
 
         def interrupt(index: int, result: Any) -> None:
@@ -106,5 +107,30 @@ def test_those_that_die_while_all_are_stopped_are_told():
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run(pool, ["a", "b"], on_result=interrupt, on_death=deaths.append)
-    assert deaths == [{"pid": 1}]
+            run(pool, ["a", "b"], on_result=interrupt, on_death=deaths)
+    assert deaths.told == [({"pid": 1}, True)]
+
+
+def test_a_worker_that_its_task_has_killed_is_started_again_however_often():
+    told: list[str] = []
+    deaths = Deaths(blame_first=2 * RESTARTS)
+    with pool_of(1, told) as pool, pytest.raises(SearchFailed):
+        run(pool, [None], on_death=deaths)
+    assert len(pool.started) == 2 * RESTARTS + RESTARTS + 1
+    assert told[0] == "worker 1 ended; it is started again"
+
+
+def test_one_that_is_stuck_is_ended_and_its_task_given_again():
+    told: list[str] = []
+    deaths, asked = Deaths(), []
+
+    def is_stuck(index: int) -> bool:
+        asked.append(index)
+        return len(asked) == 1
+
+    with pool_of(1, told) as pool:
+        pool.said.append((0, ("event", "first", (), False)))  # it says something before it hangs
+        assert run(pool, ["a"], on_death=deaths, is_stuck=is_stuck) == [(0, "a")]
+    assert told == ["worker 1 hung, and was ended; it is started again"]
+    assert deaths.told == [({"pid": 0}, True)]
+    assert len(pool.started) == 2

@@ -1,0 +1,115 @@
+"""A search obeys a signal, whenever it comes: one line, nothing lost; the second signal ends it within a second.
+
+The variable KERASTUNA_SIGNALS says how many signals are sent; `make faults` sends 500.
+"""
+
+import os
+import random
+import signal
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from command_server import Command, CommandServer
+from optuna.trial import FrozenTrial, TrialState
+
+from kerastuna.search.commands.cli import INTERRUPTED
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.training.interruption import TOGETHER_SECONDS
+
+SIGNALS = int(os.environ.get("KERASTUNA_SIGNALS", "40"))
+SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
+LONGEST = 2.0
+"""Seconds to a signal: from the beginning of the command, or from that of the search, when it takes a trial."""
+SPACE = """
+    import keras
+
+    def build(hp):
+        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(hp.Int("units", 1, 40), activation="relu"))
+        model.add(keras.layers.Dense(2, activation="softmax"))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+"""
+SEARCH = (
+    *("search", "--space", "tiny_space_of_signals:build", "--data", "tiny.npz", "--budget", "2000", "--study", "tiny"),
+    *("--device", "cpu", "--workers", "1", "--pruner", "none", "--no-confirm", "--epochs", "100000"),
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[CommandServer]:
+    draw = np.random.default_rng(0)
+    images, labels = draw.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 2
+    np.savez(tmp_path / "tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    (tmp_path / "tiny_space_of_signals.py").write_text(textwrap.dedent(SPACE))
+    with CommandServer(tmp_path, CUDA_VISIBLE_DEVICES="", TF_NUM_INTRAOP_THREADS="1") as server:
+        yield server
+
+
+def trials_of(folder: Path) -> list[FrozenTrial]:
+    storage = open_storage(folder / "mlruns" / "optuna.journal")
+    if "tiny" not in optuna.get_all_study_names(storage):
+        return []
+    return optuna.load_study(study_name="tiny", storage=storage).get_trials(deepcopy=False)
+
+
+def check(trials: list[FrozenTrial], *, forced: bool, told: str) -> int:
+    """What is stored after a signal; returns how many interruptions of trials there were so far."""
+    running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
+    assert forced or not running, told
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    assert {trial.user_attrs["reason"] for trial in failed} <= {"interrupted"}, told
+    retried = Counter(trial.user_attrs.get("retry_of") for trial in trials)
+    assert all(retried[trial.number] == 1 for trial in failed), told
+    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+    assert len(waiting) + len(running) <= 1, told  # the one point is tried again and again, and is never lost
+    assert not failed or waiting or running, told
+    return len(failed)
+
+
+def obeyed(command: Command, number: signal.Signals, second: signal.Signals | None) -> tuple[str, float]:
+    """Send the signals; returns how the command ended, and the seconds that it took since the last of them."""
+    sent = time.monotonic()
+    command.send(number)
+    if second is not None:
+        time.sleep(TOGETHER_SECONDS + 0.05)
+        if not command.has_ended:
+            sent = time.monotonic()
+            command.send(second)
+    assert command.wait() == INTERRUPTED, command.output
+    seconds = time.monotonic() - sent
+    assert "Traceback" not in command.output, command.output
+    last = command.output.strip().splitlines()[-1]
+    assert "nothing that was finished is lost. To go on: kerastuna search " in last, command.output
+    kind = last.removeprefix("kerastuna: ").partition(";")[0]
+    assert kind in ("interrupted", "ended at once by the second signal"), last
+    return kind, seconds
+
+
+def test_every_signal_is_obeyed_at_whatever_moment(server: CommandServer, tmp_path: Path) -> None:
+    draw, how, longest, interrupted = random.Random(SEED), Counter[str](), Counter[str](), 0
+    began = time.monotonic()
+    for place in range(SIGNALS):
+        command = server.start(*SEARCH, "--trials", "1")
+        command.wait_for_handlers()
+        if place % 2:
+            command.wait_for("study tiny")
+        time.sleep(draw.uniform(0, LONGEST))
+        number, second = (draw.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) for _ in range(2))
+        kind, seconds = obeyed(command, number, second if place % 8 in (0, 1) else None)
+        how[kind] += 1
+        longest[kind] = max(longest[kind], round(seconds, 2))  # type: ignore[assignment]
+        told = f"signal {place}, {number.name}: {command.output}"
+        interrupted = check(trials_of(tmp_path), forced=kind != "interrupted", told=told)
+    print(
+        f"\n{SIGNALS} signals, all obeyed in {time.monotonic() - began:.0f} s: {dict(how)}; longest {dict(longest)} s; "
+        f"{interrupted} met a trial"
+    )
+    assert interrupted > SIGNALS / 10  # the moments are spread over the search
