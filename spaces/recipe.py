@@ -37,7 +37,8 @@ class Recipe:
         averaging: with 0, the trained weights are kept. Else an exponential moving average of them is validated and
             kept, and this is its momentum, below 1: each step adds 1 - averaging of the new weights. It looks back
             some 1 / (1 - averaging) steps, and the first step's weights fade at that pace. The moving statistics of a
-            BatchNormalization are averages already, and stay those of the trained weights.
+            BatchNormalization are computed anew for the averages after every epoch, from 2,048 training images as they
+            are; with data that are no arrays they stay those of the trained weights.
         augmentation: changes of the training images at random; None for none.
 
     The learning rate changes from epoch to epoch. With "one_cycle" or a warm-up it changes from step to step: e is then

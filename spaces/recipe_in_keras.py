@@ -3,7 +3,7 @@
 Nothing of it is in a trained model: its file holds a Keras optimizer and the plain loss.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -33,12 +33,15 @@ def optimizer_of(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optimiz
     return optimizer
 
 
-def callbacks_of(recipe: Recipe, epochs: int) -> list[keras.callbacks.Callback]:
+def callbacks_of(recipe: Recipe, epochs: int, images: Any = None) -> list[keras.callbacks.Callback]:
     """What sets the learning rate, and puts averaged weights in their place, in a training of `epochs`.
 
     They come before all others, which then see the learning rate of an epoch and the weights that were validated.
+
+    Args:
+        images: of the training, an array, for the statistics of averaged weights; None where they are not needed.
     """
-    averaged = [AveragedWeights()] if recipe.averaging else []
+    averaged = [AveragedWeights(images)] if recipe.averaging else []
     return [*averaged, scheduler(recipe, epochs)]
 
 
@@ -87,10 +90,14 @@ class AveragedWeights(keras.callbacks.Callback):
 
     From the validation of an epoch to the beginning of the next, and at the end, the model has the averages and the
     optimizer the trained weights. So nothing is lost for a training that goes on: its first epoch exchanges them back.
+
+    Args:
+        images: of the training, an array, which averages get their moving statistics from; None to leave these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, images: Any = None) -> None:
         super().__init__()
+        self._images = images
         self._has_averages: bool | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -114,11 +121,59 @@ class AveragedWeights(keras.callbacks.Callback):
             weight.assign(np.array(average))
             average.assign(trained)
         self._has_averages = averages
+        if averages and self._images is not None:
+            _see(model, self._images)
 
 
 def averages_of(optimizer: Any) -> list[Any]:
     """The variables in which an optimizer keeps the averages of the weights, in their order; none without averages."""
     return [variable for variable in optimizer.variables if variable.name.endswith("_average")]
+
+
+STATISTICS_BATCH_SIZE = 512
+
+
+def images_for_statistics(count: int) -> np.ndarray:
+    """Which of `count` training images averaged weights get their moving statistics from: 2,048, or all if fewer.
+
+    Those of the trained weights do not fit the averages. The images are evenly spaced, since they may be sorted.
+    """
+    whole = min(count, 4 * STATISTICS_BATCH_SIZE)
+    chosen = whole if whole < STATISTICS_BATCH_SIZE else whole // STATISTICS_BATCH_SIZE * STATISTICS_BATCH_SIZE
+    return np.linspace(0, count, chosen, endpoint=False).astype(np.int32)
+
+
+def normalizations_of(model: keras.Model) -> list[Any]:
+    """The layers with moving statistics."""
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@contextmanager
+def averaging_batches(layers: Sequence[Any], batches: Any) -> Iterator[None]:
+    """Within the block, moving statistics become the mean of those of `batches` batches and of the next one."""
+    before = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = batches / (batches + 1)
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+
+
+def _see(model: Any, images: Any) -> None:
+    """Give `model` the moving statistics that its weights have on `images`, and leave all else as it is."""
+    if not (layers := normalizations_of(model)):
+        return
+    moving = {id(variable) for layer in layers for variable in layer.non_trainable_variables}
+    others = [variable for variable in model.non_trainable_variables if id(variable) not in moving]
+    before = [np.array(variable) for variable in others]
+    chosen = images_for_statistics(len(images))
+    for batches, start in enumerate(range(0, len(chosen), STATISTICS_BATCH_SIZE)):
+        with averaging_batches(layers, batches):
+            model(images[chosen[start : start + STATISTICS_BATCH_SIZE]], training=True)
+    for variable, value in zip(others, before, strict=True):  # seeds of dropout
+        variable.assign(value)
 
 
 @contextmanager

@@ -98,9 +98,11 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             given = args[2] if len(args) > 2 else kwargs["batch_size"]
             raise InputError(f"batch_size={given}: the batch size is part of this space's recipe; leave it out")
         recipe = self.recipe(hp)
-        kwargs["callbacks"] = [*callbacks_of(recipe, kwargs.get("epochs", 1)), *(kwargs.get("callbacks") or [])]
         images = kwargs.get("x", args[0] if args else None)
-        if hasattr(images, "shape"):  # a tf.data.Dataset or a generator has its own batches
+        array = images if hasattr(images, "shape") else None
+        own = callbacks_of(recipe, kwargs.get("epochs", 1), array)
+        kwargs["callbacks"] = [*own, *(kwargs.get("callbacks") or [])]
+        if array is not None:  # a tf.data.Dataset or a generator has its own batches
             kwargs["batch_size"] = recipe.batch_size
             kwargs.setdefault("validation_batch_size", VALIDATION_BATCH_SIZE)
         with trained_by(recipe, model, recipe.augmentation):

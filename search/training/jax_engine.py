@@ -15,7 +15,14 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from ...spaces.augmentation import Augmentation
 from ...spaces.changed_images import changed
-from ...spaces.recipe_in_keras import averages_of, draws_of
+from ...spaces.recipe_in_keras import (
+    STATISTICS_BATCH_SIZE,
+    averages_of,
+    averaging_batches,
+    draws_of,
+    images_for_statistics,
+    normalizations_of,
+)
 from ...spaces.space import VALIDATION_BATCH_SIZE
 from .jax_convolutions import with_canonical_convolutions
 from .jax_data import DeviceData, OnDevice
@@ -234,6 +241,8 @@ class EpochProgram:
 
         state, trained = _in_batches(train_on, (state, tally.empty), order, self.batch_size)
         metrics = tally.results(trained, samples)
+        if averages := _averages(self.model, state):
+            state = _with_statistics(self.model, averages, state, train[0])
         if validation is not None:
             metrics |= _validate(self.model, tally, state, validation)
         return state, metrics
@@ -264,10 +273,31 @@ def _training_step(model: keras.Model, tally: _Tally) -> Callable[..., Any]:
     return step
 
 
-def _validate(model: keras.Model, tally: _Tally, state: State, data: Pair) -> dict[str, Any]:
+def _averages(model: keras.Model, state: State) -> list[Any]:
+    """The values of the averaged weights; none where the optimizer has none."""
     averages = {id(average) for average in averages_of(model.optimizer)}
-    of_optimizer = zip(model.optimizer.variables, state["optimizer"], strict=True)
-    weights = [value for variable, value in of_optimizer if id(variable) in averages] or state["trainable"]
+    values = zip(model.optimizer.variables, state["optimizer"], strict=True)
+    return [value for variable, value in values if id(variable) in averages]
+
+
+def _with_statistics(model: keras.Model, weights: list[Any], state: State, images: OnDevice) -> State:
+    """The state of a model with the moving statistics that these weights have on training images."""
+    if not (layers := normalizations_of(model)):
+        return state
+
+    def see(others: Any, chosen: Any, done: Any) -> Any:
+        with averaging_batches(layers, done):
+            return model.stateless_call(weights, others, images[chosen], training=True)[1]
+
+    before, chosen = state["non_trainable"], jnp.asarray(images_for_statistics(len(images)))
+    after = _in_batches(see, before, chosen, STATISTICS_BATCH_SIZE)
+    moving = {id(variable) for layer in layers for variable in layer.non_trainable_variables}
+    values = zip(model.non_trainable_variables, before, after, strict=True)
+    return {**state, "non_trainable": [new if id(variable) in moving else old for variable, old, new in values]}
+
+
+def _validate(model: keras.Model, tally: _Tally, state: State, data: Pair) -> dict[str, Any]:
+    weights = _averages(model, state) or state["trainable"]
 
     def evaluate(sums: Any, chosen: Any, done: Any) -> Any:
         x, y = (part[chosen] for part in data)

@@ -17,7 +17,7 @@ from kerastuna.spaces.architecture import Architecture, BatchNormalization, Conv
 from kerastuna.spaces.augmentation import DRAWS, Augmentation
 from kerastuna.spaces.errors import InputError
 from kerastuna.spaces.recipe import Recipe
-from kerastuna.spaces.recipe_in_keras import AveragedWeights, averages_of, draws_of
+from kerastuna.spaces.recipe_in_keras import AveragedWeights, averages_of, draws_of, images_for_statistics
 from kerastuna.spaces.space import SearchSpace
 
 HP = keras_tuner.HyperParameters()
@@ -177,6 +177,24 @@ def test_a_training_with_averages_can_go_on_from_its_variables():
     trained(recipe, second, epochs=3, initial_epoch=2)
     for one, other in zip(whole.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_moving_statistics_fit_the_averages():
+    recipe = Recipe(0.05, 8, averaging=0.9)
+    model = built(recipe, convolution=True)
+    Fixed(recipe).fit(HP, model, X, Y, epochs=1, verbose=0)
+    convolution, normalization = model.layers[:2]
+    seen = np.asarray(convolution(X))
+    np.testing.assert_allclose(normalization.moving_mean, seen.mean(axis=(0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(normalization.moving_variance, seen.var(axis=(0, 1, 2)), rtol=0.01)
+    assert normalization.momentum == built(recipe, convolution=True).layers[1].momentum
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(20, 20), (1_300, 1_024), (60_000, 2_048)])
+def test_images_for_statistics_are_evenly_spaced(count: int, chosen: int):
+    found = images_for_statistics(count)
+    assert len(found) == len(set(found)) == chosen
+    assert (found[0], found[-1]) == (0, int((chosen - 1) * count / chosen))
 
 
 def test_an_optimizer_that_averages_nothing_is_refused():

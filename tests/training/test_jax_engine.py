@@ -291,8 +291,16 @@ def observe(folder: Path) -> dict[str, Any]:
     # The search's own `fit` trains by the engine, unless a callback asks for batches.
     batches = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
 
+    normalized = (
+        GlobalAveragePooling2D(),
+        BatchNormalization(0.9),
+        Dense(3, activation="tanh"),
+        Dropout(0.0),
+        *head[1:],
+    )
+
     def by_recipe(recipe: Recipe, **given: Any) -> tuple[Any, ...]:
-        model = build(trained := Fixed(networks["dense"], recipe=recipe))
+        model = build(trained := Fixed(normalized, recipe=recipe))
         options = {"validation_data": validation, "shuffle": False, "epochs": EPOCHS, "verbose": 0} | given
         history: Any = fit(trained, hp, model, x, y, **options)
         assert ("compile_seconds" in history.params) == ("callbacks" not in given)
