@@ -7,7 +7,7 @@ import pytest
 from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "bench")
+COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "reproduce", "ui", "bench")
 
 
 @pytest.mark.parametrize(
