@@ -94,6 +94,7 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \
+	ln -sfn ../../../search/package/__init__.py ../../../search/package/__main__.py .venv/typings/kerastuna/; \
 	touch $(READY)
 
 FORCE:

@@ -19,8 +19,10 @@ START_SECONDS = 90.0
 
 PROXY = """
 import sys
+from kerastuna.search.study.storage import open_storage
 from optuna.storages import get_storage, run_grpc_proxy_server
-run_grpc_proxy_server(get_storage(sys.argv[1]), host=sys.argv[2], port=int(sys.argv[3]))
+storage = get_storage(open_storage(sys.argv[1], patience=300))
+run_grpc_proxy_server(storage, host=sys.argv[2], port=int(sys.argv[3]))
 """
 
 
@@ -124,9 +126,12 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def grpc_proxy(url: str, folder: Path) -> Iterator[str]:
-    """Optuna's proxy of the storage at `url`; its log is in `folder`. Gives the location of the storage."""
-    port = free_port()
+def grpc_proxy(url: str, folder: Path, port: int | None = None) -> Iterator[str]:
+    """Optuna's proxy of the storage at `url`; its log is in `folder`. Gives the location of the storage.
+
+    It listens on `port`; on a free one for None.
+    """
+    port = port or free_port()
     command = [sys.executable, "-W", "ignore", "-c", PROXY, url, HOST, str(port)]
     with _running(command, folder / "proxy.log", lambda: _listens(port)):
         yield f"grpc://{HOST}:{port}"

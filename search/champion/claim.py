@@ -68,7 +68,8 @@ class Claim:
         """Let other processes confirm."""
         self._ended.set()
         _held.discard(self._token)
-        self._change(lambda old: None if old is not None and old["token"] == self._token else old)
+        with suppress(Exception):  # the storage is down, or the study was deleted: no claim of a dead process counts
+            self._change(lambda old: None if old is not None and old["token"] == self._token else old)
 
     def _report(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):

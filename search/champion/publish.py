@@ -12,11 +12,13 @@ import keras
 import numpy as np
 
 from ...spaces.architecture import Architecture
+from ..display.summary import champion_lines
 from ..messages import redact
 from ..report.champion_figures import champion_figures
 from ..report.model_card import model_card
-from ..study.budget import COSTS
+from ..study.budget import COSTS, as_budget
 from ..study.study_id import StudyId
+from ..tracking.inputs import DataPart
 from ..tracking.registry import ALIAS, register_champion, registered_name
 from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
@@ -94,11 +96,35 @@ class Publisher:
                 tags={**self.tags, **_tags(record), **owner},
                 artifacts=figures,
                 registration=record["registration"],
+                description=_description(record),
             )
+        self.tracker.log_data(_parts(record), registered.run_id)
         if not registered.is_champion:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))
         return told
+
+
+def _description(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Of the registered model and of its version, in words."""
+    data, budget = record["data"], as_budget(record["budget"])
+    limit = f" of at most {budget}" if budget else ""
+    model = f"The best network{limit} that the study {record['study']} found on {data['name']}, by Kerastuna."
+    champion, *lines = champion_lines({**record, "mlflow": {"model": ""}})
+    told = [champion, *(line.strip() for line in lines if not line.startswith("  model"))]
+    return model, "\n\n".join(told)
+
+
+def _parts(record: Mapping[str, Any]) -> list[DataPart]:
+    """The data of the model that ships: all that it was trained on, and the test set."""
+    data, test = record["data"], record["test"] or {}
+    shape = data.get("input_shape")
+    parts = [
+        DataPart(data["name"], "training with validation", data["fingerprint"], record["train_images_final"], shape)
+    ]
+    if "fingerprint" in test:
+        parts.append(DataPart(data["name"], "test", test["fingerprint"], test["images"], shape))
+    return parts
 
 
 def _tags(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +62,15 @@ def confirm_session(
     from ..champion.retraining import Retraining
     from ..study.events import observed
     from ..study.study_id import id_of
-    from .observers import ConfirmationProgress
+    from ..tracking.inputs import parts_of
+    from .observers import ConfirmationProgress, ConfirmationRecorder
 
     profile, oracle = session.profile, session.tuner.oracle
     metric = oracle.goal.metric
-    observer = ConfirmationProgress(progress, metric, profile.name, profile.epochs)
+    display = ConfirmationProgress(progress, metric, profile.name, profile.epochs)
+    dataset = session.dataset
+    parts = parts_of(dataset.name, dataset.identity() | {"input_shape": dataset.input_shape})
+    observer = ConfirmationRecorder(session.tracker, session.facts, parts, display)
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(
@@ -86,6 +90,7 @@ def confirm_session(
     with (
         confirming(oracle.stored, progress.message) as claim,
         observed([session.recorder], session.study, oracle.search_record(profile.epochs)),
+        closing(observer),
     ):
         if claim.waited and champion_of(session.study) != before:
             again = False  # this is the other look that was asked for

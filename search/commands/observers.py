@@ -1,6 +1,7 @@
-"""Observers that only the commands need: the display of a confirmation, and the trials that ended here."""
+"""Observers that only the commands need: display and records of a confirmation, and the trials that ended here."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from ..champion.retraining import ConfirmationObserver
@@ -8,6 +9,9 @@ from ..display.progress import Progress
 from ..display.search_observer import show_epoch
 from ..study.events import SearchObserver, TrialRecord
 from ..study.goal import Quantity
+from ..tracking.inputs import DataPart
+from ..tracking.recorder import of_epoch
+from ..tracking.tracker import Tracker
 from ..training.epochs import EpochMetrics
 
 
@@ -61,6 +65,61 @@ class ConfirmationProgress(ConfirmationObserver):
         seconds = time.monotonic() - self._began.pop((trial, seed))
         note = "final model trained" if value is None else ""
         self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=value, seconds=seconds, note=note)
+
+
+@final
+class ConfirmationRecorder(ConfirmationObserver):
+    """Records every training of a confirmation in MLflow, with its curves, and tells `other` of every step.
+
+    Args:
+        tracker: of the study, whose run is open.
+        tags: for every run.
+        parts: the data sets.
+        other: is told, too.
+    """
+
+    def __init__(
+        self, tracker: Tracker, tags: Mapping[str, str], parts: Sequence[DataPart], other: ConfirmationObserver
+    ) -> None:
+        self._tracker, self._tags, self._parts, self._other = tracker, tags, parts, other
+        self._runs: dict[tuple[int, int], str | None] = {}  # by the number of the trial and the seed, of what runs
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None:
+        """Tell the other."""
+        self._other.confirmation_started(study, done, total)
+
+    def confirmation_ended(self) -> None:
+        """Tell the other."""
+        self._other.confirmation_ended()
+
+    def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
+        """Open the run of the training."""
+        tags = {"trial.number": trial, "seed": seed, "architecture": summary, "purpose": purpose}
+        run_id = self._tracker.start_training(f"{purpose}-{trial:04d}-seed-{seed}", {**self._tags, **tags})
+        if run_id is not None:
+            self._tracker.log_data(self._parts, run_id)
+        self._runs[trial, seed] = run_id
+        self._other.training_started(trial, seed, summary, purpose)
+
+    def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:
+        """Record the metrics of the epoch."""
+        self._tracker.log_epochs(self._runs.get((trial, seed)), [of_epoch(metrics)], first_step=epoch)
+        self._other.epoch_ended(trial, seed, epoch, metrics)
+
+    def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
+        """Tell the other."""
+        self._other.batches_done(trial, seed, epoch, done, batches)
+
+    def training_ended(self, trial: int, seed: int, value: float | None) -> None:
+        """Close the run."""
+        self._tracker.end_training(self._runs.pop((trial, seed), None))
+        self._other.training_ended(trial, seed, value)
+
+    def close(self) -> None:
+        """Close the runs of trainings that did not end."""
+        for run_id in self._runs.values():
+            self._tracker.end_training(run_id, failed=True)
+        self._runs.clear()
 
 
 @final

@@ -35,9 +35,20 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(InputError.exit_status)
 
 
+class _Version(argparse.Action):
+    """As argparse's own, but the version is only looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"kerastuna {version('kerastuna')}")
+        parser.exit()
+
+
 def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of the command; `functions` are what its subcommands call, by name."""
     parser = _Parser(prog="kerastuna", description="Find the best small Keras network that fits a hard budget.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_search(_command(commands, "search", functions, "search until the study has its trials, or go on with it"))
 
@@ -96,6 +107,10 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")
     _add_folder(ui)
+
+    dashboard = _command(commands, "dashboard", functions, "the studies in optuna-dashboard, on this machine only")
+    dashboard.add_argument("--port", type=int, default=8080, help="(%(default)s)")
+    _add_storage(dashboard)
 
     bench = _command(commands, "bench", functions, "the benchmarks of a source checkout; without a name, list them")
     bench.add_argument("name", nargs="?", metavar="NAME", help="a benchmark, such as peers")

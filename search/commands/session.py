@@ -117,11 +117,14 @@ def tracking_uri_of(options: SearchOptions) -> str:
 def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
     """Open the study that `options`, which `check_options` has checked, describe, or create it.
 
-    The workers, where there is more than one, end with `stack`.
+    The workers, where there is more than one, end with `stack`, and so do temporary files.
 
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
     began = time.monotonic()
+    from ..study.scratch import own_temporary_folder
+
+    stack.enter_context(own_temporary_folder())
     stack.enter_context(outage.told_by(lambda answers, text: progress.message(text), was_told_to_stop))
     device, pool = open_workers(options, progress, stack)
     from ..display.search_observer import ProgressObserver
@@ -130,7 +133,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     from .observers import EndedHere
 
     profile = options.resolved(device.kind == "gpu")
-    dataset, space = load_data_and_space(options, profile.images)
+    dataset, space = load_data_and_space(options, profile.images, check_test=True)
     facts = _facts(device, dataset)
     tracking_uri = tracking_uri_of(options)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
@@ -210,14 +213,17 @@ def _start_ray_workers(
     return stack.enter_context(pool)
 
 
-def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dataset, Any]:
+def load_data_and_space(options: SearchOptions, images: int | None, check_test: bool = False) -> tuple[Dataset, Any]:
     """The data set and the space that `options` name, at most `images` of its samples, fit for each other.
+
+    With `check_test`, its test part must be usable too, as far as that can be told before it is opened.
 
     Raises InputError for what cannot be used.
     """
     from ...spaces.space import SearchSpace
 
-    dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
+    given: Any = {"task": options.task, "target": options.target, "check_test": check_test}
+    dataset = load_dataset(options.data, images=images, seed=options.seed, **given)
     space = load_space(options.space, dataset.input_shape, dataset.task, options.parameters_to_fill)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()

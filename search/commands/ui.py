@@ -2,13 +2,15 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import NoReturn
 
 from ..errors import InputError
 from ..messages import redact
-from .common import program
+from .common import program, say
+
+MOST_STUDIES = 10
+"""Of so many studies the address is printed, of those that began last."""
 
 
 def ui(options: argparse.Namespace) -> NoReturn:
@@ -16,7 +18,7 @@ def ui(options: argparse.Namespace) -> NoReturn:
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: give a number from 1 to 65535")
     from ..tracking.store import check_tracking_uri, default_tracking_uri, is_database
-    from ..tracking.ui import ui_command
+    from ..tracking.ui import studies_in, ui_command, ui_path
 
     uri = (
         options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder.resolve())
@@ -31,5 +33,11 @@ def ui(options: argparse.Namespace) -> NoReturn:
     if not is_database(uri):
         raise InputError(f"--tracking-uri {redact(uri)} is no database: give one, such as sqlite:////folder/mlflow.db")
     command, environment = ui_command(uri, options.port)
-    print(f"MLflow on http://127.0.0.1:{options.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    address = f"http://127.0.0.1:{options.port}"
+    studies = studies_in(uri)
+    for study in studies[:MOST_STUDIES]:
+        say(f"trials of {study.study}:\n  {address}{ui_path(study)}")
+    if len(studies) > MOST_STUDIES:
+        say(f"{len(studies) - MOST_STUDIES} older: {address}/#/experiments")
+    say(f"MLflow on {address} answers in a few seconds (Ctrl-C ends it)")
     os.execve(command[0], command, environment)

@@ -13,15 +13,13 @@ from ..datasets.task import Classification, task_of, unit_of
 from ..messages import counted, figure, number, shortened
 from ..study.budget import COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
-from ..study.reasons import INFEASIBLE, OVER_BUDGET
+from ..study.reasons import INFEASIBLE, OVER_BUDGET, ending
 from ..study.records import full_record
 
 MOST_LETTERS = 300
 """The most characters of hyperparameters that are shown for a network without a summary."""
 MARKS = {"reached": "reaches"}
 """The marks of a goal that get a column, and the column's name."""
-STATES = {"fail": "failed"}
-"""Optuna's states of a trial, in lower case, that are called otherwise."""
 
 
 def console(file: TextIO) -> Console:
@@ -217,11 +215,10 @@ def _score(value: float | None, goal: Goal) -> str:
 
 
 def _ended(record: Mapping[str, Any], limits: bool) -> str:
-    """How a trial ended, in a few words; with `limits`, of one over the budget which limits it breaks."""
+    """How a trial ended; with `limits`, of one over the budget which limits it breaks."""
     if record["reason"] == OVER_BUDGET and limits:
-        return f"over {', '.join(SHORT_NAMES.get(name) or name for name in record['limits'] or ())}"
-    words = str(record["reason"] or record["state"]).lower().replace("_", " ")
-    return f"failed: {words}" if record["state"] == "FAIL" and record["reason"] else STATES.get(words, words)
+        return f"over {', '.join(SHORT_NAMES[str(name)] for name in record['limits'] or ())}"
+    return ending(record["state"], record["reason"])
 
 
 def _short(value: int | None, cost: str) -> str:

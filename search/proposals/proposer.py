@@ -165,7 +165,7 @@ class Proposer:
             if not (others_decide and self._index.is_full(max_trials) and waits()):
                 return self._index.is_full(max_trials)
             time.sleep(LOOK_SECONDS)
-            self._update()
+            self._look_after()
         return False
 
     @property
@@ -186,6 +186,9 @@ class Proposer:
             self._looked_after = time.monotonic()
             if fail_abandoned_trials(self._stored, self._watch, self._index.running):
                 self._update()
+        self._enqueue_owed()
+
+    def _enqueue_owed(self) -> None:
         if self._retries.owed:
             # Whoever failed it is enqueuing it just now, or was killed. Two retries of one trial do no harm.
             time.sleep(random.Random().uniform(0, LONGEST_WAIT))
@@ -242,6 +245,7 @@ class Proposer:
         if proposal is not None:
             self._mirror.accept(proposal, number, verdict.excess)
         self._update()
+        self._enqueue_owed()  # what failed meanwhile goes first
         if self._index.is_full(max_trials, before=number):
             return self._withdraw(number)
         return self._keep(number, values, verdict)

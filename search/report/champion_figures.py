@@ -17,7 +17,7 @@ from ..messages import is_accuracy, shortened
 from .architecture_figure import draw_architecture
 from .figures import Figures
 from .regression_figures import draw_residuals, draw_scatter
-from .style import BLUE, COLOURS, ORANGE, heading, in_own_style, new_figure, plain, widen_towards_one
+from .style import BLUE, COLOURS, GREY, NOTE_SIZE, ORANGE, heading, in_own_style, new_figure, plain, widen_towards_one
 
 MOST_MISTAKES = 48
 MISTAKES_IN_A_ROW = 12
@@ -28,6 +28,10 @@ MOST_LETTERS, LETTERS_OF_A_MISTAKE = 12, 8
 """The most characters of the name of a class: in a confusion matrix, and below a mistake."""
 MOST_LETTERS_BELOW = 40
 """The most characters below a confusion matrix; where names have more, they are written upwards."""
+WHY_BELOW = (
+    "Training figures are means over the batches of an epoch, while the weights still change and with dropout; "
+    "validation\nfigures are of its end, without dropout. So training may look worse."
+)
 LONG_NAME = 4
 """From so many characters on, two names have a line each below a mistake."""
 
@@ -119,6 +123,7 @@ def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
             widen_towards_one(axes, np.concatenate(shown).ravel())
         if shown:
             axes.legend(frameon=False)
+    figure.supxlabel(WHY_BELOW, x=0.01, ha="left", fontsize=NOTE_SIZE, color=GREY)
     return figure
 
 
@@ -130,9 +135,9 @@ def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str
     """
     classes = predictions.shape[1]
     called = _called(names, classes, MOST_LETTERS)
-    said = predictions.argmax(axis=1)
+    predicted = predictions.argmax(axis=1)
     matrix = np.zeros((classes, classes), dtype=int)
-    np.add.at(matrix, (labels, said), 1)
+    np.add.at(matrix, (labels, predicted), 1)
     errors = matrix * ~np.eye(classes, dtype=bool)
     shares = errors / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
 
@@ -152,7 +157,7 @@ def draw_confusion_matrix(labels: np.ndarray, predictions: np.ndarray, note: str
                 guess, true, str(matrix[true, guess]), ha="center", va="center", fontsize=9,
                 color="white" if dark else "black", fontweight=weight,
             )  # fmt: skip
-    axes.set_xlabel("said")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     list_axes.set_axis_off()
     frequent = sorted(((int(errors[t, g]), int(t), int(g)) for t, g in np.argwhere(errors)), key=lambda e: (-e[0], e))
@@ -179,8 +184,8 @@ def draw_mistakes(
         shape = ", ".join(map(str, images.shape[1:]))
         raise CannotDraw(f"samples of shape ({shape}) are not images of 1 or 3 channels")
     called = _called(names, predictions.shape[1], LETTERS_OF_A_MISTAKE)
-    said, sure = predictions.argmax(axis=1), predictions.max(axis=1)
-    wrong = np.flatnonzero(said != labels)
+    predicted, sure = predictions.argmax(axis=1), predictions.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
     if not wrong.size:
         raise CannotDraw(f"none of the {len(labels):,} images is taken for another class")
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
@@ -197,7 +202,7 @@ def draw_mistakes(
         image = (images[index] - low) / ((high - low) or 1)
         image = image if image.shape[-1] == 3 else image[..., 0]
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(column, column + 0.92, top - 0.92, top))
-        classes = [called[labels[index]], called[said[index]]]
+        classes = [called[labels[index]], called[predicted[index]]]
         text = ("\nas " if long else " as ").join(classes) + f"\n{sure[index]:.1%}"
         style: dict[str, Any] = {"ha": "center", "va": "top", "linespacing": 1.1, "parse_math": False}
         axes.text(column + 0.46, top - 0.96, text, fontsize=8, **style)

@@ -83,7 +83,7 @@ def draw_importances(study: optuna.Study, note: str, importances_of: Importances
     figure, axes = new_axes(1.6 + 0.26 * len(names))
     bars = axes.barh(range(len(names)), shares, color=BLUE)
     axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=9)
-    axes.set_yticks(range(len(names)), [shortened(name) for name in names], parse_math=False)
+    axes.set_yticks(range(len(names)), [_with_share(name, _complete(study)) for name in names], parse_math=False)
     axes.set_xlim(0, 1.12 * shares[-1])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0%}"))
     axes.grid(visible=False, axis="y")
@@ -147,6 +147,12 @@ def draw_parallel_coordinates(view: StudyView, importances_of: Importances) -> F
     heading(figure, "Parallel coordinates of the complete trials", view.note)
     legend_below(figure, axes)
     return figure
+
+
+def _with_share(name: str, trials: Sequence[FrozenTrial]) -> str:
+    """`name`, and how many of the trials have it where not all do: its importance is among these."""
+    having = sum(name in trial.params for trial in trials)
+    return shortened(name) + (f" (in {having} of {len(trials)})" if having < len(trials) else "")
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:

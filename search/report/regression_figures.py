@@ -29,12 +29,12 @@ def draw_scatter(targets: np.ndarray, predictions: np.ndarray, names: Sequence[s
             it is empty.
     """
     figure, panels = _panels("Predictions against targets", targets, predictions, names, note)
-    for axes, name, true, said, errors in panels:
+    for axes, name, true, predicted, errors in panels:
         few = len(true) <= FEW
         axes.plot(
-            true, said, "o", color=BLUE, markersize=4 if few else 2, alpha=0.6 if few else 0.25, gid="predictions"
+            true, predicted, "o", color=BLUE, markersize=4 if few else 2, alpha=0.6 if few else 0.25, gid="predictions"
         )
-        ends = [float(min(true.min(), said.min())), float(max(true.max(), said.max()))]
+        ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]
         axes.plot(ends, ends, color=BLACK, linewidth=1, linestyle="--", gid="no_error")
         axes.set_xlabel("target")
         axes.set_ylabel("prediction")
@@ -48,8 +48,8 @@ def draw_residuals(targets: np.ndarray, predictions: np.ndarray, names: Sequence
     Takes what `draw_scatter` takes.
     """
     figure, panels = _panels("Errors: prediction minus target", targets, predictions, names, note)
-    for axes, name, true, said, errors in panels:
-        differences = said - true
+    for axes, name, true, predicted, errors in panels:
+        differences = predicted - true
         low, high = float(differences.min()), float(differences.max())
         margin = max(0.0, 1e-6 * max(1.0, abs(low)) - (high - low))  # equal errors need a bin of some width too
         axes.hist(differences, bins=BINS, range=(low - margin, high + margin), color=BLUE)

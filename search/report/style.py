@@ -95,6 +95,7 @@ def widen_towards_one(axes: Axes, values: Iterable[float]) -> None:
             ticks.append(tick)
     axes.set_yticks(ticks)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.set_title("vertical axis not linear: wider towards 1", loc="left", fontsize=8, color=GREY, gid="not linear")
 
 
 def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) -> None:

@@ -64,13 +64,8 @@ def open_database(url: str, patience: float = 0.0) -> RDBStorage:
         widen_text_columns()
     quiet_database()
     opened = partial(_open, url, patience)
-
-    def lost(error: Exception) -> str | None:
-        cause = error.__cause__
-        return _reason(cause, url, 120) if isinstance(cause, DBAPIError) and _is_lost(cause) else None
-
     waits = patience if is_joining() and not url.startswith("sqlite") else 0.0
-    return until_answered(opened, partial(opened), lost=lost, patience=waits)
+    return until_answered(opened, partial(opened), lost=partial(_lost, url=url), patience=waits)
 
 
 def _open(url: str, patience: float) -> RDBStorage:
@@ -167,8 +162,7 @@ class _Database(PatientStorage, RDBStorage):
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
     def lost(self, error: Exception) -> str | None:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        return _reason(cause, self.url, 120) if isinstance(cause, DBAPIError) and _is_lost(cause) else None
+        return _lost(error, self.url) if isinstance(error, StorageInternalError | SQLAlchemyError) else None
 
     def told(self, error: Exception) -> StudyError | None:
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
@@ -189,6 +183,15 @@ make_patient(
         if isinstance(member, FunctionType) and not name.startswith("__")
     },
 )
+
+
+def _lost(error: BaseException | None, url: str) -> str | None:
+    """Why an error is that of a lost connection, or follows from one; None for every other error."""
+    while error is not None:
+        if isinstance(error, DBAPIError) and _is_lost(error):
+            return _reason(error, url, 120)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _is_lost(error: DBAPIError) -> bool:

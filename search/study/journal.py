@@ -17,7 +17,7 @@ from .journal_repair import BEGINNING, UNREADABLE, find_damage
 from .patient_storage import deleted
 from .sharing import check_lockable
 
-_LONGEST_LINE = 1 << 16
+_BYTES_OF_IDENTITY = 128
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -63,7 +63,14 @@ class _WatchedJournal(JournalStorage):
         self._worked_on[study_id] = name
 
     def _sync_with_backend(self) -> None:  # at the end of every operation
-        super()._sync_with_backend()
+        try:
+            super()._sync_with_backend()
+        except KeyError:  # of an operation that the study is missing for
+            self._check_studies()
+            raise
+        self._check_studies()
+
+    def _check_studies(self) -> None:
         for study_id, name in self._worked_on.items():
             if not has_study(self, study_id):
                 raise deleted(name)
@@ -102,7 +109,7 @@ class _Journal(JournalFileBackend):
 
 @final
 class _Identity:
-    """What tells a journal from another one that was put in its place: its first line, which names who wrote it.
+    """What tells a journal from another one that was put in its place: its beginning, which names who wrote it.
 
     Args:
         path: of the journal, which is there.
@@ -110,24 +117,21 @@ class _Identity:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._inode, self._first = self._read()
+        self._beginning = b""
+        self.check()
 
     def check(self) -> None:
         """Raise StudyError when another journal is there; FileNotFoundError when none is."""
-        if self._first and os.stat(self._path).st_ino == self._inode:
-            return
-        inode, first = self._read()  # it was empty, or a file system of the network has forgotten the number
-        if not first.startswith(self._first):
+        with open(self._path, "rb") as file:
+            beginning = file.readline(_BYTES_OF_IDENTITY)
+        if not self._beginning:
+            is_whole = len(beginning) == _BYTES_OF_IDENTITY or beginning.endswith(b"\n")
+            self._beginning = beginning if is_whole else b""
+        elif beginning != self._beginning:
             raise StudyError(
                 f"the journal {str(self._path)!r} was deleted while this search worked on it, and another one is in "
                 "its place: nothing more is stored"
             )
-        self._inode, self._first = inode, first
-
-    def _read(self) -> tuple[int, bytes]:
-        with open(self._path, "rb") as file:
-            line = file.readline(_LONGEST_LINE)
-            return os.fstat(file.fileno()).st_ino, line if line.endswith(b"\n") else b""
 
 
 @final

@@ -15,3 +15,11 @@ RETRIED_REASONS = (INTERRUPTED, TIMEOUT)
 ERROR = "error"
 NOT_FINITE = "not_finite"
 OUT_OF_MEMORY = "out_of_memory"
+
+
+def ending(state: str, reason: str | None) -> str:
+    """How a trial ended, for people: "complete", "stopped early", "over budget", "failed: out of memory"."""
+    words = (reason or state).lower().replace("_", " ")
+    if state == "FAIL":
+        return f"failed: {words}" if reason else "failed"
+    return words

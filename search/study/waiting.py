@@ -135,7 +135,7 @@ def until_answered(
             time.sleep(pause)
             call, pause = again, min(2 * pause, LONGEST_PAUSE)
     except BaseException as error:
-        if call is again and not isinstance(error, Exception):  # interrupted: what is put in order must not wait
+        if not isinstance(error, Exception):  # interrupted: what is put in order must not wait
             outage.give_up()
         raise
 

@@ -10,13 +10,15 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from ..errors import StudyError
-from ..study.attributes import is_rejection
+from ..messages import figure
+from ..study.attributes import IDENTITY, is_rejection
 from ..study.budget import COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.reasons import INTERRUPTED
 from ..study.records import counts, full_record
 from ..study.study_id import id_of
+from .inputs import DataPart, parts_of
 from .tracker import Tracker
 
 NOTED_EVERY = 25
@@ -43,6 +45,7 @@ class TrackingObserver(SearchObserver):
         self._study: optuna.Study | None = None
         self._runs: dict[int, str | None] = {}  # number of a running trial -> id of its run; None: not recorded
         self._complete: set[int] = set()  # numbers of trials whose runs are known to be complete
+        self._parts: tuple[DataPart, ...] = ()
         self.seconds = 0.0
 
     def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
@@ -54,13 +57,16 @@ class TrackingObserver(SearchObserver):
             study.study_name,
             {**settings, **self._params},
             self._tags,
-            objective=goal.metric.name,
             direction=direction,
             best_by=best_by,
             costs=[name for name in COSTS if name != "ram" or name in counted],
             mark=goal.mark,
             owner=id_of(study.user_attrs),
         )
+        self._parts = parts_of(
+            str(self._params.get("data", "data")), study.user_attrs.get(IDENTITY, {}).get("data", {})
+        )
+        self._tracker.log_data(self._parts)
         self._reconcile(study, goal)
 
     def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -72,17 +78,20 @@ class TrackingObserver(SearchObserver):
                 metrics={name: record[name] for name in COSTS},
                 tags=self._tags_of(record),
             )
+            if run_id is not None:
+                self._tracker.log_data(self._parts, run_id)
         self._runs[record["number"]] = run_id
         return None if run_id is None else {"mlflow_run_id": run_id}
 
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record the metrics of an epoch."""
         with self._timed():
-            self._tracker.log_epochs(self._runs.get(number), [_of_epoch(metrics)], first_step=epoch)
+            self._tracker.log_epochs(self._runs.get(number), [of_epoch(metrics)], first_step=epoch)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         """Close the trial's run."""
-        metrics, tags = goal_of(self._opened).recorded(record["state"], record["value"], record)
+        goal = goal_of(self._opened)
+        metrics, tags = goal.recorded(record["state"], record["value"], record)
         if (epochs := record.get("continued_after")) is not None:
             tags = {**tags, "continued_after": epochs}
         with self._timed():
@@ -90,7 +99,7 @@ class TrackingObserver(SearchObserver):
                 self._runs.pop(record["number"], None),
                 state=record["state"],
                 reason=record["reason"],
-                metrics={"value": record["value"], "seconds": record["seconds"], **metrics},
+                metrics={"value": _shown(record["value"], goal), "seconds": record["seconds"], **metrics},
                 message=record["message"],
                 tags=tags,
             )
@@ -164,7 +173,8 @@ class TrackingObserver(SearchObserver):
         record = full_record(trial)
         metrics, tags = goal.recorded(record["state"], record["value"], record)
         return record | {
-            "epochs": [_of_epoch(metrics) for metrics in record["history"]],
+            "value": _shown(record["value"], goal),
+            "epochs": [of_epoch(metrics) for metrics in record["history"]],
             "metrics": metrics,
             "tags": self._tags_of(record) | tags,
             "run_id": trial.user_attrs.get("mlflow_run_id"),
@@ -184,12 +194,17 @@ class TrackingObserver(SearchObserver):
             self.seconds += time.monotonic() - began
 
 
+def _shown(value: float | None, goal: Goal) -> float | None:
+    """The value of a trial with the digits that people read: MLflow's tables show all that there are, cut off."""
+    return None if value is None else float(figure(value, goal.metric.name).replace(",", ""))
+
+
 def _mark(trials: Sequence[FrozenTrial]) -> str:
     """What tells a study from another one of its name: when its first trial ended; empty where it has not."""
     ended = trials[0].datetime_complete if trials else None
     return "" if ended is None else str(round(1000 * ended.timestamp()))
 
 
-def _of_epoch(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def of_epoch(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics of an epoch for MLflow, where "seconds" are those of the whole trial."""
     return {"epoch_seconds" if name == "seconds" else name: value for name, value in metrics.items()}

@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from .deadline import seconds_of_a_request, within
 from .runs import ID_TAG, KIND_TAG, search_runs
-from .store import as_tags, log_batch, open_client, refused
+from .store import as_tags, is_database, log_batch, open_client, refused
 
 if TYPE_CHECKING:
     import keras
@@ -96,6 +97,7 @@ def register_champion(
     tags: Mapping[str, Any],
     artifacts: Path,
     registration: str,
+    description: tuple[str, str] = ("", ""),
 ) -> RegisteredModel:
     """Log `model` by a run of its own below the study's, register it, and give it the alias if it is the best yet.
 
@@ -111,6 +113,7 @@ def register_champion(
             alone decides on the alias.
         confirmed: the mean of the objective on validation over fresh seeds.
         artifacts: a folder of figures and cards, logged with the run.
+        description: of the registered model, and of this version, in Markdown.
 
     Raises InputError when the store cannot be used.
     """
@@ -120,6 +123,8 @@ def register_champion(
     shapes = tuple(input_shape), tuple(answers.shape[1:])
     with refused(tracking_uri):
         client = open_client(tracking_uri)
+        if not is_database(tracking_uri):  # one that hangs would be waited for at each of the many steps
+            within(seconds_of_a_request(), client, lambda client: client.get_run(parent_run_id))
         own = {"mlflow.parentRunId": parent_run_id, KIND_TAG: "champion", REGISTRATION: registration}
         run_id, number = _registered_before(client, experiment_id, parent_run_id, name, registration)
         if number is None:
@@ -127,9 +132,11 @@ def register_champion(
             run_id = run.info.run_id
         try:
             if number is None:
-                log_batch(client, run_id, params=params, metrics=[(0, metrics)])
+                log_batch(client, run_id, params=params)
                 client.log_artifacts(run_id, str(artifacts))
                 number = _log_and_register(tracking_uri, run_id, name, model, shapes, metrics)
+            client.update_registered_model(name, description[0])
+            client.update_model_version(name, str(number), description[1])
             client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
             for key, value in as_tags(tags).items():
                 client.set_model_version_tag(name, str(number), key, value)
@@ -210,7 +217,7 @@ def _log_and_register(
                 registered_model_name=name,
                 params={"parameters": str(model.count_params())},
             )
-            mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
+            mlflow.log_metrics(dict(metrics), model_id=logged.model_id)  # of the run, too
     finally:
         mlflow.set_tracking_uri(before)  # which sets the variable
         if variable is None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from ..study.reasons import ending
 from .store import as_tags, log_batch
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ FEW_TRIALS = 50
 SOURCE = {"mlflow.source.name": "kerastuna", "mlflow.source.type": "LOCAL"}
 """Tags that MLflow's UI shows as the source of a run."""
 
-RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-"""Optuna's state of a trial that has ended -> MLflow's status of its run."""
+RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
+"""Optuna's state of a trial that has ended -> MLflow's status of its run. MLflow marks KILLED like FAILED."""
 
 
 @final
@@ -114,6 +115,13 @@ def create_trial_run(
     return run.info.run_id
 
 
+def create_training_run(client: MlflowClient, study_run: StudyRun, name: str, tags: Mapping[str, Any]) -> str:
+    """Create the nested run of a training that is no trial; returns its id."""
+    own = {"mlflow.parentRunId": study_run.run_id, **study_run.tags, KIND_TAG: "training", **SOURCE}
+    run = client.create_run(study_run.experiment_id, run_name=name, tags=as_tags({**tags, **own}))
+    return run.info.run_id
+
+
 def is_kept(client: MlflowClient, study_run: StudyRun, number: int, run_id: str) -> bool:
     """Whether the run that was just created for a trial stays: another process may have created one, too.
 
@@ -143,7 +151,13 @@ def end_trial_run(
     end: int | None = None,
 ) -> None:
     """End the nested run of a trial with Optuna's `state`; `end` is in milliseconds since 1970, None for now."""
-    outcome = {"trial.state": state, "trial.reason": reason, "trial.message": message, **(tags or {})}
+    outcome = {
+        "trial.state": state,
+        "trial.ended": ending(state, reason),
+        "trial.reason": reason,
+        "trial.message": message,
+        **(tags or {}),
+    }
     known = {key: value for key, value in outcome.items() if value is not None}
     log_batch(client, run_id, metrics=[(0, metrics)], tags=known)
     client.set_terminated(run_id, RUN_STATUS[state], end)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from ..study.reasons import REJECTIONS
-from ..study.study_id import StudyId
 from .connection import Connection
+from .inputs import DataPart, log_parts
 from .parents import joined, parent_of
 from .reconcile import reconcile
 from .runs import (
@@ -26,6 +28,7 @@ from .runs import (
     SOURCE,
     Metrics,
     StudyRun,
+    create_training_run,
     create_trial_run,
     end_trial_run,
     trial_runs,
@@ -35,6 +38,8 @@ from .ui import view_of_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from ..study.study_id import StudyId
 
 
 @final
@@ -71,7 +76,7 @@ class Tracker:
             return
         root = artifact_root.resolve().as_uri() if artifact_root and is_database(tracking_uri) else None
         with refused(tracking_uri):
-            self._experiment_id = open_experiment(self._connection.open(), experiment, root, warn)
+            self._experiment_id = self._connection.call(lambda client: open_experiment(client, experiment, root, warn))
 
     @property
     def tracking_uri(self) -> str:
@@ -101,7 +106,6 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, Any],
         *,
-        objective: str = "val_accuracy",
         direction: Literal["maximize", "minimize"] = "maximize",
         best_by: str = "value",
         costs: Sequence[str] = ("params", "macs"),
@@ -115,8 +119,8 @@ class Tracker:
         A param cannot change in MLflow: when a study is resumed, a param with a new value is kept as a tag of the same
         name. The other arguments shape the page at `ui_path`; `view_of_trials` says how.
         """
-        with refused(self._connection.uri):
-            client = self._connection.open()
+
+        def start(client: MlflowClient) -> str:
             unknown = StudyRun(self._experiment_id, "", study, "" if owner is None else owner.id)
             own = as_tags({**unknown.tags, KIND_TAG: "study", **SOURCE})
             adopts = owner is not None and not owner.born
@@ -128,11 +132,14 @@ class Tracker:
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
-            view = view_of_trials(as_tags(unknown.tags), objective, best_by, direction, costs, mark)
+            view = view_of_trials(as_tags(unknown.tags), best_by, direction, costs, mark)
             view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
             shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
             self._study_run = replace(unknown, run_id=run.info.run_id)
-        return run.info.run_id
+            return run.info.run_id
+
+        with refused(self._connection.uri):
+            return self._connection.call(start)
 
     def start_trial(
         self, number: int, *, params: Mapping[str, Any], metrics: Metrics, tags: Mapping[str, Any]
@@ -165,7 +172,7 @@ class Tracker:
         message: str | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> bool:
-        """End the nested run of a trial: FINISHED when complete, KILLED when pruned, FAILED when it failed.
+        """End the nested run of a trial: FAILED when it failed, else FINISHED.
 
         Does nothing when `run_id` is None. Returns whether the run is complete now.
         """
@@ -176,6 +183,17 @@ class Tracker:
             return True
 
         return run_id is not None and bool(self._connection.attempt(end))
+
+    def start_training(self, name: str, tags: Mapping[str, Any]) -> str | None:
+        """Start the nested run of a training that is no trial; returns its id, or None when the store fails."""
+        self._connection.resume_when_due()
+        return self._connection.attempt(lambda client: create_training_run(client, self.study_run, name, tags))
+
+    def end_training(self, run_id: str | None, *, failed: bool = False) -> None:
+        """End the run of a training. Does nothing when `run_id` is None."""
+        if run_id is not None:
+            status = "FAILED" if failed else "FINISHED"
+            self._connection.attempt(lambda client: client.set_terminated(run_id, status))
 
     def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
         """Set `tag` on the runs of trials to the value given for their number, where it has another value."""
@@ -209,7 +227,13 @@ class Tracker:
         Warns, and raises nothing, when the store fails.
         """
         self._connection.resume()
-        self._connection.attempt(lambda client: client.log_artifacts(self.run_id, str(folder), to))
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            place = posixpath.join(to, *path.relative_to(folder).parent.parts)
+            self._connection.attempt(partial(_log_file, run_id=self.run_id, path=path, to=place))
+
+    def log_data(self, parts: Sequence[DataPart], run_id: str | None = None) -> None:
+        """Log data sets as the inputs of a run, of the study's by default."""
+        self._connection.attempt(lambda client: log_parts(client, run_id or self.run_id, parts))
 
     def finish_study(
         self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
@@ -251,6 +275,10 @@ class Tracker:
             return True
 
         return note
+
+
+def _log_file(client: MlflowClient, run_id: str, path: Path, to: str) -> None:
+    client.log_artifact(run_id, str(path), to)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -34,6 +34,7 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
         record["test"] = {**RECORD["test"], "standard_error": None} if name == "first" else None
         epoch = {"accuracy": 0.5, "val_accuracy": 0.6, "loss": 2.0, "val_loss": 1.0}
         record["histories"] = [[epoch, epoch]]
+        record["reference"] = None if name == "first" else "eip_3"
         record["validation"] = {**RECORD["validation"], "mean": mean}
         (tmp_path / name).mkdir()
         told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, samples=None))
@@ -52,6 +53,19 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert "test_standard_error" not in run.data.metrics  # it is unknown, which is no number
     assert run.data.tags["device"] == "a processor"
     assert run.data.tags["trial.number"] == str(RECORD["trial"])
+    assert len(client.get_metric_history(version.run_id, "params")) == 1
+    assert "reference" not in run.data.tags
+    assert {part.dataset.name for part in run.inputs.dataset_inputs} >= {"mnist training with validation"}
+    model = client.get_registered_model(registered)
+    assert model.description == (
+        f"The best network of at most 15,000 parameters that the study {registered} found on mnist, by Kerastuna."
+    )
+    assert version.description is not None
+    assert version.description.startswith(f"champion: trial {RECORD['trial']}, 14,652 parameters")
+    assert "validation 99.00 %" in version.description
+    assert "models:/" not in version.description
+    second = client.get_run(client.get_model_version(registered, "2").run_id or "")
+    assert second.data.tags["reference"] == "eip_3"
     kept = {file.path for file in client.list_artifacts(version.run_id)}
     assert {"MODEL_CARD.md", "learning_curves.png"} <= kept
 

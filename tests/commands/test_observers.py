@@ -2,13 +2,20 @@
 
 import io
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from rich.console import Console
 
-from kerastuna.search.commands.observers import ConfirmationProgress, EndedHere
+from kerastuna.search.champion.retraining import ConfirmationObserver
+from kerastuna.search.commands.observers import ConfirmationProgress, ConfirmationRecorder, EndedHere
 from kerastuna.search.display.progress import PlainProgress, RichProgress
 from kerastuna.search.study.goal import Quantity
+from kerastuna.search.tracking.inputs import DataPart
+from kerastuna.search.tracking.store import default_tracking_uri
+from kerastuna.search.tracking.tracker import Tracker
 
 
 def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,3 +67,57 @@ def test_the_trials_that_ended_here() -> None:
     observer.trial_started({"number": 5})
     observer.trial_ended({"number": 5})
     assert observer.numbers == {5}
+
+
+def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path) -> None:
+    class Other(ConfirmationObserver):
+        def __init__(self) -> None:
+            self.told: list[tuple[object, ...]] = []
+
+        def confirmation_started(self, study: str, done: int, total: int) -> None:
+            self.told.append((study, done, total))
+
+        def confirmation_ended(self) -> None:
+            self.told.append(("end",))
+
+        def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
+            self.told.append((trial, seed, summary, purpose))
+
+        def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: object) -> None:
+            self.told.append((trial, seed, epoch))
+
+        def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
+            self.told.append((trial, seed, epoch, done, batches))
+
+        def training_ended(self, trial: int, seed: int, value: float | None) -> None:
+            self.told.append((trial, seed, value))
+
+    uri = default_tracking_uri(tmp_path)
+    tracker = Tracker(uri, "confirmed", warn=pytest.fail)
+    tracker.start_study("one", {}, {})
+    observer = ConfirmationRecorder(tracker, {"device": "cpu"}, [DataPart("d", "training", "ab", 3)], other := Other())
+    observer.confirmation_started("one", 0, 2)
+    observer.training_started(4, 77, "wide", "confirm")
+    observer.batches_done(4, 77, 1, 20, None)
+    observer.epoch_ended(4, 77, 1, {"val_accuracy": 0.8, "seconds": 2.0})
+    observer.training_ended(4, 77, 0.8)
+    observer.training_started(4, 78, "wide", "final")
+    observer.confirmation_ended()
+    observer.close()
+    assert other.told == [
+        ("one", 0, 2),
+        (4, 77, "wide", "confirm"),
+        (4, 77, 1, 20, None),
+        (4, 77, 1),
+        (4, 77, 0.8),
+        (4, 78, "wide", "final"),
+        ("end",),
+    ]
+    client = MlflowClient(uri)
+    runs = {run.info.run_name: run for run in client.search_runs([tracker.experiment_id])}
+    assert runs["confirm-0004-seed-77"].data.metrics == {"val_accuracy": 0.8, "epoch_seconds": 2.0}
+    assert runs["confirm-0004-seed-77"].data.tags["architecture"] == "wide"
+    inputs: Any = runs["confirm-0004-seed-77"].inputs
+    assert inputs.dataset_inputs[0].dataset.name == "d training"
+    assert runs["confirm-0004-seed-77"].info.status == "FINISHED"
+    assert runs["final-0004-seed-78"].info.status == "FAILED"  # it did not end

@@ -1,5 +1,6 @@
 """The arguments of the command as values."""
 
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -7,7 +8,19 @@ import pytest
 from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "reproduce", "ui", "bench")
+COMMANDS = (
+    "search",
+    "confirm",
+    "export",
+    "trials",
+    "studies",
+    "repair",
+    "describe",
+    "reproduce",
+    "ui",
+    "dashboard",
+    "bench",
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +73,10 @@ def test_what_cannot_be_read_gets_one_short_line(
     assert told in line
     assert line.count("\n") == 1
     assert len(line) < 650
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        make_parser(dict.fromkeys(COMMANDS, lambda options: 0)).parse_args(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"kerastuna {version('kerastuna')}\n"

@@ -2,10 +2,15 @@
 
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kerastuna.search.commands.ui import ui
+from kerastuna.search.tracking.tracker import Tracker
+from kerastuna.search.tracking.ui import ui_path
 
 
 class Started(Exception):
@@ -25,12 +30,19 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def test_the_process_becomes_mlflow(kerastuna: Any, started: list[Any], tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+def test_the_process_becomes_mlflow(started: list[Any], tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "mlruns").mkdir()
     database = tmp_path / "mlruns" / "mlflow.db"
-    database.touch()
+    tracker = Tracker(f"sqlite:///{database}", "some", warn=pytest.fail)
+    tracker.start_study("a study", {}, {})
     with pytest.raises(Started):
-        kerastuna("ui", "--port", "5001")
+        ui(Namespace(port=5001, tracking_uri=None, folder=tmp_path / "mlruns"))
+    assert capsys.readouterr().err.splitlines() == [
+        "trials of a study:",
+        f"  http://127.0.0.1:5001{ui_path(tracker.study_run)}",
+        "MLflow on http://127.0.0.1:5001 answers in a few seconds (Ctrl-C ends it)",
+    ]
     program, command, environment = started
     assert program == command[0] == sys.executable
     assert command[command.index("--port") + 1] == "5001"

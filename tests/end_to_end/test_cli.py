@@ -87,7 +87,10 @@ def test_mlflow_holds_the_trained_trials_and_the_table_of_the_refused(folder: Pa
     assert {"device", "backend", "versions", "git_commit", "data_fingerprint", "seed"} <= set(eip_3.data.tags)
     accuracy = client.get_metric_history(eip_3.info.run_id, "val_accuracy")
     assert [point.step for point in accuracy] == [1]
-    assert accuracy[0].value == eip_3.data.metrics["value"]
+    assert round(accuracy[0].value, 4) == eip_3.data.metrics["value"]
+    parts = {part.dataset.name for part in eip_3.inputs.dataset_inputs}
+    assert len(parts) == 2
+    assert {name.rpartition(" ")[2] for name in parts} == {"training", "validation"}
     assert {"loss", "accuracy", "val_loss", "learning_rate", "seconds"} <= set(eip_3.data.metrics)
     assert eip_3.data.metrics["learning_rate"] == pytest.approx(0.003)
 

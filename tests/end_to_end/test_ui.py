@@ -38,7 +38,7 @@ def record_study(folder: Path) -> Tracker:
             number,
             params={"filters": 4 + number, "batch_norm": True},
             metrics={"params": 9_000 + 1_000 * number, "macs": 800_000 + number},
-            tags={"profile": "quick"},
+            tags={"profile": "quick", "architecture": f"{4 + number}-p16 | gap"},
         )
         accuracy = VALUES.get(number, 0.5)
         tracker.log_epochs(run_id, [{"loss": 1 / step, "val_accuracy": accuracy} for step in (1, 2, 3)])
@@ -153,19 +153,21 @@ def test_the_view_of_a_study_shows_its_trials_best_first_with_their_cost(study, 
         headers = page.find_elements("css selector", ".ag-header-cell")
         return [cell.get_attribute("col-id") for cell in sorted(headers, key=lambda cell: cell.location["x"])]
 
-    first = ["metrics.`value`", "metrics.`params`", "metrics.`macs`", "metrics.`seconds`", "metrics.`val_accuracy`"]
-    wait_for(browser, lambda page: columns(page)[3:8] == first)
+    first = [*(f"metrics.`{name}`" for name in ("value", "params", "macs")), "tags.`architecture`"]
+    wait_for(browser, lambda page: columns(page)[3:8] == [*first, "tags.`trial.ended`"])
 
     def cells(page, column):
         found = page.find_elements("css selector", f".ag-row [col-id='{column}']")
-        return [cell.text for cell in sorted(found, key=lambda cell: cell.location["y"])][:4]
+        return [cell.text for cell in sorted(found, key=lambda cell: cell.location["y"])][:6]
 
     for column, shown in {
         "metrics.`value`": ["0.95", "0.94", "0.93", "0.91"],
         "metrics.`params`": ["10000", "12000", "11000", "9000"],
-        "tags.`trial.state`": ["COMPLETE"] * 4,
+        "tags.`architecture`": ["5-p16 | gap", "7-p16 | gap", "6-p16 | gap", "4-p16 | gap"],
+        "tags.`trial.ended`": ["complete"] * 4,
     }.items():
-        wait_for(browser, lambda page, column=column, shown=shown: cells(page, column) == shown)
+        wait_for(browser, lambda page, column=column, shown=shown: cells(page, column)[:4] == shown)
+    wait_for(browser, lambda page: {"stopped early", "failed: not finite"} <= set(cells(page, "tags.`trial.ended`")))
     browser.save_screenshot(str(screenshots / "mlflow-trials.png"))
 
 

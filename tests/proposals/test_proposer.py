@@ -523,6 +523,21 @@ def test_a_proposal_leaves_the_last_place_to_a_trial_that_is_enqueued_meanwhile(
     assert [t.state for t in study.trials if not is_rejection(t)][1:].count(TrialState.RUNNING) == 1
 
 
+def test_a_proposal_leaves_the_last_place_to_a_trial_that_fails_meanwhile() -> None:
+    """Its process was killed, and nobody has enqueued it again yet."""
+    study = opened(InMemoryStorage())
+    search(study, proposer_of(study), 1)
+    lost = claimed(proposer_of(study).next(NETWORKS, 3))
+
+    def meanwhile() -> None:
+        claimed(proposer_of(study, seed=1).next(NETWORKS, 3))
+        lost.keep(reason="interrupted")
+        study.tell(lost.number, state=TrialState.FAIL)
+
+    claim = claimed(in_between(study, meanwhile, seed=2).next(NETWORKS, 3))
+    assert claim.attributes["retry_of"] == lost.number
+
+
 def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
     study = opened(InMemoryStorage())
     for width in (1, 3):

@@ -126,7 +126,7 @@ def test_confusion_matrix_counts_every_answer(figures):
     for pair in zip(labels.tolist(), said.tolist(), strict=True):
         expected[pair] = expected.get(pair, 0) + 1
     assert drawn == expected
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("said", "true")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     (told,) = [text.get_text() for text in facts.texts]
     assert told.startswith("100 of 2,000 wrong")
     ranked = sorted(((n, t, s) for (t, s), n in expected.items() if t != s), key=lambda e: (-e[0], e))

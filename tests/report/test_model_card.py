@@ -154,6 +154,13 @@ def test_a_space_without_a_closed_form():
     assert "21 epochs; the rest is in the space." in card
 
 
+def test_a_champion_that_is_the_reference_says_so():
+    card = model_card(changed(reference="eip_3"))
+    assert row(card, "reference network") == ["eip_3"]
+    assert "It is the reference network eip_3, with which the search began" in card
+    assert "reference network" not in model_card(changed(reference=None))
+
+
 def test_every_limit_is_named():
     card = model_card(changed(budget=LIMITS))
     limits = (

@@ -36,7 +36,7 @@ def test_reconcile_closes_what_a_kill_left_running_and_records_what_is_missing(t
     ends = {name: (run.info.status, run.data.tags.get("trial.reason")) for name, run in runs.items()}
     assert ends["trial-0001"] == ("FINISHED", None)
     assert ends["trial-0002"] == ("RUNNING", None)
-    assert ends["trial-0004"] == ("KILLED", "stopped_early")
+    assert ends["trial-0004"] == ("FINISHED", "stopped_early")
     assert ends["trial-0005"] == ("FAILED", "interrupted")
     for name in ("trial-0000", "trial-0001", "trial-0004"):
         assert [step for step, _ in history(uri, runs[name], "loss")] == [1, 2, 3, 4], name

@@ -161,8 +161,8 @@ def test_an_ordinary_study_has_neither_mark_nor_other_columns(uri, tmp_path):
     assert search.tags("front") == search.tags("reached") == {10: None, 20: None}
     columns, units = search.in_view()
     assert columns == [
-        *(f"metrics.`{name}`" for name in ("value", "params", "macs", "ram", "seconds", "val_accuracy")),
-        *("tags.`trial.state`", "tags.`trial.reason`"),
+        *(f"metrics.`{name}`" for name in ("value", "params", "macs", "ram")),
+        *("tags.`architecture`", "tags.`trial.ended`"),
     ]
     assert units == [20, 10]
 
@@ -201,14 +201,14 @@ def test_trials_that_run_at_the_same_time_keep_their_epochs_apart(uri):
     observer.epoch_ended(1, 1, {"loss": 0.25, "seconds": 3.0})
     observer.trial_ended(_record(0, value=0.5))
     observer.epoch_ended(1, 2, {"loss": 0.125, "seconds": 3.0})
-    observer.trial_ended(_record(1, value=0.75))
+    observer.trial_ended(_record(1, value=0.7512345))
 
     runs = runs_of(uri)
     trials = [runs["trial-0000"], runs["trial-0001"]]
     assert kept == [{"mlflow_run_id": run.info.run_id} for run in trials]
     assert [history(uri, run, "loss") for run in trials] == [[(1, 0.5)], [(1, 0.25), (2, 0.125)]]
     assert [run.data.metrics["epoch_seconds"] for run in trials] == [2.0, 3.0]
-    assert [run.data.metrics["value"] for run in trials] == [0.5, 0.75]
+    assert [run.data.metrics["value"] for run in trials] == [0.5, 0.7512]
     assert runs["two at a time"].data.params == {"max_trials": "2", "data": "digits"}
     assert observer.seconds > 0
 

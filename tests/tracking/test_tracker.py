@@ -38,11 +38,28 @@ def test_a_study_is_a_parent_run_with_a_nested_run_per_trial(tracker, uri):
     ends = {name: (run.info.status, run.data.tags["trial.state"]) for name, run in runs.items() if name != "first"}
     assert ends == {
         "trial-0007": ("FINISHED", "COMPLETE"),
-        "trial-0008": ("KILLED", "PRUNED"),
+        "trial-0008": ("FINISHED", "PRUNED"),
         "trial-0009": ("FAILED", "FAIL"),
     }
     assert runs["trial-0008"].data.tags["trial.reason"] == "stopped_early"
     assert "trial.reason" not in trial.data.tags
+
+
+def test_a_training_is_a_run_with_curves_that_is_no_trial(tracker, uri):
+    good, bad = (tracker.start_training(f"confirm-0003-seed-{seed}", {"seed": seed}) for seed in (7, 8))
+    tracker.log_epochs(good, EPOCHS)
+    tracker.end_training(good)
+    tracker.end_training(bad, failed=True)
+    tracker.end_training(None)  # as of one whose run could not be made
+    runs = runs_of(uri)
+    assert {name: run.info.status for name, run in runs.items() if "seed" in name} == {
+        "confirm-0003-seed-7": "FINISHED",
+        "confirm-0003-seed-8": "FAILED",
+    }
+    run = runs["confirm-0003-seed-7"]
+    assert history(uri, run, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
+    assert run.data.tags["mlflow.parentRunId"] == tracker.run_id
+    assert (run.data.tags["seed"], run.data.tags["kerastuna.kind"]) == ("7", "training")
 
 
 def test_a_resumed_study_goes_on_in_its_own_parent_run(tracker, uri):
