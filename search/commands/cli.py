@@ -37,7 +37,19 @@ OF_THE_DISK = frozenset(
     }
 )
 """Errors of the system for which the disk is to blame, full, read-only or not the user's to write, or the name."""
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
+COMMANDS = (
+    "search",
+    "confirm",
+    "export",
+    "trials",
+    "studies",
+    "repair",
+    "describe",
+    "reproduce",
+    "ui",
+    "dashboard",
+    "bench",
+)
 """Each is a function of the same name, in the module of that name beside this one."""
 
 

@@ -94,6 +94,15 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_study(describe)
     _add_json(describe)
 
+    reproduce = _command(commands, "reproduce", functions, "train the references, compare with what was published")
+    reproduce.add_argument("name", nargs="?", metavar="NAME", help="one of eip_1 to eip_5 (all)")
+    reproduce.add_argument("--seeds", type=_positive, default=5, metavar="N", help="trainings of each (%(default)s)")
+    reproduce.add_argument("--epochs", type=_positive, default=20, metavar="N", help="of each (%(default)s)")
+    reproduce.add_argument("--images", type=_positive, metavar="N", help="training images (all 60,000)")
+    _add_device(reproduce)
+    _add_folder(reproduce)
+    _add_json(reproduce)
+
     ui = _command(commands, "ui", functions, "MLflow's user interface, on this machine only")
     ui.add_argument("--port", type=int, default=5000, help="(%(default)s)")
     ui.add_argument("--tracking-uri", metavar="URI", help="MLflow's database, if not the one in mlruns/")

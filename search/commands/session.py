@@ -126,23 +126,12 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
 
     stack.enter_context(own_temporary_folder())
     stack.enter_context(outage.told_by(lambda answers, text: progress.message(text), was_told_to_stop))
-    prepare_environment(options.own_device)
-    # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
-    at_once = options.ray is not None or trains_on_cpu(options.device)
-    pool = _start_workers(options, 0, progress, stack) if at_once else None
-    device = use_device(options.own_device)
-    if not at_once:
-        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
-    if options.ray is not None and pool is not None:
-        device = replace(device, kind="gpu" if pool.gpus else "cpu", name=f"a Ray cluster, driven by {device.name}")
-    _quiet_libraries()
+    device, pool = open_workers(options, progress, stack)
     from ..display.search_observer import ProgressObserver
     from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver
-    from ..training.engine import keep_compiled_programs
     from .observers import EndedHere
 
-    keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
     dataset, space = load_data_and_space(options, profile.images, check_test=True)
     facts = _facts(device, dataset)
@@ -158,6 +147,29 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     return Session(
         options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began, ended_here, pool
     )
+
+
+def open_workers(
+    options: SearchOptions, progress: Progress, stack: contextlib.ExitStack
+) -> tuple[Device, Pool[Any] | None]:
+    """The device that trains, and the workers, which end with `stack`; None for this process.
+
+    Raises InputError for options that cannot be used.
+    """
+    prepare_environment(options.own_device)
+    # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
+    at_once = options.ray is not None or trains_on_cpu(options.device)
+    pool = _start_workers(options, 0, progress, stack) if at_once else None
+    device = use_device(options.own_device)
+    if not at_once:
+        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
+    if options.ray is not None and pool is not None:
+        device = replace(device, kind="gpu" if pool.gpus else "cpu", name=f"a Ray cluster, driven by {device.name}")
+    _quiet_libraries()
+    from ..training.engine import keep_compiled_programs
+
+    keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
+    return device, pool
 
 
 def _start_workers(

@@ -141,6 +141,42 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
     return table
 
 
+def reproduction_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Reference networks: counts and test accuracies, as measured and as published."""
+    table = _table("reference networks, measured and published")
+    headings = (
+        "network",
+        "parameters",
+        "published",
+        "epochs",
+        "images",
+        "n",
+        "test accuracy",
+        "deviation",
+        "published",
+    )
+    for column in headings:
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for row in rows:
+        test, published = row["test"], row["published_params"]
+        table.add_row(
+            row["name"],
+            _counts(row["params"]),
+            "" if published is None else _counts(published),
+            str(row["epochs"]),
+            f"{row['images']:,}",
+            str(test["n"]),
+            f"{test['mean']:.4f}",
+            _number(test["std"], ".4f"),
+            f"{test['published']:.4f}",
+        )
+    return table
+
+
+def _counts(params: Mapping[str, int]) -> str:
+    return f"{params['total']:,} ({params['trainable']:,} + {params['non_trainable']:,})"
+
+
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")

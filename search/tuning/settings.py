@@ -153,7 +153,7 @@ class StudySettings:
         space: ParameterSpace,
         declared: Any,
         size_at: Callable[[Values], Size | None] | None,
-        is_closed_form: bool,
+        is_closed_form: bool = False,
         announcer: Announcer,
     ) -> "OpenStudy":
         """Open the study, or make it, after its sampler and pruner were tried out.
@@ -197,7 +197,9 @@ class StudySettings:
             study.set_user_attr(DRAWN_SEED, seed)
         stored = StoredStudy(study, opened)
         fail_abandoned_trials(stored)
-        starts = size_at is not None and is_closed_form and self.sampler == "tpe"
+        start = None
+        if size_at is not None and is_closed_form and self.sampler == "tpe":
+            start = Start(seed, self.budget, size_at, looks_for_small=bool(self.goal.costs))
         proposer = Proposer(
             stored,
             sampler_for(self.sampler, seed),
@@ -205,7 +207,7 @@ class StudySettings:
             budget=self.budget,
             measure=size_at,
             infeasible=self.infeasible,
-            start=Start(seed, self.budget, size_at, looks_for_small=bool(self.goal.costs)) if starts else None,
+            start=start,
             announcer=announcer,
             demands=self.goal.constraints(0.0).keys(),
         )

@@ -8,7 +8,19 @@ import pytest
 from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
+COMMANDS = (
+    "search",
+    "confirm",
+    "export",
+    "trials",
+    "studies",
+    "repair",
+    "describe",
+    "reproduce",
+    "ui",
+    "dashboard",
+    "bench",
+)
 
 
 @pytest.mark.parametrize(

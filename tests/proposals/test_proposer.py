@@ -100,7 +100,8 @@ class Listener(SearchObserver):
 
 def sizes(claim: Claim) -> dict[str, Any]:
     """What was counted of a claim's network."""
-    return {name: claim.attributes[name] for name in ("params", "macs", "ram", "summary") if name in claim.attributes}
+    names = ("params", "macs", "ram", "summary", "receptive_field")
+    return {name: claim.attributes[name] for name in names if name in claim.attributes}
 
 
 def claimed(claim: Claim | None) -> Claim:

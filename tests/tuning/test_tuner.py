@@ -44,11 +44,11 @@ def test_no_network_over_the_budget_is_ever_built(tmp_path: Path, data: Dataset,
         return model
 
     monkeypatch.setattr(space_module.keras, "Sequential", spy)
-    tuner = Untrained(ConvNet(), OBJECTIVE, 2, budget=1500, seed=1, directory=tmp_path)
+    tuner = Untrained(ConvNet(), OBJECTIVE, 2, budget=1500, seed=1, sampler="random", directory=tmp_path)
     assert built == []  # not even to find the hyperparameters
     search(tuner, data)
     assert len(built) == 2
-    resumed = Untrained(ConvNet(), OBJECTIVE, 3, budget=1500, seed=1, directory=tmp_path)
+    resumed = Untrained(ConvNet(), OBJECTIVE, 3, budget=1500, seed=1, sampler="random", directory=tmp_path)
     assert len(built) == 2
     study = search(resumed, data)
     assert len(built) == 3
