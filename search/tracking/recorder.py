@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from ..study.attributes import is_rejection
-from ..study.budget import COSTS
+from ..study.budget import ALWAYS_SHOWN, COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.records import counts, full_record
@@ -54,7 +54,7 @@ class TrackingObserver(SearchObserver):
             objective=goal.metric.name,
             direction=direction,
             best_by=best_by,
-            costs=[name for name in COSTS if name != "ram" or name in counted],
+            costs=[name for name in COSTS if name in {*ALWAYS_SHOWN, *counted}],
             mark=goal.mark,
         )
         self._reconcile(study, goal)
@@ -65,7 +65,7 @@ class TrackingObserver(SearchObserver):
             run_id = self._tracker.start_trial(
                 record["number"],
                 params=record["hyperparameters"],
-                metrics={name: record[name] for name in COSTS},
+                metrics={name: record.get(name) for name in COSTS},
                 tags=self._tags_of(record),
             )
         self._runs[record["number"]] = run_id
