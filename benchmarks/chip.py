@@ -46,14 +46,14 @@ CHUNK = 20  # networks of a process: TensorFlow keeps something of each
 LARGEST_MAP = 1 << 17  # values; larger ones fit no chip
 
 
-def random_point(rng: random.Random) -> Architecture:
-    """The network at a random point of `ConvNet`."""
+def random_point(rng: random.Random, space_name: str) -> Architecture:
+    """The network at a random point of the space `space_name` of `kerastuna.spaces`."""
     import keras_tuner
 
-    from kerastuna.spaces.convnet import ConvNet
+    from kerastuna import spaces
     from kerastuna.spaces.point import Point
 
-    space, hp = ConvNet(), keras_tuner.HyperParameters()
+    space, hp = getattr(spaces, space_name)(), keras_tuner.HyperParameters()
     space.declare_hyperparameters(hp)
     drawn: Any = Point({declared.name: declared.random_sample(rng.randrange(2**31)) for declared in hp.space})
     return space.architecture(drawn)
@@ -89,15 +89,14 @@ def random_mix(rng: random.Random) -> Architecture:
     return Architecture(shape, tuple(layers))
 
 
-def networks(seed: int, count: int) -> Iterator[tuple[str, Architecture]]:
-    """Random networks that fit their inputs, of two kinds in turn."""
+def networks(seed: int, count: int, kinds: Sequence[str] = ("ConvNet", "mixed")) -> Iterator[tuple[str, Architecture]]:
+    """Random networks that fit their inputs, of the `kinds` in turn."""
     rng = random.Random(seed)
-    kinds = {"ConvNet": random_point, "mixed": random_mix}
     for place in range(count):
-        kind = list(kinds)[place % 2]
+        kind = kinds[place % len(kinds)]
         while True:
             try:
-                drawn = kinds[kind](rng)
+                drawn = random_mix(rng) if kind == "mixed" else random_point(rng, kind)
                 if max(shape[0] * shape[1] * shape[2] for shape in drawn.shapes if len(shape) == 3) > LARGEST_MAP:
                     continue
             except InfeasibleArchitecture:
@@ -161,9 +160,9 @@ def measured(architecture: Architecture, path: Path) -> dict[str, Any]:
     }
 
 
-def chunk(seed: int) -> None:
+def chunk(seed: int, kinds: Sequence[str]) -> None:
     """Measure `CHUNK` networks, and print each as a line of JSON."""
-    for kind, drawn in networks(seed, CHUNK):
+    for kind, drawn in networks(seed, CHUNK, kinds):
         bound = chip_cost(drawn)
         assert bound is not None
         with tempfile.TemporaryDirectory() as folder:
@@ -218,15 +217,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compare the bounds of flash and RAM with int8 files.")
     parser.add_argument("--networks", type=int, default=300)
     parser.add_argument("--seed", type=int, default=101, help="of the first chunk")
+    parser.add_argument("--spaces", default="ConvNet,mixed", help="ConvNet, Compact and mixed (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder for chip.json and chip.md")
     parser.add_argument("--chunk", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.chunk is not None:
-        chunk(options.chunk)
+        chunk(options.chunk, options.spaces.split(","))
         return
     records: list[Any] = []
     for seed in range(options.seed, options.seed + -(-options.networks // CHUNK)):
-        command = [sys.executable, __file__, "--chunk", str(seed)]
+        command = [sys.executable, __file__, "--chunk", str(seed), "--spaces", options.spaces]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         found = [json.loads(line.removeprefix(MARK)) for line in ran.stdout.splitlines() if line.startswith(MARK)]
         if ran.returncode:

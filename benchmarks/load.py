@@ -41,7 +41,7 @@ from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.session import log_report
 from kerastuna.search.display.progress import make_progress
 from kerastuna.search.display.search_observer import ProgressObserver
-from kerastuna.search.display.summary import SearchResult, print_summary
+from kerastuna.search.display.summary import Commands, SearchResult, print_summary
 from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace
 from kerastuna.search.study.attributes import SEED
@@ -201,7 +201,7 @@ class MadeUpTrials:
             except InfeasibleArchitecture as error:
                 self._add(values, TrialState.PRUNED, {"reason": "infeasible", "message": str(error)})
                 continue
-            size = {"params": counted.params, "macs": counted.macs, "ram": counted.peak_activation_bytes}
+            size = {"params": counted.params, "macs": counted.macs, "activations": counted.peak_activation_bytes}
             size |= {"summary": self._network.architecture(Point(values)).summary}
             if counted.params <= BUDGET.limits["params"]:
                 self._train(values, size)
@@ -267,7 +267,7 @@ def copy_runs(database: Path, trials: Sequence[FrozenTrial]) -> None:
             )
             params = attributes["hyperparameters"].items()
             _insert(rows, "params", [{"key": key, "value": str(value), "run_uuid": run_id} for key, value in params])
-            points = {(name, 0): attributes[name] for name in ("params", "macs", "ram", "seconds")}
+            points = {(name, 0): attributes[name] for name in ("params", "macs", "activations", "seconds")}
             points["value", 0] = attributes["history"][-1]["val_accuracy"]
             for step, epoch in enumerate(attributes["history"], start=1):
                 points |= {("epoch_seconds" if key == "seconds" else key, step): value for key, value in epoch.items()}
@@ -324,14 +324,15 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
             images=4000,
             unit="images",
             closed_form=True,
-            is_usual=True,
             champion=None,
             limits=BUDGET,
             tracking_uri=tracker.tracking_uri,
             study_run=tracker.study_run,
             seconds=time.perf_counter() - began,
         )
-        print_summary(result, "kerastuna", "", nowhere)
+        print_summary(
+            result, Commands("kerastuna", "", "kerastuna ui", None, "kerastuna search --profile full"), nowhere
+        )
     client = open_client(default_tracking_uri(folder))
     with parts.part("MLflow's first page"):
         page = client.search_runs(

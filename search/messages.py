@@ -160,6 +160,11 @@ def points(value: float, metric: str) -> str:
     return f"{100 * value:.2f}" if is_accuracy(metric) else number(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """A whole number and its noun, in the plural where needed: "1 trial", "1,000 trials"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """Four significant digits: "0.1234", "12.30", "0.00001234" as "1.234e-05"; whole numbers from 1,000 on."""
     size = abs(value)

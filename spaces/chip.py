@@ -6,13 +6,14 @@ that is exact. What each operator takes besides its weights and its values was m
 and compares the bound with files of random networks.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import final
 
 from .architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -69,6 +70,7 @@ LEAST_FLASH = _FILED_ONCE + min(_FILED.values())
 """No network takes fewer bytes of flash, as it is counted here."""
 LEAST_RAM = _KEPT_ONCE + min(_KEPT.values())
 """No network takes fewer bytes of RAM, as it is counted here."""
+_PASSED = (AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D)
 _FUSED = ("relu", "relu6")
 _LINEAR = (None, "linear")
 _OPERATOR_OF = {"relu": "relu", "relu6": "relu", "sigmoid": "logistic", "softmax": "softmax", "tanh": "tanh"}
@@ -85,6 +87,7 @@ class Operator:
         weights: bytes of its kernel.
         channels: that have a bias of 4 bytes and a scale of their own.
         scratch: bytes that it needs while it runs.
+        sources: which values it takes: 0 is the network's input, n the output of the n-th operator.
     """
 
     kind: str
@@ -92,6 +95,7 @@ class Operator:
     weights: int = 0
     channels: int = 0
     scratch: int = 0
+    sources: tuple[int, ...] = ()
 
 
 @final
@@ -122,8 +126,12 @@ def chip_cost(architecture: Architecture) -> ChipCost | None:
         return None
     operators, remaining = found
     values = [prod(architecture.input_shape), *(operator.values for operator in operators)]
-    last = max(0, len(operators) - 1)
-    buffers = [(_aligned(size), max(0, place - 1), min(place, last)) for place, size in enumerate(values)]
+    last = [max(0, place - 1) for place in range(len(values))]  # an operator makes the value behind its own place
+    for place, operator in enumerate(operators):
+        for source in operator.sources:
+            last[source] = max(last[source], place)
+    last[-1] = max(0, len(operators) - 1)
+    buffers = [(_aligned(size), max(0, place - 1), last[place]) for place, size in enumerate(values)]
     buffers += [(_aligned(op.scratch), place, place) for place, op in enumerate(operators) if op.scratch]
     arena = max(offset + size for offset, (size, _, _) in zip(planned(buffers), buffers, strict=True))
     channels = sum(operator.channels for operator in operators)
@@ -145,31 +153,38 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
     A BatchNormalization before a max pooling is taken to be folded, which needs gains that are not negative. Raises
     InfeasibleArchitecture when a layer does not fit its input.
     """
-    shapes = architecture.shapes
-    inputs = (architecture.input_shape, *shapes[:-1])
-    entries = zip(architecture.layers, inputs, shapes, strict=True)
-    kept = [entry for entry in entries if not isinstance(entry[0], Dropout)]
-    layers = [layer for layer, _, _ in kept]
-    folded = {place for place in range(len(layers)) if _folds(layers, place)}
-    kept = [entry for place, entry in enumerate(kept) if place not in folded]
+    layers, shapes, added = architecture.layers, architecture.shapes, architecture.additions
+    tapped = frozenset(added.values())
     operators: list[Operator] = []
-    may_fuse = False
-    for layer, before, after in kept:
+    made = [0]  # the value that a layer gives: that of the layer at a place is at place + 1
+    remaining, may_fuse = 0, False
+
+    def run(operator: Operator, *sources: int) -> None:
+        operators.append(replace(operator, sources=sources))
+
+    for place, (layer, after) in enumerate(zip(layers, shapes, strict=True)):
         activation = layer.function if isinstance(layer, Activation) else getattr(layer, "activation", None)
         if activation not in (*_LINEAR, *_OPERATOR_OF):
             return None
+        before, source = (shapes[place - 1] if place else architecture.input_shape), made[-1]
+        may_fuse, count = may_fuse and place - 1 not in tapped, len(operators)
         if isinstance(layer, Activation):
-            is_fused = may_fuse and activation in _FUSED
-            if activation not in _LINEAR and not is_fused:
-                operators.append(Operator(_OPERATOR_OF[activation], prod(after)))
+            if activation not in _LINEAR and not (may_fuse and activation in _FUSED):
+                run(Operator(_OPERATOR_OF[activation], prod(after)), source)
             may_fuse = may_fuse and activation in (*_LINEAR, "relu")
-            continue
-        operators += _operators(layer, before, after)
-        fuses = isinstance(layer, (AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D))
-        may_fuse = fuses and activation in (*_LINEAR, "relu")
-        if activation not in (*_LINEAR, *_FUSED):
-            operators.append(Operator(_OPERATOR_OF[activation], prod(after)))
-    return tuple(operators), sum(isinstance(layer, BatchNormalization) for layer, _, _ in kept)
+        elif isinstance(layer, Add):
+            run(Operator("add", prod(after)), source, made[added[place] + 1])
+            may_fuse = True
+        elif not isinstance(layer, Dropout) and not _folds(layers, place, tapped):
+            for operator in _operators(layer, before, after):
+                run(operator, source if len(operators) == count else len(operators))
+            fuses = isinstance(layer, (AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D))
+            may_fuse = fuses and activation in (*_LINEAR, "relu")
+            if activation not in (*_LINEAR, *_FUSED):
+                run(Operator(_OPERATOR_OF[activation], prod(after)), len(operators))
+            remaining += isinstance(layer, BatchNormalization)
+        made.append(source if len(operators) == count else len(operators))
+    return tuple(operators), remaining
 
 
 def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:
@@ -198,23 +213,29 @@ def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:
             raise NotImplementedError(layer.kind)
 
 
-def _folds(layers: Sequence[Layer], place: int) -> bool:
-    """Whether the layer at `place` is a BatchNormalization that is folded; `layers` have no dropout."""
+def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
+    """Whether the layer at `place` is a BatchNormalization that is folded; additions take the outputs of `tapped`."""
     if not isinstance(layers[place], BatchNormalization):
         return False
-    for layer in reversed(layers[:place]):
+    for before in range(place - 1, -1, -1):
+        layer = layers[before]
+        if before in tapped:
+            break
         if isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)):
             if layer.activation in _LINEAR:
                 return True
             break
-        if not isinstance(layer, (AveragePooling2D, GlobalAveragePooling2D)):
+        if not isinstance(layer, (AveragePooling2D, Dropout, GlobalAveragePooling2D)):
             break
-    for layer in layers[place + 1 :]:
+    for behind in range(place + 1, len(layers)):
+        layer = layers[behind]
+        if behind - 1 in tapped:
+            return False
         if isinstance(layer, (Conv2D, DepthwiseConv2D)):
             return layer.padding == "valid" or layer.window == (1, 1)
         if isinstance(layer, Dense):
             return True
-        if not isinstance(layer, (AveragePooling2D, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D)):
+        if not isinstance(layer, _PASSED):
             return False
     return False
 

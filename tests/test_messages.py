@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerastuna.search.messages import (
+    counted,
     figure,
     hidden_secrets,
     is_accuracy,
@@ -144,3 +145,12 @@ def test_one_line_steers_no_terminal() -> None:
 
 def test_the_alias_of_a_registered_model_is_no_secret():
     assert redact("model models:/digits@champion, file a.keras") == "model models:/digits@champion, file a.keras"
+
+
+def test_a_noun_follows_its_number():
+    assert [counted(number, "trial") for number in (0, 1, 2, 1000)] == [
+        "0 trials",
+        "1 trial",
+        "2 trials",
+        "1,000 trials",
+    ]

@@ -16,7 +16,9 @@ from ..messages import redact
 from ..report.champion_figures import champion_figures
 from ..report.model_card import model_card
 from ..study.budget import COSTS
-from ..tracking.registry import ALIAS, register_champion
+from ..study.study_id import StudyId
+from ..tracking.registry import ALIAS, register_champion, registered_name
+from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
 from .evaluation import TestResult
 
@@ -30,11 +32,13 @@ class Publisher:
         tracker: of the study, whose run is open.
         tracking_uri: of MLflow, as it is used; it may hold a password.
         tags: for the champion's run and the registered version.
+        owner: the study; None for one without an id.
     """
 
     tracker: Tracker
     tracking_uri: str
     tags: Mapping[str, str]
+    owner: StudyId | None = None
 
     def publish(
         self,
@@ -56,7 +60,8 @@ class Publisher:
 
         Returns the record's part on MLflow. Raises InputError when the store cannot be used.
         """
-        name = re.sub(r"[/:]", "-", record["study"])
+        name = registered_name(self.tracking_uri, re.sub(r"[/:]", "-", record["study"]), self.owner)
+        owner = {} if self.owner is None else {ID_TAG: self.owner.id}
         told = {
             "tracking_uri": redact(self.tracker.tracking_uri),
             "run_id": self.tracker.run_id,
@@ -86,13 +91,20 @@ class Publisher:
                 confirmed=record["validation"]["mean"],
                 params=record["hyperparameters"],
                 metrics=_metrics(record),
-                tags={**self.tags, "kerastuna.study": record["study"], "trial.number": record["trial"]},
+                tags={**self.tags, **_tags(record), **owner},
                 artifacts=figures,
+                registration=record["registration"],
             )
         if not registered.is_champion:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))
         return told
+
+
+def _tags(record: Mapping[str, Any]) -> dict[str, Any]:
+    reference = record.get("reference")
+    own = {"kerastuna.study": record["study"], "trial.number": record["trial"], "architecture": record["summary"]}
+    return own | ({"reference": reference} if reference else {})
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:

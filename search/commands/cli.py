@@ -70,7 +70,7 @@ def _run(given: Sequence[str]) -> int:
         print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        again = shlex.join([program(), *map(redact, given)])
+        again = f"{program()} {shlex.join(map(redact, given))}"
         print(f"kerastuna: interrupted; nothing that was finished is lost. To go on: {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

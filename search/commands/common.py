@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def program() -> str:
     """The command as the user can type it from the working folder."""
     path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return "python -m kerastuna"
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -37,7 +37,7 @@ def describe(options: argparse.Namespace) -> int:
     out.print(
         f"{counted.params:,} parameters ({counted.trainable:,} trainable, {counted.non_trainable:,} not), "
         f"{counted.macs:,} MACs, {counted.peak_activation_bytes:,} bytes at the peak of activations "
-        "(float32, one image)",
+        f"(float32, one image), receptive field {counted.receptive_field} pixels",
         markup=False,
     )
     out.print(_on_a_chip(chip), markup=False)
@@ -51,7 +51,8 @@ def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
     """
     from ...spaces.space import SearchSpace
     from ..datasets.task import task_of
-    from ..study.attributes import HYPERPARAMETERS, IDENTITY
+    from ..study.attributes import HYPERPARAMETERS, IDENTITY, REQUEST
+    from .options import SearchOptions
     from .user_space import load_space
 
     trials = study.get_trials(deepcopy=False)
@@ -61,7 +62,8 @@ def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
     data = identity.get("data", {})
     if "space" not in identity or "input_shape" not in data:
         raise InputError(f"study {study.study_name!r} was not made by kerastuna search: its space is not known")
-    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data))
+    parameters = SearchOptions(**study.user_attrs.get(REQUEST, {})).parameters_to_fill
+    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data), parameters)
     if not isinstance(space, SearchSpace):
         raise InputError(f"space {identity['space']!r} has no closed form: only a SearchSpace can be described")
     values = trials[number].user_attrs.get(HYPERPARAMETERS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
-from ..messages import cause
+from ..messages import cause, counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
 
@@ -47,23 +47,28 @@ def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, 
 
     check_reference(options.reference)
     wanted = search_options(options, images=options.images or PROFILES["quick"].images)
-    import_keras_for_cpu()
     out = options.out or Path("export") / options.reference
     epochs = options.epochs or PROFILES["quick"].epochs
-    return export_reference(options.reference, wanted, epochs, out, formats, say), out
+    from ..study.scratch import own_temporary_folder
+
+    with own_temporary_folder():
+        import_keras_for_cpu()
+        return export_reference(options.reference, wanted, epochs, out, formats, say), out
 
 
 def _of_study(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, Any], Path]:
     study = open_study_of(options)
+    from ..study.scratch import own_temporary_folder
     from .session import request_of
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
-    import_keras_for_cpu()
     name = study.study_name if options.trial is None else f"{study.study_name}-trial-{options.trial:04d}"
     out = options.out or Path("export") / name
-    if options.trial is None:
-        return export_champion(study, wanted, out, formats, options.test, say), out
-    return export_trial(study, options.trial, wanted, out, formats, options.test, say), out
+    with own_temporary_folder():
+        import_keras_for_cpu()
+        if options.trial is None:
+            return export_champion(study, wanted, out, formats, options.test, say), out
+        return export_trial(study, options.trial, wanted, out, formats, options.test, say), out
 
 
 def _print_manifest(manifest: Mapping[str, Any], out: Path, as_json: bool) -> None:
@@ -100,7 +105,7 @@ def export_champion(
             f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
             "first, or export a trial with --trial N"
         )
-    path = model_path_of(champion, options.folder)
+    path = model_path_of(study, champion, options.folder)
     _check_whole(path)
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
@@ -172,7 +177,7 @@ def export_reference(
     from .session import load_data_and_space
 
     dataset, space = load_data_and_space(options, options.images)
-    say(f"training {name} on {len(dataset.x_train):,} images for {epochs} epochs")
+    say(f"training {name} on {len(dataset.x_train):,} images for {counted(epochs, 'epoch')}")
     model, history = train(
         space,
         declared_hyperparameters(space, REFERENCES[name].values),

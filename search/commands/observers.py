@@ -52,6 +52,10 @@ class ConfirmationProgress(ConfirmationObserver):
         """Show the metrics of the epoch."""
         show_epoch(self._progress, _name(trial, seed), epoch, self._epochs, metrics)
 
+    def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
+        """Show how far a long epoch has come."""
+        self._progress.batches_done(number=_name(trial, seed), done=done, batches=batches)
+
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
         """Show what the training reached."""
         seconds = time.monotonic() - self._began.pop((trial, seed))

@@ -1,5 +1,6 @@
 """What a search is asked to do: the options of the command, checked, and the profiles that fill in the rest."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
 from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
-DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
+SPACES = {"convnet": "kerastuna.spaces.convnet:ConvNet", "compact": "kerastuna.spaces.compact:Compact"}
+"""Spaces by their short names."""
+DEFAULT_SPACE = SPACES["convnet"]
 RUNS_FOLDER = Path("mlruns")
 LARGEST = 2**63 - 1
 """Of any number: databases and file formats hold no larger one."""
@@ -83,6 +86,7 @@ class SearchOptions:
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
+        fix: values of hyperparameters that are not varied, by name; None for none.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
         ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
             a whole number. None: this machine.
@@ -112,6 +116,7 @@ class SearchOptions:
     trials: int | None = None
     epochs: int | None = None
     timeout: float | None = None
+    fix: Mapping[str, str] | None = None
     device: str = "auto"
     workers: Workers = "auto"
     workers_per_gpu: Workers = "auto"
@@ -186,17 +191,29 @@ class SearchOptions:
             return (self.objective,)
         return tuple(part for part in self.pareto or self.reach or () if part not in COST_NAMES)
 
-    @property
-    def is_usual(self) -> bool:
-        """Whether nothing is asked for but how thorough the search is."""
-        thoroughness = ("images", "trials", "epochs", "timeout", "profile")
-        thoroughness += ("device", "workers", "workers_per_gpu", "ray", "gpus_per_trial")
-        return replace(self, **{name: getattr(SearchOptions, name) for name in thoroughness}) == SearchOptions()
+    def arguments(self, *without: str) -> dict[str, str]:
+        """What differs from the defaults, as arguments of the command by the names of the fields; without passwords."""
+        given: dict[str, str] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name in without or value == getattr(SearchOptions, name):
+                continue
+            if isinstance(value, Mapping):
+                given[name] = ",".join(f"{key}={part}" for key, part in value.items())
+            else:
+                given[name] = redact(",".join(value) if isinstance(value, list | tuple) else str(value))
+        return given
 
     @property
     def own_device(self) -> str:
         """What this process uses: where workers on other machines have GPUs, it may have none."""
         return "auto" if self.ray is not None and self.device == "gpu" else self.device
+
+    @property
+    def parameters_to_fill(self) -> int | None:
+        """The parameters that a network may use up; None where a small network is looked for."""
+        goals = (*(self.pareto or ()), self.minimize)
+        return None if any(goal in COST_NAMES for goal in goals) else self.budget
 
     @property
     def limits(self) -> Budget:
@@ -229,7 +246,7 @@ class SearchOptions:
             "minimize",
             "reach",
         )
-        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", *goal)
+        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "fix", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -238,14 +255,18 @@ class SearchOptions:
         }
 
     def study_name(self, data: str, space: str, profile: str) -> str:
-        """The name given, or data-space-budget-profile, with the goal where it is not the usual metric of the task."""
+        """The name given, or data-space-budget-profile.
+
+        With the goal where it is not the usual metric of the task, and with what is fixed.
+        """
         limits = [
             str(self.budget),
             *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        fixed = [f"{name}-{value}" for name, value in (self.fix or {}).items()]
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed])
         return self.study or safe_study_name(made)  # a metric may have any name
 
     @property
@@ -257,5 +278,5 @@ class SearchOptions:
     def location_arguments(self) -> str:
         """The options that lead another command to the study, where it is not in the usual place; with no password."""
         if self.storage is not None:
-            return f" --storage {redact(str(self.storage))}"
-        return f" --folder {self.folder}" if self.folder != RUNS_FOLDER else ""
+            return f" --storage {shlex.quote(redact(str(self.storage)))}"
+        return f" --folder {shlex.quote(str(self.folder))}" if self.folder != RUNS_FOLDER else ""

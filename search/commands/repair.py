@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from ..errors import InputError, StudyError
+from ..messages import counted
 from ..study.names import JOURNAL_NAME
 from .common import say
 
@@ -30,7 +31,7 @@ def repair(options: argparse.Namespace) -> int:
         return 0
     for damage in done.damages:
         say(f"line {damage.line:,} is damaged ({damage.told})")
-    studies = ", ".join(f"study {name} with {trials:,} trials" for name, trials in done.studies.items())
+    studies = ", ".join(f"study {name} with {counted(trials, 'trial')}" for name, trials in done.studies.items())
     say(f"wrote {done.path}: {done.kept:,} of {done.lines:,} lines, {studies or 'no study'}; {location} is as it was")
     old, new, away = (shlex.quote(str(name)) for name in (path, done.path, f"{path}.damaged"))
     say(f"To go on with it: mv {old} {away} && mv {new} {old}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in, figure
-from .common import print_json, program, search_options
+from .common import print_json, search_options
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -89,6 +89,7 @@ def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collecti
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
     from ...spaces.space import SearchSpace
     from ..display.summary import SearchResult, print_summary, search_json
+    from .typed import commands_after
 
     options, profile = session.options, session.profile
     result = SearchResult(
@@ -98,7 +99,6 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
         images=len(session.dataset.x_train),
         unit=session.dataset.unit,
         closed_form=isinstance(session.tuner.hypermodel, SearchSpace),
-        is_usual=options.is_usual,
         champion=champion,
         limits=options.limits,
         tracking_uri=session.tracker.tracking_uri,
@@ -108,7 +108,7 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
     if as_json:
         print_json(search_json(result))
     else:
-        print_summary(result, program(), options.location_arguments, sys.stdout)
+        print_summary(result, commands_after(options), sys.stdout)
 
 
 def _no_result(session: "Session") -> int:
@@ -151,12 +151,19 @@ def run_search(session: "Session", progress: "Progress") -> None:
 
 
 def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
+    """Enqueue the starting points of the space; one in which a fixed value takes the place of another has no name."""
+    from keras_tuner.engine.hyperparameters import Fixed
+
     from ...spaces.space import SearchSpace
 
     if tuner.oracle.study.get_trials(deepcopy=False) or not isinstance(tuner.hypermodel, SearchSpace):
         return
+    declared = tuner.oracle.get_space().space
+    fixed = {hp.name: hp.default for hp in declared if isinstance(hp, Fixed)}
+    defaults = {hp.name: hp.default for hp in declared} if fixed else {}  # of what a fixed value brings into play
     for name, values in tuner.hypermodel.starting_points().items():
-        tuner.oracle.enqueue(values, name)
+        is_changed = any(values.get(other, value) != value for other, value in fixed.items())
+        tuner.oracle.enqueue({**defaults, **values, **fixed}, None if is_changed else name)
 
 
 def _train(session: "Session") -> None:

@@ -27,12 +27,14 @@ from .progress_state import (
     about,
     best_so_far,
     ended_line,
+    epochs_done,
     estimate_line,
     printable,
     rejection_counts,
     score,
     started_line,
     trial_line,
+    within_epoch,
     words,
 )
 
@@ -128,7 +130,8 @@ class Progress(ABC):
     def trial_started(self, *, number: int | str, summary: str) -> None:
         """A trial begins to train."""
         self._log_rejections()
-        self._state = self._state.with_running(RunningTrial(number, printable(summary), epochs=self._state.epochs))
+        trial = RunningTrial(number, printable(summary), epochs=self._state.epochs, began=self._clock())
+        self._state = self._state.with_running(trial)
 
     def epoch_ended(
         self, *, number: int | str, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
@@ -142,11 +145,18 @@ class Progress(ABC):
             epochs=epochs,
             epoch_seconds=before.epoch_seconds + seconds,
             metrics={printable(name): value for name, value in metrics.items()},
+            began=now,
+            batch=0,
         )
         pace = self._state.pace.with_epoch(epoch, seconds)
         self._state = replace(self._state.with_running(trial), pace=pace, paced=now)
         if pace.first_epochs + pace.later_epochs == 1:
             self.message(estimate_line(self._state, seconds, now))
+
+    def batches_done(self, *, number: int | str, done: int, batches: int | None) -> None:
+        """Within an epoch that takes long, `done` of its `batches` are done; None where their number is not known."""
+        before = self._state.running.get(number, RunningTrial(number))
+        self._state = self._state.with_running(replace(before, batch=done, batches=batches))
 
     def trial_ended(
         self,
@@ -294,7 +304,8 @@ def _display(state: State, now: float) -> RenderableType:
         rows.add_row(f"trial {trial.number}", Text(trial.summary))
         first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
         metrics = "  ".join(f"{name} {score(value, name)}" for name, value in {**first, **trial.metrics}.items())
-        rows.add_row("epoch", _bar(trial.epoch, trial.epochs, f"{trial.epoch}/{trial.epochs}  {metrics}"))
+        told = "  ".join(filter(None, [f"{trial.epoch}/{trial.epochs}", within_epoch(trial, now), metrics]))
+        rows.add_row("epoch", _bar(epochs_done(trial), trial.epochs, told))
     rows.add_row("best", Text("none yet" if state.best is None else f"{state.objective} {best_so_far(state)}"))
     rows.add_row("skipped", Text(rejection_counts(state.rejections)))
     end = now if state.ended is None else state.ended
@@ -306,7 +317,7 @@ def _display(state: State, now: float) -> RenderableType:
     return rows
 
 
-def _bar(done: int, total: int, text: str) -> RenderableType:
+def _bar(done: float, total: int, text: str) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     row.add_column(width=BAR_WIDTH)
     row.add_column(overflow="fold")

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
-from ..messages import figure
+from ..messages import counted, figure
 from ..study.directions import Direction
 from ..study.reasons import REJECTIONS
 
+LONG_EPOCH = 10.0
+"""An epoch that has taken more seconds tells how far it has come."""
 NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 
 
@@ -78,7 +80,10 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[
 @final
 @dataclass(frozen=True)
 class RunningTrial:
-    """A trial that is training: `epoch` of `epochs` have ended, with the `metrics` of the last one."""
+    """A trial that is training: `epoch` of `epochs` have ended, with the `metrics` of the last one.
+
+    The next epoch began at `began`; if it takes long, `batch` of its `batches` are done, None if not known.
+    """
 
     number: int | str
     summary: str = ""
@@ -86,6 +91,9 @@ class RunningTrial:
     epochs: int = 0
     epoch_seconds: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    began: float = 0.0
+    batch: int = 0
+    batches: int | None = None
 
 
 @final
@@ -156,7 +164,7 @@ class State:
 
 def started_line(state: State) -> str:
     """The line at the start of a search."""
-    trials = f"{count(state.trials_total, 'trial')} of {count(state.epochs, 'epoch')}"
+    trials = f"{counted(state.trials_total, 'trial')} of {counted(state.epochs, 'epoch')}"
     done = f", {state.trials_done} done" if state.trials_done else ""
     best = f", best {state.objective} {best_so_far(state)}" if state.best is not None else ""
     stop = f", stops after {about(state.deadline - state.started)}" if math.isfinite(state.deadline) else ""
@@ -166,21 +174,35 @@ def started_line(state: State) -> str:
 
 def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
     """The line after the first epoch: how long the search is going to take."""
-    trials = count(state.trials_left, "more trial" if state.trials_done else "trial")
+    trials = counted(state.trials_left, "more trial" if state.trials_done else "trial")
     expected = state.seconds_left(now, limited=False) or 0.0
     left = state.seconds_left(now) or 0.0
     end = f"but the time limit leaves {about(left)}" if left < expected else "less where trials stop early"
     return (
         f"one epoch takes about {about(epoch_seconds)}; "
-        f"{trials} of {count(state.epochs, 'epoch')}: about {about(expected)}, {end}"
+        f"{trials} of {counted(state.epochs, 'epoch')}: about {about(expected)}, {end}"
     )
+
+
+def within_epoch(trial: RunningTrial, now: float) -> str:
+    """How far the epoch that runs has come; empty while it has not taken long."""
+    took = now - trial.began
+    if took < LONG_EPOCH or trial.epoch >= trial.epochs:
+        return ""
+    batch = f"batch {trial.batch:,}{f'/{trial.batches:,}' if trial.batches else ''}, " if trial.batch else ""
+    return f"epoch {trial.epoch + 1}: {batch}{about(took)}"
+
+
+def epochs_done(trial: RunningTrial) -> float:
+    """The epochs of a trial that have ended, and the share of the one that runs."""
+    return trial.epoch + (min(1.0, trial.batch / trial.batches) if trial.batches else 0.0)
 
 
 def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, now: float) -> str:
     """The line at the end of a trial, which took `seconds`."""
     line = (
         f"trial {trial.number} ({state.trials_done}/{state.trials_total}): {outcome} "
-        f"after {count(trial.epoch, 'epoch')} in {about(seconds)}"
+        f"after {counted(trial.epoch, 'epoch')} in {about(seconds)}"
     )
     if state.best is not None:
         line += f"; best {best_so_far(state)}"
@@ -193,7 +215,7 @@ def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, 
 def ended_line(state: State, now: float) -> str:
     """The line at the end of a search."""
     best = "none" if state.best is None else f"{state.objective} {best_so_far(state)}"
-    trials = f"{state.trials_done} of {count(state.trials_total, 'trial')} done"
+    trials = f"{state.trials_done} of {counted(state.trials_total, 'trial')} done"
     refused = f"; {rejection_counts(state.rejections)}" if any(state.rejections.values()) else ""
     return (
         f"{state.study} ended after {about(now - state.started)}: {trials}, {state.stopped_early} stopped early, "
@@ -217,11 +239,6 @@ def rejection_counts(rejections: Mapping[str, int]) -> str:
 def score(value: float | None, metric: str) -> str:
     """The value of a metric."""
     return "unknown" if value is None else figure(value, metric)
-
-
-def count(number: int, noun: str) -> str:
-    """A number and its noun, in the plural where needed."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def words(identifier: str) -> str:

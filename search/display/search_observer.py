@@ -61,10 +61,16 @@ class ProgressObserver(SearchObserver):
         """Show the metrics of the epoch."""
         show_epoch(self._progress, number, epoch, self._epochs, metrics)
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        """Show how far a long epoch has come."""
+        self._progress.batches_done(number=number, done=done, batches=batches)
+
     def trial_ended(self, record: Mapping[str, Any]) -> None:
         """Show how the trial ended."""
         assert self._goal is not None, "search_started comes first"
         value = record["value"]
+        if (epochs := record.get("continued_after")) is not None:
+            self._progress.message(f"trial {record['number']} went on after epoch {epochs} of an interrupted one")
         self._progress.trial_ended(
             number=record["number"],
             state=record["state"],

@@ -1,5 +1,6 @@
 """What a search says at its end: the leaderboard, the champion, what was refused, and what to do next; or JSON."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,39 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..datasets.task import ACCURACY, unit_of
-from ..messages import cause_in, is_accuracy, percent, points, redact, signed
-from ..study.attributes import MESSAGE, REASON, is_trained
+from ..messages import cause_in, counted, is_accuracy, percent, points, redact, signed
+from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
-from ..study.goal import goal_of
+from ..study.goal import Goal, goal_of
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
-from .progress_state import about, count, words
+from .lines import show_commands, show_line
+from .progress_state import about, words
 from .tables import console, leaderboard_table
 
 Champion = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Commands:
+    """What the user can type next, in the form in which the search was typed.
+
+    Attributes:
+        program: the command `kerastuna` itself.
+        location: options that lead to the study where it is not in the usual place.
+        ui: the user interface.
+        export: the export of the champion; None for that of the program.
+        full: the same search again, in profile full.
+    """
+
+    program: str
+    location: str
+    ui: str
+    export: str | None
+    full: str
 
 
 @final
@@ -33,7 +55,6 @@ class SearchResult:
         profile: its name; `epochs` of a full trial and training `images`, as it decided them.
         unit: what these are called, "images" or "rows".
         closed_form: whether the space describes its networks, so that their layers can be shown.
-        is_usual: whether data, space and objective are those of the command by itself.
         champion: the record of the confirmed winner, or None.
         limits: on the networks.
         tracking_uri: of MLflow.
@@ -47,7 +68,6 @@ class SearchResult:
     images: int
     unit: str
     closed_form: bool
-    is_usual: bool
     champion: Champion | None
     limits: Budget
     tracking_uri: str
@@ -122,9 +142,12 @@ def champion_lines(champion: Champion) -> list[str]:
     size = "" if champion["params"] is None else f", {champion['params']:,} parameters"
     curse = champion["winners_curse"]
     more = f"{100 * curse:+.2f} points" if is_accuracy(metric) else f"{signed(curse, metric)} against the mean"
+    reference = champion.get("reference")  # a record of an older version does not tell
+    name = f", reference network {reference}" if reference else ""
     lines = [
-        f"champion: trial {champion['trial']}{size}  {champion['summary']}",
-        f"  validation {_mean(validation, metric)} over {count(validation['n'], 'fresh seed')}; in the search "
+        f"champion: trial {champion['trial']}{name}{size}  {champion['summary']}",
+        *([f"  {not_beaten(reference)}"] if reference else []),
+        f"  validation {_mean(validation, metric)} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:
@@ -133,7 +156,7 @@ def champion_lines(champion: Champion) -> list[str]:
         measured = test.get("metric", ACCURACY)
         error, samples = test["standard_error"], f"its {test['images']:,} {unit}"
         lines.append(
-            f"  test {_mean(test, measured)}{_range(test, measured)} over {count(test['n'], 'model')} trained on "
+            f"  test {_mean(test, measured)}{_range(test, measured)} over {counted(test['n'], 'model')} trained on "
             f"{champion['train_images_final']:,} {unit}, validation included; "
             f"opening {test['opening']} of the test set; "
             + (f"on {samples}" if error is None else f"the standard error of {samples} is {points(error, measured)}")
@@ -142,12 +165,16 @@ def champion_lines(champion: Champion) -> list[str]:
     return lines
 
 
-def print_summary(result: SearchResult, program: str, location: str, file: TextIO) -> None:
+def not_beaten(reference: str) -> str:
+    """What a search says whose best is the reference network that it began with."""
+    return f"the search began with {reference}, and found nothing that is better"
+
+
+def print_summary(result: SearchResult, commands: Commands, file: TextIO) -> None:
     """Print the end of a search, for people.
 
     Args:
-        program: the command as the user types it.
-        location: options that lead to the study where it is not in the usual place.
+        commands: as the user types them.
         file: to print to.
     """
     out = console(file)
@@ -155,41 +182,48 @@ def print_summary(result: SearchResult, program: str, location: str, file: TextI
     out.print()
     out.print(leaderboard_table(trials, goal, budget=result.limits))
     out.print()
-    out.print(f"{counts_line(trials)}; this call took {about(result.seconds)}", markup=False, soft_wrap=True)
-    for line in champion_lines(result.champion) if result.champion else ():
-        out.print(line, markup=False, soft_wrap=True)
-    out.print(
+    show_line(out, f"{counts_line(trials)}; this call took {about(result.seconds)}")
+    for line in champion_lines(result.champion) if result.champion else _best_is_reference(trials, goal):
+        show_line(out, line)
+    show_line(
+        out,
         f"every figure: profile {result.profile}, {result.images:,} training {result.unit}, "
-        f"{count(result.epochs, 'epoch')}; the table shows one seed, on the validation {result.unit}, at the last "
+        f"{counted(result.epochs, 'epoch')}; the table shows one seed, on the validation {result.unit}, at the last "
         "epoch",
-        markup=False,
-        soft_wrap=True,
     )
-    more = _next_steps(result, program, f"{result.study.study_name}{location}")
     out.print("\nnext:", markup=False)
-    width = max(len(command) for command, _ in more)
-    for command, text in more:
-        out.print(f"  {command:<{width}}   {text}", markup=False, soft_wrap=True)
+    show_commands(out, _next_steps(result, commands))
 
 
-def _next_steps(result: SearchResult, program: str, study: str) -> list[tuple[str, str]]:
+def _best_is_reference(trials: Sequence[FrozenTrial], goal: Goal) -> list[str]:
+    best = next(iter(goal.results(trials)), None) if goal.has_winner else None
+    name = None if best is None else best.user_attrs.get(NAME)
+    return [] if best is None or not name else [f"trial {best.number}: {not_beaten(name)}"]
+
+
+def _next_steps(result: SearchResult, commands: Commands) -> list[tuple[str, str]]:
     """Commands that suit what was found, each with what it does."""
-    goal = goal_of(result.study)
+    goal, program = goal_of(result.study), commands.program
+    name = result.study.study_name
+    study = f"--study {shlex.quote(name)}{commands.location}"
+    page, uri = ui_path(result.study_run), redact(result.tracking_uri)
     more = [
-        ("make ui", f"every trial in MLflow, on http://127.0.0.1:5000{ui_path(result.study_run)}"),
-        (f"{program} trials --study {study}", "this table again, also while a search runs"),
-        *([(f"{program} describe --study {study} --trial N", "the layers of a trial")] if result.closed_form else []),
+        (f"{uri}{page}", "every trial in MLflow")
+        if uri.startswith("http")
+        else (commands.ui, f"every trial in MLflow, on http://127.0.0.1:5000{page}"),
+        (f"{program} trials {study}", "this table again, also while a search runs"),
+        *([(f"{program} describe {study} --trial N", "the layers of a trial")] if result.closed_form else []),
     ]
     if not goal.has_winner:
-        more.append((f"{program} export --study {study} --trial N", "a network of the front, in every format"))
+        more.append((f"{program} export {study} --trial N", "a network of the front, in every format"))
     elif result.champion is not None:
-        export = "make export" if study == result.study.study_name else f"{program} export --study {study}"
+        export = commands.export or f"{program} export {study}"
         more.append((export, "the champion in every format, each proven to give the same answers"))
     elif goal.results(result.study.get_trials(deepcopy=False)):
-        more.append((f"{program} confirm --study {study}", "retrain the best on fresh seeds, open the test set once"))
-    if result.profile == "quick" and goal.compares_by_metric and result.is_usual:
+        more.append((f"{program} confirm {study}", "retrain the best on fresh seeds, open the test set once"))
+    if result.profile == "quick" and goal.compares_by_metric:
         effort = f"all {result.unit}, 20 epochs, 100 trials"
-        more.append(("make search PROFILE=full", f"{effort}: hours on a CPU, made for a GPU"))
+        more.append((commands.full, f"{effort}: hours on a CPU, made for a GPU"))
     return more
 
 

@@ -10,16 +10,18 @@ from rich.text import Text
 
 from ...spaces.cost import Cost
 from ..datasets.task import Classification, task_of, unit_of
-from ..messages import figure, number, shortened
+from ..messages import counted, figure, number, shortened
 from ..study.budget import ALWAYS_SHOWN, COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
-from ..study.reasons import STOPPED_EARLY
+from ..study.reasons import INFEASIBLE, OVER_BUDGET
 from ..study.records import full_record
 
 MOST_LETTERS = 300
 """The most characters of hyperparameters that are shown for a network without a summary."""
 MARKS = {"reached": "reaches"}
 """The marks of a goal that get a column, and the column's name."""
+STATES = {"fail": "failed"}
+"""Optuna's states of a trial, in lower case, that are called otherwise."""
 
 
 def console(file: TextIO) -> Console:
@@ -67,32 +69,41 @@ def _marks(goal: Goal) -> list[str]:
 
 def _add_columns(table: Table, *names: str) -> None:
     """Add columns. If there is little room, only text columns are folded, since half a number is another number."""
-    folded = {"reason": len(STOPPED_EARLY), "network": 9}
+    folded = {"network": 9}
     for name in names:
         table.add_column(
             SHORT_NAMES.get(name, name),
-            justify="left" if name in (*folded, "state", *MARKS.values()) else "right",
+            justify="left" if name in (*folded, *MARKS.values()) else "right",
             overflow="fold" if name in folded else "ellipsis",
             no_wrap=name not in folded,
             min_width=folded.get(name),
         )
 
 
-def trials_table(records: Sequence[Mapping[str, Any]], summaries: Sequence[str], goal: Goal) -> Table:
-    """Every trial by number: how it ended, and its parameters or the cost that the study optimises instead."""
-    costs = goal.costs[:1] if goal.costs and "params" not in goal.costs else ("params",)
-    table = _table(f"{len(records)} trials")
-    _add_columns(table, "trial", "state", "reason", goal.metric.name, *costs, "epochs", "seconds", "network")
-    for record, summary in zip(records, summaries, strict=True):
+def trials_table(records: Sequence[Mapping[str, Any]], goal: Goal) -> Table:
+    """Every trial by number, one line each: how it ended, its value, its costs, and its network.
+
+    Args:
+        records: as `full_record` makes them. Of a network that was not described, the message says why it was refused.
+    """
+    costs = [*ALWAYS_SHOWN, *(name for name in goal.costs if name not in ALWAYS_SHOWN)]
+    limits = any(record["limits"] not in (None, ["params"]) for record in records)
+    table = _table(f"{counted(len(records), 'trial')}; value: {goal.metric.name}")
+    for name in ("trial", "ended", "value", *costs, "epochs", "s"):
+        justify = "left" if name == "ended" else "right"
+        table.add_column(SHORT_NAMES.get(name, name), justify=justify, no_wrap=True, overflow="ellipsis")
+    table.add_column("network", min_width=9)
+    for record in records:
+        refused = record["message"] if record["reason"] == INFEASIBLE else ""
+        network = record["summary"] or refused or _values(record["hyperparameters"])
         table.add_row(
             str(record["number"]),
-            str(record["state"]),
-            _reason(record),
+            _ended(record, limits),
             _score(record["value"], goal),
-            *(_number(record[name], ",") for name in costs),
-            str(record["epochs"]),
+            *(_short(record[name], name) for name in costs),
+            str(record["epochs"] or ""),
             _number(record["seconds"], ".0f"),
-            Text(summary or _values(record["hyperparameters"])),
+            Text(network, no_wrap=True, overflow="ellipsis"),
         )
     return table
 
@@ -117,7 +128,7 @@ def layer_table(name: str, cost: Cost) -> Table:
 
 def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
     """The studies of a storage."""
-    table = _table(f"{len(rows)} studies")
+    table = _table("1 study" if len(rows) == 1 else f"{len(rows)} studies")
     for column in ("study", "trained", "refused", "failed", "best", "last trial"):
         table.add_column(column, justify="left" if column in ("study", "last trial") else "right", overflow="fold")
     for row in rows:
@@ -192,9 +203,20 @@ def _score(value: float | None, goal: Goal) -> str:
     return "" if value is None else figure(value, goal.metric.name)
 
 
-def _reason(record: Mapping[str, Any]) -> str:
-    limits = record["limits"] or ()
-    return " ".join([*filter(None, [record["reason"]]), *([f"({', '.join(limits)})"] if limits else [])])
+def _ended(record: Mapping[str, Any], limits: bool) -> str:
+    """How a trial ended, in a few words; with `limits`, of one over the budget which limits it breaks."""
+    if record["reason"] == OVER_BUDGET and limits:
+        return f"over {', '.join(SHORT_NAMES.get(name) or name for name in record['limits'] or ())}"
+    words = str(record["reason"] or record["state"]).lower().replace("_", " ")
+    return f"failed: {words}" if record["state"] == "FAIL" and record["reason"] else STATES.get(words, words)
+
+
+def _short(value: int | None, cost: str) -> str:
+    """A cost in at most six characters, such as "1.23 M", but for parameters, which are shown to the last one."""
+    if value is None or cost == "params" or value < 1000:
+        return _number(value, ",")
+    power = 1 if value < 999_500 else 2 if value < 999_500_000 else 3
+    return f"{value / 1000**power:.3g} {' kMG'[power]}"
 
 
 def _values(hyperparameters: object) -> str:

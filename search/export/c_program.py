@@ -127,19 +127,19 @@ class CompiledProgram:
         compiler = shutil.which("cc")
         if compiler is None:
             raise KerastunaError("there is no C compiler; install one that is called cc")
-        self._folder = tempfile.TemporaryDirectory()
-        program, library = Path(self._folder.name, "program"), Path(self._folder.name, "library.so")
         sources = [str(folder / "network.c")]
-        _run(folder, [compiler, *WARNINGS, "-O2", str(folder / "main.c"), *sources, "-o", str(program)])
-        _run(folder, [str(program)])
-        _run(folder, [compiler, *WARNINGS, "-O2", "-shared", "-fPIC", *sources, "-o", str(library)])
+        with tempfile.TemporaryDirectory() as made:
+            program, library = Path(made, "program"), Path(made, "library.so")
+            _run(folder, [compiler, *WARNINGS, "-O2", str(folder / "main.c"), *sources, "-o", str(program)])
+            _run(folder, [str(program)])
+            _run(folder, [compiler, *WARNINGS, "-O2", "-shared", "-fPIC", *sources, "-o", str(library)])
+            self._run = ctypes.CDLL(str(library)).network_run
         self.compiler = _run(folder, [compiler, "--version"]).splitlines()[0]
         header = (folder / "network.h").read_text(encoding="utf-8")
         found = {name: float(text.strip("()f")) for name, text in re.findall(r"#define NETWORK_(\w+) (\S+)", header)}
         self.input = (found["INPUT_SCALE"], int(found["INPUT_ZERO_POINT"]))
         self.output = (found["OUTPUT_SCALE"], int(found["OUTPUT_ZERO_POINT"]))
         self._answer = np.zeros((1, int(found["OUTPUTS"])), np.int8)
-        self._run = ctypes.CDLL(str(library)).network_run
 
     def run(self, sample: np.ndarray) -> np.ndarray:
         """The int8 answer (1, outputs) to one int8 sample."""

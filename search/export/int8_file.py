@@ -78,8 +78,8 @@ def read_int8(data: bytes) -> Int8Network:
     for operator in graph.operators:
         code = file.operatorCodes[operator.opcodeIndex]
         name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        inputs = [same.get(number, number) for number in operator.inputs]
-        (output,) = operator.outputs
+        inputs = [same.get(int(number), int(number)) for number in operator.inputs]
+        output = int(operator.outputs[0])
         if name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
             same[output] = inputs[0]
             continue

@@ -119,6 +119,10 @@ class Claim:
         self.reason = STOPPED_EARLY
         return True
 
+    def report_batches(self, epoch: int, done: int, batches: int | None) -> None:
+        """Tell the observers how far a long epoch, counted from 1, has come."""
+        self._announcer.batches_done(self.number, epoch, done, batches)
+
     def complete(self, score: float, values: Sequence[float], constraints: Mapping[str, float]) -> None:
         """End the trial at its last epoch.
 

@@ -7,12 +7,13 @@ import json
 
 from ..datasets.checks import PREPROCESSING
 from ..datasets.task import ACCURACY, Regression
-from ..messages import figure, number, redact
+from ..messages import counted, figure, number, redact
 from ..study.budget import UNITS, as_budget
 from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
 from .model_card_code import loading
 from .model_card_metrics import metric_sections
+from .model_card_recipe import training
 from .model_card_values import (
     Record,
     basis,
@@ -90,6 +91,7 @@ def _details(record: Record) -> str:
     limits = {} if budget is None else budget.limits
     rows = [
         ("network", record["summary"] or None),
+        *([("reference network", record["reference"])] if record.get("reference") else []),
         ("input", f"float32 (n, {', '.join(map(str, data['input_shape']))})"),
         ("output", f"float32 (n, {_width(record)}), {meaning_of_answers(record)}"),
         *([_names(record)] if data.get("names") else []),
@@ -99,7 +101,7 @@ def _details(record: Record) -> str:
         ("bytes of the weights, float32", count(params and 4 * params)),
         (f"MACs per {sample_in(record)}", count(record["macs"])),
         *([("receptive field, pixels along one side", _receptive_field(record))] if _of_images(record) else []),
-        ("bytes of the largest input plus output of a layer, float32", count(record.get("activations"))),
+        ("bytes of activations at the peak, float32", count(record.get("activations"))),
         ("bytes of RAM on a chip, int8 (tflite-micro's arena), at most", count(record.get("ram"))),
         ("bytes of flash on a chip, int8 (LiteRT file), at most", count(record.get("flash"))),
         *((f"limit: {UNITS[name]}", count(limit)) for name, limit in limits.items()),
@@ -122,7 +124,9 @@ def _of_images(record: Record) -> bool:
 
 
 def _receptive_field(record: Record) -> int | None:
-    return max((layer["receptive_field"] for layer in record.get("layers") or ()), default=None)
+    """That of the last feature map."""
+    maps = [layer["receptive_field"] for layer in record.get("layers") or () if len(layer["output_shape"]) == 3]
+    return maps[-1] if maps else None
 
 
 def _architecture(record: Record) -> str:
@@ -143,23 +147,13 @@ def _architecture(record: Record) -> str:
 
 
 def _recipe(record: Record) -> str:
-    recipe = record["recipe"]
-    training = f"{record['epochs']} epochs; the rest is in the space."
-    if recipe is not None:
-        rate = f"{recipe['decay_rate']:.4g}"
-        decay = {
-            "constant": "constant",
-            "inverse_time": f"divided by 1 + {rate} e in epoch e, counted from 0",
-            "exponential": f"multiplied by exp(-{rate} e) in epoch e, counted from 0",
-            "cosine": "falling along half a cosine",
-        }[recipe["decay"]]
-        training = (
-            f"Adam on the cross-entropy for {record['epochs']} epochs, in batches of {recipe['batch_size']} "
-            f"{unit_in(record)}. Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the "
-            "last epoch."
-        )
+    recipe, epochs = record["recipe"], record["epochs"]
+    if recipe is None:
+        told = f"{counted(epochs, 'epoch')}; the rest is in the space."
+    else:
+        told = training(recipe, epochs, unit_in(record))
     values = code("json", json.dumps(record["hyperparameters"], indent=2))
-    return section("Training recipe", training, f"Hyperparameters, in the space {text(record['space'])}:", values)
+    return section("Training recipe", told, f"Hyperparameters, in the space {text(record['space'])}:", values)
 
 
 def _intended_use(record: Record) -> str:
@@ -225,6 +219,11 @@ def _limits(record: Record) -> str:
     ]
     if not goal_in(record).is_met(record["validation"]["mean"]):
         limits.append("It was to reach a target, and on fresh seeds does not.")
+    if record.get("reference"):
+        limits.append(
+            f"It is the reference network {text(record['reference'])}, with which the search began: the search found "
+            "nothing that is better."
+        )
     if record["profile"] == "quick":
         limits.append(f"Profile quick ({basis(record)}): with more of either, every figure changes.")
     if test is None:

@@ -1,7 +1,7 @@
 """The sections of a model card on what was measured: on validation, on the test set, and how often that was opened."""
 
 from ..datasets.task import ACCURACY
-from ..messages import figure, number, signed
+from ..messages import counted, figure, number, signed
 from ..study.budget import UNITS
 from .markdown import facts, section, table, text
 from .model_card_values import (
@@ -94,8 +94,9 @@ def _test(record: Record) -> str:
     other = f" The model itself does not report {text(metric_in(record))}." if metric != metric_in(record) else ""
     return section(
         f"{_title(metric)} on test {unit}",
-        f"Trained on {record['train_images_final']:,} {unit}, validation included, for {record['epochs']} epochs; "
-        f"profile {record['profile']}. The model that ships was chosen before the test set was opened.{other}",
+        f"Trained on {record['train_images_final']:,} {unit}, validation included, for "
+        f"{counted(record['epochs'], 'epoch')}; profile {record['profile']}. "
+        f"The model that ships was chosen before the test set was opened.{other}",
         facts(rows),
         *_parts(record),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..datasets.task import ACCURACY, Task, task_of, unit_of
-from ..messages import figure
+from ..messages import counted, figure
 from ..study.goal import Goal, Quantity, described_goal
 
 Record = Mapping[str, Any]
@@ -51,7 +51,7 @@ def meaning_of_answers(record: Record) -> str:
 
 def basis(record: Record) -> str:
     """The data behind the figures of the search: "4,000 training images, 4 epochs"."""
-    return f"{record['data']['images']:,} training {unit_in(record)}, {record['epochs']} epochs"
+    return f"{record['data']['images']:,} training {unit_in(record)}, {counted(record['epochs'], 'epoch')}"
 
 
 def seeds(record: Record) -> str:

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..datasets.task import unit_of
 from ..errors import CannotDraw
+from ..messages import counted
 from ..study.attributes import IDENTITY, is_trained
 from ..study.budget import UNITS, Budget
 from ..study.goal import Goal, budget_of, goal_of, score_of
@@ -102,8 +103,8 @@ def view_of(study: optuna.Study, budget: Budget | None = None) -> StudyView:
     images, unit, epochs = data.get("images"), _unit(data), identity.get("epochs")
     note = [
         study.study_name if len(study.study_name) <= 40 else f"{study.study_name[:39]}...",
-        f"{number['complete']} complete trials, {number['pruned']} stopped early",
-        *([f"{images:,} training {unit}, {epochs} epochs, one seed each"] if images and epochs else []),
+        f"{counted(number['complete'], 'complete trial')}, {number['pruned']} stopped early",
+        *([f"{images:,} training {unit}, {counted(epochs, 'epoch')}, one seed each"] if images and epochs else []),
     ]
     goal = goal_of(study)
     board = goal.leaderboard(trials)

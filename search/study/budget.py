@@ -35,8 +35,11 @@ class Size:
         macs: multiply-accumulates for one image; None if unknown.
         ram: the most bytes that the arena of tflite-micro takes for the network in int8; None if unknown.
         flash: the most bytes that its int8 LiteRT file takes; None if unknown.
-        activations: bytes of the largest input plus output of a layer, float32, one image; None if unknown.
+        activations: bytes of activations at the peak, float32, one image: the largest input plus output of a layer,
+            with what later layers still need; None if unknown.
         summary: the network in one line; empty if there is none.
+        receptive_field: pixels of the image, along the longer side, that a value of the last feature map depends on;
+            None if unknown.
     """
 
     params: int
@@ -45,6 +48,7 @@ class Size:
     flash: int | None = None
     activations: int | None = None
     summary: str = ""
+    receptive_field: int | None = None
 
 
 @final

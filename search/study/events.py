@@ -31,6 +31,9 @@ class SearchObserver(ABC):  # noqa: B024  every method may be left out
     def epoch_ended(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:  # noqa: B027
         """Epoch `epoch` (from 1) of trial `number` ended; `metrics` include "seconds" and "learning_rate"."""
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:  # noqa: B027
+        """Epoch `epoch` (from 1) of trial `number` takes long: `done` of its `batches` are done, None if not known."""
+
     def trial_ended(self, record: TrialRecord) -> None:  # noqa: B027
         """A trial is complete, stopped early or failed."""
 
@@ -103,6 +106,11 @@ class Announcer:
         """Tell of an epoch of trial `number`."""
         for observer in self.observers:
             observer.epoch_ended(number, epoch, metrics)
+
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        """Tell how far a long epoch of trial `number` has come."""
+        for observer in self.observers:
+            observer.batches_done(number, epoch, done, batches)
 
     def ended(self, record: TrialRecord) -> None:
         """Tell that a trial ended."""

@@ -9,7 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from ..messages import figure
+from ..messages import counted, figure
 from .attributes import IDENTITY, is_trained
 from .budget import SHORT_NAMES, UNITS, Budget, as_budget
 from .goal_base import Goal, Quantity, Rank, enumeration, score_of
@@ -66,7 +66,7 @@ class BestMetric(Goal):
         return f"the best {count} of them"
 
     def title(self, board: Sequence[FrozenTrial], shown: int) -> str:
-        return f"best {shown} of {len(board)} complete trials"
+        return f"best {shown} of {counted(len(board), 'complete trial')}"
 
 
 @final
@@ -137,7 +137,7 @@ class ParetoFront(Goal):
         return f"{_the(count)} with the best {self.metric.name} on the front of {parts}"
 
     def title(self, board: Sequence[FrozenTrial], shown: int) -> str:
-        return f"{shown} of {len(board)} trials on the front of {self._names}"
+        return f"{shown} of {counted(len(board), 'trial')} on the front of {self._names}"
 
     def superlative(self, score: float) -> str:
         return f"best {self.metric.name}"
@@ -223,7 +223,7 @@ class SmallestNetwork(Goal):
         reached = sum(self.is_met(score_of(trial)) for trial in board)
         verb = "reaches" if reached == 1 else "reach"
         order = f"least {SHORT_NAMES[self.cost]} first" if reached else "the closest first"
-        return f"{shown} of {len(board)} complete trials; {reached} {verb} {self._demand}, {order}"
+        return f"{shown} of {counted(len(board), 'complete trial')}; {reached} {verb} {self._demand}, {order}"
 
     def superlative(self, score: float) -> str:
         return f"smallest that reaches {self.target:g}" if self.is_met(score) else f"closest to {self.target:g}"

@@ -3,7 +3,8 @@
 Importing this module is cheap: it does not import Optuna.
 """
 
-REJECTIONS = ("over_budget", "infeasible", "duplicate")
+OVER_BUDGET, INFEASIBLE, DUPLICATE = "over_budget", "infeasible", "duplicate"
+REJECTIONS = (OVER_BUDGET, INFEASIBLE, DUPLICATE)
 """Of a proposal that was refused before a network was built."""
 STOPPED_EARLY = "stopped_early"
 """Of a trial that the pruner stopped."""

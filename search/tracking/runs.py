@@ -17,6 +17,8 @@ Metrics = Mapping[str, float | None]
 """Values by name; None for what is not known."""
 
 STUDY_TAG, KIND_TAG = "kerastuna.study", "kerastuna.kind"
+ID_TAG = "kerastuna.study_id"
+"""The id of the study that a run or a registered model belongs to. Those of earlier versions have none."""
 
 AGREED_TAG = "kerastuna.agreed"
 """Of a parent run: the runs of all trials below this number are complete, and need not be looked at again.
@@ -37,11 +39,23 @@ RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 @final
 @dataclass(frozen=True)
 class StudyRun:
-    """The parent run of a study: what a worker needs to record its trials below it."""
+    """The parent run of a study: what a worker needs to record its trials below it.
+
+    Attributes:
+        experiment_id, run_id: of the run.
+        study: the name of the study.
+        study_id: its id; empty where it has none.
+    """
 
     experiment_id: str
     run_id: str
     study: str
+    study_id: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those by which a run belongs to the study."""
+        return {STUDY_TAG: self.study, **({ID_TAG: self.study_id} if self.study_id else {})}
 
 
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
@@ -87,7 +101,7 @@ def create_trial_run(
     """
     own = {
         "mlflow.parentRunId": study_run.run_id,
-        STUDY_TAG: study_run.study,
+        **study_run.tags,
         KIND_TAG: "trial",
         "trial.number": number,
         "trial.state": "RUNNING",

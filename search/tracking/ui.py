@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .runs import STUDY_TAG, StudyRun
+from .runs import ID_TAG, STUDY_TAG, StudyRun
 from .store import ENVIRONMENT, safe_name
 
 
@@ -27,11 +27,12 @@ def ui_path(study_run: StudyRun) -> str:
 
 
 def view_of_trials(
-    study: str, objective: str, best_by: str, direction: str, costs: Sequence[str], mark: str | None
+    tags: Mapping[str, str], objective: str, best_by: str, direction: str, costs: Sequence[str], mark: str | None
 ) -> str:
     """A view of the trials in MLflow's UI as JSON, in the format that its "Share" button stores.
 
     Args:
+        tags: of the study's runs.
         objective: the metric of an epoch that becomes a trial's `value`.
         best_by: the metric that orders the trials; `direction`: "maximize" or "minimize".
         costs: metrics, and `mark` a tag, of a trial that are shown as columns.
@@ -39,9 +40,10 @@ def view_of_trials(
     names = dict.fromkeys((best_by, "value", *costs, "seconds", safe_name(objective)))
     metrics = [f"metrics.`{name}`" for name in names]
     columns = [*metrics, *([f"tags.`{mark}`"] if mark else []), "tags.`trial.state`", "tags.`trial.reason`"]
-    quote = '"' if "'" in study else "'"
+    tag = ID_TAG if ID_TAG in tags else STUDY_TAG
+    quote = '"' if "'" in tags[tag] else "'"
     view = {
-        "searchFilter": f"tags.`{STUDY_TAG}` = {quote}{study}{quote}",
+        "searchFilter": f"tags.`{tag}` = {quote}{tags[tag]}{quote}",
         "orderByKey": metrics[0],
         "orderByAsc": direction == "minimize",
         "selectedColumns": columns,

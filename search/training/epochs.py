@@ -4,7 +4,7 @@ import math
 import numbers
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
@@ -28,6 +28,15 @@ Report = Callable[[int, EpochMetrics, int | None], bool]
 The epochs are None where the training must not be stopped: at its last epoch, when it is ending already, and when
 nobody knows how long it is.
 """
+
+
+BatchReport = Callable[[int, int, int | None], None]
+"""Called within a long epoch, with the epoch, from 1, its batches so far, and all of them, None where nobody knows."""
+
+LONG_EPOCH = 10.0
+"""An epoch that takes more seconds tells of its batches."""
+BETWEEN_REPORTS = 2.0
+"""Seconds between two reports of batches."""
 
 
 @final
@@ -55,11 +64,13 @@ class EpochReporter(keras.callbacks.Callback):
         deadline: on the clock of `time.monotonic`; None for no limit.
         epochs: of a training whose callbacks are not told their number; None where it is not known.
         check: called with the metrics of the first epoch as they were reported; may raise an error.
+        report_batches: told of the batches of a long epoch.
 
     Attributes:
         history: of every epoch, the metrics that are numbers.
         stopped: whether `report` said so, and the training ended.
         failure: to be raised once the training is over; None when nothing is wrong.
+        taken_over: how many epochs were trained in another process.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class EpochReporter(keras.callbacks.Callback):
         *,
         epochs: int | None = None,
         check: Callable[[Mapping[str, Any]], None] = lambda metrics: None,
+        report_batches: BatchReport = lambda epoch, done, batches: None,
     ) -> None:
         super().__init__()
         self._report = report
@@ -77,12 +89,15 @@ class EpochReporter(keras.callbacks.Callback):
         self._deadline = deadline
         self._epochs = epochs
         self._check = check
+        self._report_batches = report_batches
         self._began = time.monotonic()
+        self._told_batches = self._began
         self._last = 0  # the epoch, from 1, that was reported last
         self._goes_on_regardless = False
         self._is_over = False
         self.failure: NotFinite | OutOfTime | None = None
         self.stopped = False
+        self.taken_over = 0
         self.history: list[EpochMetrics] = []
         self._weights = ValidatedWeights()
 
@@ -90,6 +105,15 @@ class EpochReporter(keras.callbacks.Callback):
     def epochs_since_kept(self) -> int | None:
         """How many epochs before the last one the weights were validated that the model has now; None if never."""
         return self._weights.epochs_since(self.model)
+
+    def take_over(self, history: Sequence[EpochMetrics]) -> None:
+        """Report the epochs that this training had before it was interrupted; it was not stopped in any of them."""
+        self.taken_over = len(history)
+        for epoch, metrics in enumerate(history):
+            self.history.append(metrics)
+            self._weights.epoch_passes()
+            self._last = epoch + 1
+            self._report(self._last, metrics, self._length(epoch))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._weights.test_begins(self.model)
@@ -101,6 +125,14 @@ class EpochReporter(keras.callbacks.Callback):
         self._began = time.monotonic()
         if self._is_over:  # Keras forgets it at the beginning of every training
             self._stop_training(True)
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        # At the end of a batch Keras would wait for its metrics.
+        now = time.monotonic()
+        if now > max(self._began + LONG_EPOCH, self._told_batches + BETWEEN_REPORTS):
+            self._told_batches = now
+            steps = (self.params or {}).get("steps")
+            self._report_batches(self._last + 1, batch, int(steps) if isinstance(steps, numbers.Integral) else None)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         stop_if_told()

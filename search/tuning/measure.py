@@ -72,6 +72,7 @@ class NetworkMeasure:
                 None if chip is None else chip.flash,
                 counted.peak_activation_bytes,
                 architecture.summary,
+                counted.receptive_field,
             )
         if not costs:
             return None

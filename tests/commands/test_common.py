@@ -22,6 +22,8 @@ def test_the_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: py
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     assert program() == "kerastuna"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "kerastuna" / "__main__.py")])
+    assert program() == "python -m kerastuna"
 
 
 def test_search_options_take_what_a_command_has() -> None:

@@ -4,9 +4,10 @@ import io
 import time
 
 import pytest
+from rich.console import Console
 
 from kerastuna.search.commands.observers import ConfirmationProgress, EndedHere
-from kerastuna.search.display.progress import PlainProgress
+from kerastuna.search.display.progress import PlainProgress, RichProgress
 from kerastuna.search.study.goal import Quantity
 
 
@@ -34,6 +35,23 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     assert "trial 4 with seed 78 (3/4): val_accuracy 0.7000 after 0 epochs in 4 s" in lines[3]
     assert "trial 4 with seed 77 (4/4): final model trained after 0 epochs" in lines[4]
     assert lines[4].endswith("| final model: wide")
+
+
+def test_a_long_epoch_is_shown_at_the_training_it_is_of() -> None:
+    progress = RichProgress(console=Console(file=io.StringIO(), width=100), clock=lambda: now[0])
+    now = [100.0]
+    observer = ConfirmationProgress(progress, Quantity("val_accuracy", "max"), "quick", epochs=3)
+    observer.confirmation_started("s", done=1, total=4)
+    observer.training_started(4, 77, "wide", "confirm")
+    observer.training_started(4, 78, "wide", "confirm")
+    now[0] += 20.0
+    observer.batches_done(4, 78, epoch=1, done=30, batches=90)
+    out = Console(file=io.StringIO(), width=100)
+    with out.capture() as shown:
+        out.print(progress)
+    lines = [line.rstrip() for line in shown.get().splitlines() if line.startswith("epoch")]
+    assert lines[0].endswith("0/3  epoch 1: 20 s")
+    assert lines[1].endswith("0/3  epoch 1: batch 30/90, 20 s")
 
 
 def test_the_trials_that_ended_here() -> None:

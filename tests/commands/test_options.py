@@ -86,15 +86,28 @@ def test_a_named_objective_is_in_the_name_of_the_study() -> None:
     assert SearchOptions(objective="wit:max").study_name("t", "mine", "quick") == "t-mine-15000-quick-wit"
 
 
-def test_how_thorough_a_search_is_makes_it_no_other_search() -> None:
-    assert SearchOptions(trials=3, epochs=1, images=50, timeout=9.0, profile="quick", device="cpu").is_usual
-    others: list[dict[str, Any]] = [
-        {"data": "my.npz"},
-        {"budget": 900},
-        {"objective": "val_loss"},
-        {"folder": Path("r")},
-    ]
-    assert not any(SearchOptions(**other).is_usual for other in others)
+def test_the_arguments_are_what_differs_from_the_defaults() -> None:
+    assert SearchOptions().arguments() == {}
+    given = SearchOptions(
+        data="my set.npz",
+        budget=900,
+        trials=3,
+        minimize="params",
+        reach={"val_accuracy": 0.9},
+        storage="postgresql://me:secret@host/db",
+        warm_start=False,
+        folder=Path("r"),
+    )
+    assert given.arguments("trials") == {
+        "data": "my set.npz",
+        "budget": "900",
+        "minimize": "params",
+        "reach": "val_accuracy=0.9",
+        "storage": "postgresql://me:***@host/db",
+        "warm_start": "False",
+        "folder": "r",
+    }
+    assert SearchOptions(pareto=["val_accuracy", "params"]).arguments() == {"pareto": "val_accuracy,params"}
 
 
 @pytest.mark.parametrize("name", ["", "  "])
@@ -129,6 +142,23 @@ def test_a_study_is_named_after_what_it_is_about() -> None:
     smallest = SearchOptions(minimize="ram", reach=TARGET).study_name("mnist", "convnet", "quick")
     assert smallest == "mnist-convnet-15000-quick-least-ram"
     assert limited.limits == Budget(15_000, 3_000_000, 65_536)
+    fixed = SearchOptions(fix={"augment": "none", "dropout": "0.1"}).study_name("mnist", "compact", "full")
+    assert fixed == "mnist-compact-15000-full-augment-none-dropout-0.1"
+
+
+@pytest.mark.parametrize(
+    ("options", "filled"),
+    [
+        (SearchOptions(budget=99), 99),
+        (SearchOptions(pareto=["val_accuracy", "val_loss"]), 15_000),
+        (SearchOptions(pareto=["val_accuracy", "macs"]), None),
+        (SearchOptions(minimize="params", reach=TARGET), None),
+    ],
+)
+def test_a_budget_is_there_to_be_filled_unless_small_networks_are_looked_for(
+    options: SearchOptions, filled: int | None
+) -> None:
+    assert options.parameters_to_fill == filled
 
 
 def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
@@ -151,8 +181,9 @@ def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
             pareto=("val_accuracy", "params"),
         ),
         SearchOptions(minimize="macs", reach=TARGET),
+        SearchOptions(fix={"augment": "none", "optimizer": "adam"}),
     ],
-    ids=["default", "full", "own", "front", "target"],
+    ids=["default", "full", "own", "front", "target", "fixed"],
 )
 def test_a_request_makes_the_same_study_again(options: SearchOptions) -> None:
     profile = options.resolved(on_gpu=False)

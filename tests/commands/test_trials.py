@@ -20,9 +20,9 @@ def test_the_leaderboard_has_the_best_first(kerastuna: Any) -> None:
 
 def test_all_shows_every_trial(kerastuna: Any) -> None:
     out = kerastuna("trials", "--all").out
-    assert "over_budget" in out
+    assert "over budget" in out
     assert "15,810" in out
-    assert "over_budget" not in kerastuna("trials", "--all", "--trained").out
+    assert "over budget" not in kerastuna("trials", "--all", "--trained").out
 
 
 def test_json(kerastuna: Any) -> None:

@@ -241,6 +241,19 @@ def test_rich_shows_the_running_trial(width: int) -> None:
     assert "time 0:00:28 elapsed, about 32 s left" in text
 
 
+def test_rich_shows_how_far_a_long_epoch_has_come_until_it_ends() -> None:
+    clock = Clock()
+    progress = RichProgress(console=Console(file=io.StringIO()), clock=clock)
+    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=3)
+    progress.trial_started(number=4, summary="wide")
+    clock.now += 30.0
+    assert "0/3 epoch 1: 30 s" in " ".join(rendered(progress, 100).split())
+    progress.batches_done(number=4, done=750, batches=1875)
+    assert "0/3 epoch 1: batch 750/1,875, 30 s" in " ".join(rendered(progress, 100).split())
+    progress.epoch_ended(number=4, epoch=1, epochs=3, metrics={"val_accuracy": 0.5}, seconds=30.0)
+    assert "1/3 val_accuracy 0.5000" in " ".join(rendered(progress, 100).split())
+
+
 def test_rich_shows_every_running_trial() -> None:
     clock = Clock()
     progress = RichProgress(console=Console(file=io.StringIO()), clock=clock)

@@ -1,6 +1,7 @@
 """The state of a running search: how long it will still take, and how that reads."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,14 +11,15 @@ from kerastuna.search.display.progress_state import (
     State,
     about,
     best_so_far,
-    count,
     ended_line,
+    epochs_done,
     estimate_line,
     printable,
     rejection_counts,
     seconds_left,
     started_line,
     trial_line,
+    within_epoch,
     words,
 )
 
@@ -119,9 +121,19 @@ def test_lines() -> None:
 
 
 def test_words() -> None:
-    assert count(1, "trial") == "1 trial"
-    assert count(0, "trial") == "0 trials"
     assert words("out_of_\x1bmemory") == "out of  memory"
     assert printable("a\nb\x07c") == "a b c"
     assert rejection_counts({"over_budget": 2, "duplicate": 0}) == "2 over budget, 0 duplicate"
     assert State("a").new_rejections == {"over_budget": 0, "infeasible": 0, "duplicate": 0}
+
+
+def test_how_far_a_long_epoch_has_come() -> None:
+    trial = RunningTrial(3, epoch=1, epochs=3, began=100.0)
+    assert within_epoch(trial, 109.0) == ""
+    assert within_epoch(trial, 175.0) == "epoch 2: 75 s"
+    assert epochs_done(trial) == 1
+    half = replace(trial, batch=1000, batches=2000)
+    assert within_epoch(half, 175.0) == "epoch 2: batch 1,000/2,000, 75 s"
+    assert epochs_done(half) == 1.5
+    assert within_epoch(replace(half, batches=None), 175.0) == "epoch 2: batch 1,000, 75 s"
+    assert within_epoch(replace(half, epoch=3), 175.0) == ""  # the trial is being ended

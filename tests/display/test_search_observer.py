@@ -7,8 +7,9 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from rich.console import Console
 
-from kerastuna.search.display.progress import PlainProgress
+from kerastuna.search.display.progress import PlainProgress, RichProgress
 from kerastuna.search.display.search_observer import ProgressObserver
 
 SETTINGS = {"max_trials": 4, "epochs": 2}
@@ -50,6 +51,19 @@ def ended(number: int, value: float | None, state: str = "COMPLETE", reason: str
 
 def metrics(value: float, seconds: float) -> dict[str, float]:
     return {"val_accuracy": value, "seconds": seconds}
+
+
+def test_a_long_epoch_is_shown(clock: list[float]) -> None:
+    progress = RichProgress(console=Console(file=io.StringIO(), width=100), clock=lambda: clock[0])
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study_with(), SETTINGS)
+    observer.trial_started(started(0, "wide"))
+    clock[0] += 20.0
+    observer.batches_done(0, 1, 30, 90)
+    out = Console(file=io.StringIO(), width=100)
+    with out.capture() as shown:
+        out.print(progress)
+    assert "0/2  epoch 1: batch 30/90, 20 s" in shown.get()
 
 
 def test_trials_that_run_at_the_same_time(progress: PlainProgress, file: io.StringIO, clock: list[float]) -> None:

@@ -10,6 +10,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from kerastuna.search.display.summary import (
+    Commands,
     SearchResult,
     champion_json,
     champion_lines,
@@ -39,6 +40,11 @@ CHAMPION: dict[str, Any] = {
     "model_path": "mlruns/champions/one/champion.keras",
 }
 ERROR = 'Traceback (most recent call last):\n  File "a.py", line 1, in build\nValueError: no width\n'
+
+
+OWN = Commands(
+    "bin/kerastuna", " --folder runs", "bin/kerastuna ui", None, "bin/kerastuna search --data a --profile full"
+)
 
 
 def study_of(*made: dict[str, Any], goal: dict[str, Any] | None = None) -> optuna.Study:
@@ -74,7 +80,6 @@ def result_of(study: optuna.Study, **given: Any) -> SearchResult:
             "images": 4000,
             "unit": "images",
             "closed_form": True,
-            "is_usual": True,
             "champion": None,
             "limits": Budget(15000),
         },
@@ -85,7 +90,7 @@ def result_of(study: optuna.Study, **given: Any) -> SearchResult:
 
 def printed(result: SearchResult) -> str:
     out = io.StringIO()
-    print_summary(result, "bin/kerastuna", " --folder runs", out)
+    print_summary(result, OWN, out)
     return out.getvalue()
 
 
@@ -197,11 +202,11 @@ def test_the_summary_for_people() -> None:
     assert "images" not in of_rows
     commands = [line.split("   ")[0].strip() for line in text[text.index("next:") :].splitlines()[1:]]
     assert commands == [
-        "make ui",
+        "bin/kerastuna ui",
         "bin/kerastuna trials --study one --folder runs",
         "bin/kerastuna describe --study one --folder runs --trial N",
         "bin/kerastuna confirm --study one --folder runs",
-        "make search PROFILE=full",
+        "bin/kerastuna search --data a --profile full",
     ]
 
 
@@ -210,16 +215,29 @@ def test_the_summary_goes_on_from_a_champion() -> None:
     assert "champion: trial 1, 1,234 parameters" in text
     assert "bin/kerastuna export --study one --folder runs" in text
     assert "confirm" not in text
-    assert "PROFILE=full" not in text
+    assert "--profile full" not in text
 
 
 def test_the_summary_suggests_nothing_that_would_do_something_else() -> None:
     study = study_of(complete(0.96))
     assert "describe" not in printed(result_of(study, closed_form=False))
-    assert "PROFILE=full" not in printed(result_of(study, is_usual=False))  # it knows nothing of the data
     out = io.StringIO()
-    print_summary(result_of(study, champion=CHAMPION), "bin/kerastuna", "", out)
+    by_make = Commands("bin/kerastuna", "", "make ui", "make export", "make search PROFILE=full")
+    print_summary(result_of(study, champion=CHAMPION), by_make, out)
     assert "  make export  " in out.getvalue()
+    on_server = printed(result_of(study, tracking_uri="https://me:secret@host/mlflow"))
+    assert "  https://me:***@host/mlflow/#/experiments/7/runs" in on_server
+    assert "bin/kerastuna ui" not in on_server
+
+
+def test_a_search_that_did_not_beat_its_reference_says_so() -> None:
+    told = "the search began with eip_3, and found nothing that is better"
+    study = study_of(complete(0.9), complete(0.96, name="eip_3"))
+    assert f"trial 1: {told}" in printed(result_of(study))
+    assert "began with" not in printed(result_of(study_of(complete(0.97), complete(0.96, name="eip_3"))))
+    assert "began with" not in printed(result_of(study, champion=CHAMPION))  # fresh seeds decided otherwise
+    lines = champion_lines(CHAMPION | {"reference": "eip_3"})
+    assert lines[:2] == ["champion: trial 1, reference network eip_3, 1,234 parameters  16 | gap", f"  {told}"]
 
 
 def test_the_model_file_is_told_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

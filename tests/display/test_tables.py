@@ -20,7 +20,7 @@ from kerastuna.search.display.tables import (
 )
 from kerastuna.search.study.budget import Budget
 from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
-from kerastuna.search.study.records import trial_records
+from kerastuna.search.study.records import full_record
 from kerastuna.spaces.architecture import Activation, Architecture, Conv2D, Dense, Flatten
 from kerastuna.spaces.cost import cost as cost_of
 
@@ -120,7 +120,7 @@ def test_a_loss_has_four_significant_digits_and_the_smallest_is_first():
         study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=loss, user_attrs=told))
     _, _, *rows = shown(leaderboard_table(study.trials, goal))
     assert [words(row)[:2] for row in rows] == [["1", "1.234e-05"], ["2", "0.5000"], ["0", "1,235"]]
-    _, _, *rows = shown(trials_table(trial_records(study.trials), [""] * 3, goal))
+    _, _, *rows = shown(trials_table([*map(full_record, study.trials)], goal))
     assert [word for row in rows for word in words(row) if "." in word] == ["1.234e-05", "0.5000"]
 
 
@@ -131,24 +131,47 @@ def test_no_number_is_cut_in_80_columns(goal: Goal):
     text = "\n".join(shown(leaderboard_table(trials, goal, budget=budget), 80))
     for number in ("0.9700", "12,345", "2,345,678", "98,765", "val_accuracy"):
         assert number in text
-    listed = "\n".join(shown(trials_table(trial_records(trials), [NETWORK] * 5, goal), 80))
-    numbers = ("345,678", "2,345,678") if goal == SMALLEST else ("12,345", "1,234,567")
-    for number in (*numbers, "0.9600", "stopped_early", "over_budget", "COMPLETE", "seconds"):
-        assert number in listed
-    assert "…" not in text + listed
+    assert "…" not in text
 
 
-@pytest.mark.parametrize(
-    ("goal", "cost"),
-    [(BEST, "params"), (FRONT, "params"), (SMALLEST, "MACs"), (ParetoFront(ACCURACY, (ACCURACY, MACS)), "MACs")],
-)
-def test_every_trial_is_listed_with_the_limits_it_broke(goal: Goal, cost: str):
-    trials = trials_of(goal)
-    title, head, *rows = shown(trials_table(trial_records(trials), [""] * 5, goal))
-    assert title == "5 trials"
-    assert words(head) == ["trial", "state", "reason", "val_accuracy", cost, "epochs", "seconds", "network"]
-    assert "over_budget (params, macs, ram)" in rows[4]
-    assert words(rows[3])[:4] == ["3", "PRUNED", "stopped_early", "0.9600"]
+@pytest.mark.parametrize("goal", [BEST, FRONT, SMALLEST], ids=["best", "front", "smallest"])
+def test_every_trial_has_one_line_in_80_columns(goal: Goal):
+    title, head, *rows = shown(trials_table([*map(full_record, trials_of(goal))], goal), 80)
+    assert title == "5 trials; value: val_accuracy"
+    assert words(head) == ["trial", "ended", "value", "params", "MACs", "epochs", "s", "network"]
+    assert [words(row)[:5] for row in rows[:2]] == [
+        ["0", "complete", "0.9700", "12,345", "2.35 M"],
+        ["1", "complete", "0.9600", "6,789", "1.23 M"],
+    ]
+    assert words(rows[3])[:5] == ["3", "stopped early", "0.9600", "500", "400 k"]
+    assert words(rows[4])[:4] == ["4", "over params, MACs, RAM", "1,234,567", "400 k"]
+    assert len(rows) == 5
+
+
+def test_a_trial_that_was_refused_or_failed_tells_why():
+    study = optuna.create_study(storage=InMemoryStorage(), direction="maximize")
+    message = "the 3x3 window of Conv2D would shrink a 1x1 map below one pixel"
+    for state, told in (
+        (TrialState.PRUNED, {"reason": "infeasible", "message": message}),
+        (TrialState.PRUNED, {"reason": "over_budget", "limits": ["params"], "params": 20_000, "summary": NETWORK}),
+        (TrialState.FAIL, {"reason": "out_of_memory", "message": "no room", "summary": NETWORK}),
+        (TrialState.FAIL, {}),
+    ):
+        study.add_trial(optuna.create_trial(state=state, user_attrs=told))
+    *_, infeasible, over, failed, unknown = shown(trials_table([*map(full_record, study.trials)], BEST))
+    assert infeasible.split("  ")[-1].strip() == message
+    assert words(over)[1:] == ["over budget", "20,000", NETWORK]
+    assert words(failed)[1:] == ["failed: out of memory", NETWORK]
+    assert words(unknown)[1:] == ["failed"]
+
+
+def test_costs_are_short():
+    costs = [record | {"macs": macs} for record in [full_record(trials_of(BEST)[0])] for macs in MACS_SHOWN]
+    *_, first, second, third, fourth = shown(trials_table(costs, BEST))
+    assert [words(row)[4] for row in (first, second, third, fourth)] == list(MACS_SHOWN.values())
+
+
+MACS_SHOWN = {999: "999", 12_345: "12.3 k", 999_600: "1 M", 4_321_000_000: "4.32 G"}
 
 
 def test_a_network_without_a_summary_is_shown_by_its_hyperparameters():
@@ -177,6 +200,7 @@ def test_studies_are_listed_with_their_best():
     ]
     title, head, *listed = shown(studies_table(rows))
     assert title == "3 studies"
+    assert shown(studies_table(rows[:1]))[0] == "1 study"
     assert words(head) == ["study", "trained", "refused", "failed", "best", "last trial"]
     assert [words(line) for line in listed] == [
         ["mnist", "3", "2", "0", "0.9877", "2026-11-20 09:00"],

@@ -26,7 +26,8 @@ def trained(model: Any, *, negative: bool = False, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            channels = layer.moving_mean.shape[0]
+            mean: Any = layer.moving_mean
+            channels = mean.shape[0]
             values = {
                 "gamma": rng.uniform(0.3, 2, channels) * (rng.choice([-1, 1], channels) if negative else 1),
                 "beta": rng.normal(size=channels),

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -30,11 +31,12 @@ from kerastuna.spaces.references import REFERENCES
 
 RELU = Conv2D(4, activation="relu")
 LINEAR = Conv2D(4)
+SAME, SAME_RELU = Conv2D(4, padding="same"), Conv2D(4, padding="same", activation="relu")
 BN = BatchNormalization()
 
 
 def network(*layers: Layer) -> Architecture:
-    return Architecture((12, 12, 2), layers)
+    return Architecture((12, 12, 4), layers)
 
 
 def kinds(*layers: Layer) -> list[str]:
@@ -81,6 +83,13 @@ def test_operators(layers: tuple[Layer, ...], operators: list[str]) -> None:
         ((RELU, BN, GlobalMaxPooling2D(), Dense(2)), 0),
         ((BN, RELU), 0),
         ((BN, MaxPooling2D()), 1),
+        ((SAME, BN, SAME, BN, Add(2), RELU), 0),
+        ((SAME, BN, Conv2D(4, 1), Add(1)), 0),
+        ((SAME_RELU, BN, Conv2D(4, 1), Add(1)), 1),
+        ((SAME_RELU, BN, Conv2D(4, 1), Add(2)), 0),
+        ((SAME, Conv2D(4, 1, activation="relu"), BN, Add(2), RELU), 1),
+        ((SAME, Add(1), BN), 1),
+        ((SAME, Add(1), BN, LINEAR), 0),
     ],
 )
 def test_batch_normalizations_that_remain(layers: tuple[Layer, ...], remaining: int) -> None:
@@ -94,8 +103,28 @@ def test_sizes_of_an_operator() -> None:
     found = operators_of(network(Conv2D(5, (3, 2), strides=2), GlobalAveragePooling2D()))
     assert found is not None
     conv, mean = found[0]
-    assert (conv.values, conv.weights, conv.channels) == (5 * 6 * 5, 3 * 2 * 2 * 5, 5)
+    assert (conv.values, conv.weights, conv.channels) == (5 * 6 * 5, 3 * 2 * 4 * 5, 5)
     assert (mean.values, mean.weights, mean.scratch) == (5, 0, 20)
+
+
+def test_an_addition_takes_two_values_and_keeps_one_alive() -> None:
+    wide = Conv2D(8, padding="same")
+    found = operators_of(network(SAME, Dropout(0.1), wide, SAME, Add(3), Activation("relu"), Activation("relu")))
+    assert found is not None
+    assert [(operator.kind, operator.sources) for operator in found[0]] == [
+        ("conv", (0,)),
+        ("conv", (1,)),
+        ("conv", (2,)),
+        ("add", (3, 1)),
+    ]
+    kept: Any = chip_cost(network(SAME, wide, SAME, Add(2)))
+    chain: Any = chip_cost(network(SAME, wide, SAME, SAME))
+    assert kept.ram > chain.ram + 12 * 12 * 4 - 200  # the first output waits while the widest operator runs
+
+
+def test_an_activation_that_an_addition_passes_over_is_an_operator_of_its_own() -> None:
+    assert kinds(SAME, Activation("relu"), SAME, Add(1)) == ["conv", "conv", "add"]
+    assert kinds(SAME, Activation("relu"), SAME, Add(2)) == ["conv", "relu", "conv", "add"]
 
 
 def test_an_activation_whose_operators_are_not_known() -> None:

@@ -38,6 +38,7 @@ def test_an_observer_may_leave_every_method_out() -> None:
         announcer.refused({"number": 0})
         assert announcer.started({"number": 1}) == {}
         announcer.epoch_ended(1, 1, {})
+        announcer.batches_done(1, 2, 10, None)
         announcer.ended({"number": 1})
 
 

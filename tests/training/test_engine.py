@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerastuna.search.training.engine import engine_for, fit, obstacle
+from kerastuna.search.training.epochs import EpochReporter
 
 X, Y = np.zeros((4, 3), np.float32), np.zeros(4, np.int32)
 
@@ -43,6 +44,7 @@ def model() -> keras.Model:
         {"validation_data": None, "callbacks": None},
         {"callbacks": [EveryEpoch(), keras.callbacks.EarlyStopping(), keras.callbacks.LearningRateScheduler(float)]},
         {"callbacks": [keras.callbacks.LambdaCallback(on_epoch_end=print)]},
+        {"callbacks": [EpochReporter(lambda *given: False, ())]},
     ],
 )
 def test_arrays_and_callbacks_of_epochs_are_no_obstacle(model: keras.Model, given: dict[str, Any]):

@@ -12,6 +12,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import kerastuna.search.training.epochs as epochs_module
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.training.epochs import (
     EpochReporter,
@@ -80,6 +81,25 @@ def test_every_epoch_is_reported_from_one_with_its_seconds_and_learning_rate(dat
     assert 0 < sum(metrics["seconds"] for metrics in reporter.history) <= elapsed
     assert not reporter.stopped
     assert reporter.failure is None
+
+
+def test_a_long_epoch_tells_of_its_batches(data: Dataset, monkeypatch: pytest.MonkeyPatch):
+    told: list[tuple[int, int, int | None]] = []
+
+    def reporter() -> EpochReporter:
+        return EpochReporter(lambda *given: False, (), report_batches=lambda *given: told.append(given))
+
+    fit(data, reporter(), epochs=2)
+    assert told == []  # the epochs take no ten seconds
+    monkeypatch.setattr(epochs_module, "LONG_EPOCH", 0.0)
+    monkeypatch.setattr(epochs_module, "BETWEEN_REPORTS", 0.0)
+    fit(data, reporter(), epochs=2)
+    batches = len(data.x_train) // 32 + 1
+    assert told == [(epoch, batch, batches) for epoch in (1, 2) for batch in range(batches)]
+    monkeypatch.setattr(epochs_module, "BETWEEN_REPORTS", 60.0)
+    told.clear()
+    fit(data, reporter(), epochs=2)
+    assert told == []
 
 
 def test_the_training_stops_at_the_epoch_that_is_refused(data: Dataset):

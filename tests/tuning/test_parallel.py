@@ -39,6 +39,9 @@ class Listener(SearchObserver):
         self.told.append(("trial", record["number"]))
         return {"kept": record["number"] * 10}
 
+    def batches_done(self, number: int, epoch: int, done: int, batches: int | None) -> None:
+        self.told.append(("batches", (number, epoch, done, batches)))
+
     def trial_ended(self, record: Any) -> None:
         self.told.append(("end", (record["number"], record["value"])))
 
@@ -192,6 +195,10 @@ def test_settings_of_keras_reach_a_worker():
 
 
 def test_relay_hands_on_only_what_it_knows(tmp_path: Path):
-    relay = Function(score, tmp_path).oracle.relay()
+    listener = Listener()
+    tuner = Function(score, tmp_path, observers=[listener])
+    relay = tuner.oracle.relay()
+    relay.event(0, "batches_done", (3, 1, 20, 90))
+    assert listener.told == [("batches", (3, 1, 20, 90))]
     with pytest.raises(KeyError):
         relay.event(0, "unknown", ())
