@@ -30,7 +30,7 @@ from .architecture import (
 )
 
 _KEPT = {
-    "add": 170,
+    "add": 188,
     "average_pool": 172,
     "conv": 252,
     "dense": 268,
@@ -39,7 +39,7 @@ _KEPT = {
     "max_pool": 172,
     "maximum": 176,
     "mean": 176,
-    "multiply": 170,
+    "multiply": 188,
     "relu": 110,
     "reshape": 128,
     "softmax": 236,
