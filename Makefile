@@ -17,6 +17,7 @@ option = $(if $($(2)),$(1) '$(subst ','\'',$($(2)))')
 SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call option,--task,TASK) \
 	$(call option,--target,TARGET) $(call option,--objective,OBJECTIVE) $(call option,--images,IMAGES) \
 	$(call option,--budget,BUDGET) $(call option,--max-macs,MAX_MACS) $(call option,--max-ram,MAX_RAM) \
+	$(call option,--max-flash,MAX_FLASH) $(call option,--board,BOARD) \
 	$(call option,--pareto,PARETO) $(call option,--minimize,MINIMIZE) $(call option,--reach,REACH) \
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--trial-timeout,TRIAL_TIMEOUT) \
@@ -35,7 +36,8 @@ help:
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
 	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= TRIAL_TIMEOUT='
-	@echo 'DEVICE= WORKERS= RAY= IMAGES= FIX= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
+	@echo 'DEVICE= WORKERS= RAY= IMAGES= FIX= MAX_MACS= MAX_RAM= MAX_FLASH= BOARD= PARETO= MINIMIZE= REACH= OBJECTIVE='
+	@echo 'TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)

@@ -201,7 +201,7 @@ class MadeUpTrials:
             except InfeasibleArchitecture as error:
                 self._add(values, TrialState.PRUNED, {"reason": "infeasible", "message": str(error)})
                 continue
-            size = {"params": counted.params, "macs": counted.macs, "ram": counted.peak_activation_bytes}
+            size = {"params": counted.params, "macs": counted.macs, "activations": counted.peak_activation_bytes}
             size |= {"summary": self._network.architecture(Point(values)).summary}
             if counted.params <= BUDGET.limits["params"]:
                 self._train(values, size)
@@ -267,7 +267,7 @@ def copy_runs(database: Path, trials: Sequence[FrozenTrial]) -> None:
             )
             params = attributes["hyperparameters"].items()
             _insert(rows, "params", [{"key": key, "value": str(value), "run_uuid": run_id} for key, value in params])
-            points = {(name, 0): attributes[name] for name in ("params", "macs", "ram", "seconds")}
+            points = {(name, 0): attributes[name] for name in ("params", "macs", "activations", "seconds")}
             points["value", 0] = attributes["history"][-1]["val_accuracy"]
             for step, epoch in enumerate(attributes["history"], start=1):
                 points |= {("epoch_seconds" if key == "seconds" else key, step): value for key, value in epoch.items()}

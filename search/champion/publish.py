@@ -136,7 +136,7 @@ def _tags(record: Mapping[str, Any]) -> dict[str, Any]:
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
     """The champion's figures for MLflow."""
     metrics: dict[str, float] = {f"validation_{key}": float(record["validation"][key]) for key in ("mean", "std", "n")}
-    metrics |= {key: float(record[key]) for key in COSTS if record[key] is not None}
+    metrics |= {key: float(record[key]) for key in COSTS if record.get(key) is not None}
     metrics |= {"search_value": record["search_value"], "winners_curse": record["winners_curse"]}
     test = record["test"] or {}
     keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import keras_tuner
 import optuna
 
+from ...spaces.chip import chip_cost
 from ...spaces.space import SearchSpace
 from ..errors import InputError
 from ..study.attributes import IDENTITY, NAME, SEARCH_SECONDS
@@ -96,10 +97,12 @@ def champion_record(
 def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.HyperParameters) -> dict[str, Any]:
     if not isinstance(hypermodel, SearchSpace):
         return {**winner.costs, "trainable": None, "non_trainable": None, "recipe": None}
-    cost = hypermodel.cost(hyperparameters)
+    cost, chip = hypermodel.cost(hyperparameters), chip_cost(hypermodel.architecture(hyperparameters))
     return {
         "layers": description(winner.summary, cost)["layers"],
-        "ram": cost.peak_activation_bytes,
+        "activations": cost.peak_activation_bytes,
+        "ram": None if chip is None else chip.ram,
+        "flash": None if chip is None else chip.flash,
         "params": cost.params,
         "trainable": cost.trainable,
         "non_trainable": cost.non_trainable,

@@ -4,10 +4,12 @@ import argparse
 import sys
 from typing import Any
 
-from ...spaces.cost import Cost
+from ...spaces.architecture import Architecture
+from ...spaces.chip import ChipCost, chip_cost
+from ...spaces.cost import cost
 from ..errors import InputError
 from .common import import_keras_for_cpu, open_study_of, print_json
-from .references import check_reference, reference_cost, reference_names, space_cost
+from .references import check_reference, network_of, reference_names, reference_network
 
 
 def describe(options: argparse.Namespace) -> int:
@@ -17,31 +19,33 @@ def describe(options: argparse.Namespace) -> int:
     if options.name is not None:
         check_reference(options.name)
         import_keras_for_cpu()
-        name, (summary, cost) = options.name, reference_cost(options.name)
+        name, network = options.name, reference_network(options.name)
     else:
         study = open_study_of(options)
         import_keras_for_cpu()
-        name, summary, cost = trial_cost(study, options.trial)
+        name, network = trial_network(study, options.trial)
+    counted, chip = cost(network), chip_cost(network)
     from ..study.records import description
 
     if options.json:
-        print_json(description(name, cost))
+        print_json(description(name, counted) | _chip_record(chip))
         return 0
     from ..display.tables import console, layer_table
 
     out = console(sys.stdout)
-    out.print(layer_table(f"{name}: {summary}", cost))
+    out.print(layer_table(f"{name}: {network.summary}", counted))
     out.print(
-        f"{cost.params:,} parameters ({cost.trainable:,} trainable, {cost.non_trainable:,} not), {cost.macs:,} MACs, "
-        f"{cost.peak_activation_bytes:,} bytes at the peak of activations (float32, one image), receptive field "
-        f"{cost.receptive_field} pixels",
+        f"{counted.params:,} parameters ({counted.trainable:,} trainable, {counted.non_trainable:,} not), "
+        f"{counted.macs:,} MACs, {counted.peak_activation_bytes:,} bytes at the peak of activations "
+        f"(float32, one image), receptive field {counted.receptive_field} pixels",
         markup=False,
     )
+    out.print(_on_a_chip(chip), markup=False)
     return 0
 
 
-def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
-    """Name, summary and cost of trial `number` of an Optuna study that `kerastuna search` made.
+def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
+    """Name and network of trial `number` of an Optuna study that `kerastuna search` made.
 
     Raises InputError when there is no such trial, or its space has no closed form.
     """
@@ -65,4 +69,21 @@ def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
     values = trials[number].user_attrs.get(HYPERPARAMETERS)
     if values is None:
         raise InputError(f"--trial {number} has not begun: it is waiting")
-    return (f"trial-{number:04d}", *space_cost(space, values))
+    return f"trial-{number:04d}", network_of(space, values)
+
+
+def _chip_record(chip: ChipCost | None) -> dict[str, Any]:
+    """What `description` does not have, for JSON."""
+    if chip is None:
+        return {"flash": None, "ram": None, "batch_normalizations_left": None}
+    return {"flash": chip.flash, "ram": chip.ram, "batch_normalizations_left": chip.remaining}
+
+
+def _on_a_chip(chip: ChipCost | None) -> str:
+    if chip is None:
+        return "as int8 on a chip: not known, for an activation besides linear, relu, relu6, sigmoid, softmax and tanh"
+    left = f"{chip.remaining} of BatchNormalization" if chip.remaining else "no BatchNormalization"
+    return (
+        f"as int8 on a chip at most {chip.flash:,} bytes of flash and {chip.ram:,} bytes of RAM (tflite-micro); "
+        f"{left} left to run, if no gain before a max pooling is negative"
+    )

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final, get_args
 
+from ...spaces.chip import LEAST_FLASH, LEAST_RAM
 from ..datasets.names import TASKS
 from ..errors import InputError
 from ..messages import redact, shortened
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
+from ..study.boards import board_of
 from ..study.budget import COST_NAMES, COSTS, Budget
 from ..study.directions import Direction, direction_of
 from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
@@ -76,7 +78,9 @@ class SearchOptions:
             last.
         objective: NAME or NAME:max or NAME:min; None for the usual one of the task.
         budget: the most parameters, at least 1; `max_macs`: the most multiply-accumulates for one image; `max_ram`: the
-            most bytes of activations at the peak.
+            most bytes of tflite-micro's arena for the network in int8; `max_flash`: of its int8 file;
+            `max_activations`: of activations at the peak, float32.
+        board: a name of `BOARDS`, which sets `max_ram` and `max_flash` where they are None.
         pareto: what a Pareto front is made of; `minimize`, `reach`: what is to be small, and the target to be reached.
             None: the best value of the objective.
         profile: "auto", "quick" or "full".
@@ -101,6 +105,9 @@ class SearchOptions:
     budget: int = 15000
     max_macs: int | None = None
     max_ram: int | None = None
+    max_flash: int | None = None
+    max_activations: int | None = None
+    board: str | None = None
     pareto: Sequence[str] | None = None
     minimize: str | None = None
     reach: Mapping[str, float] | None = None
@@ -126,7 +133,8 @@ class SearchOptions:
     folder: Path = RUNS_FOLDER
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_macs", "max_ram", "images", "trials", "epochs", "timeout", "trial_timeout"):
+        maxima = ("max_macs", "max_ram", "max_flash", "max_activations")
+        for name in ("budget", *maxima, "images", "trials", "epochs", "timeout", "trial_timeout"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= LARGEST:
                 told = shortened(str(value))
@@ -148,6 +156,10 @@ class SearchOptions:
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, allowed))}")
+        limits = self.limits
+        for limit, name, least in ((limits.flash, "flash", LEAST_FLASH), (limits.ram, "ram", LEAST_RAM)):
+            if limit is not None and limit < least:
+                raise InputError(f"--max-{name} {limit}: no network takes fewer than {least:,} bytes; give more")
         if self.study is not None:
             check_study_name(self.study)
         self._check_goal()
@@ -207,7 +219,14 @@ class SearchOptions:
     @property
     def limits(self) -> Budget:
         """Every limit on a network."""
-        return Budget(self.budget, self.max_macs, self.max_ram)
+        board = None if self.board is None else board_of(self.board)
+        return Budget(
+            self.budget,
+            self.max_macs,
+            self.max_ram if board is None or self.max_ram is not None else board.max_ram,
+            self.max_flash if board is None or self.max_flash is not None else board.max_flash,
+            self.max_activations,
+        )
 
     def resolved(self, on_gpu: bool) -> Profile:
         """The profile, with "auto" decided by the device, and with what was given in place of its numbers."""
@@ -217,7 +236,17 @@ class SearchOptions:
 
     def request(self, profile: Profile) -> dict[str, Any]:
         """The options that make the same study again, with what `profile` decided; JSON-able."""
-        goal = ("max_macs", "max_ram", "objective", "pareto", "minimize", "reach")
+        goal = (
+            "max_macs",
+            "max_ram",
+            "max_flash",
+            "max_activations",
+            "board",
+            "objective",
+            "pareto",
+            "minimize",
+            "reach",
+        )
         names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "fix", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,

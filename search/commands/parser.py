@@ -13,6 +13,7 @@ from ..datasets.names import TASKS
 from ..errors import InputError
 from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
+from ..study.boards import BOARDS
 from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, SPACES
 
 Command = Callable[[argparse.Namespace], int]
@@ -67,7 +68,9 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
     export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
-    export.add_argument("--formats", metavar="A,B", help="keras, savedmodel, onnx, litert, litert_int8, c_array (all)")
+    export.add_argument(
+        "--formats", metavar="A,B", help="keras, savedmodel, onnx, litert, litert_int8, c_array, c_program"
+    )
     export.add_argument("--out", type=Path, metavar="DIR", help="where to (export/STUDY)")
     export.add_argument("--test", action="store_true", help="check on the test set too: an opening, written down")
     _add_json(export)
@@ -151,10 +154,18 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         "--max-ram",
         type=_amount(1024),
         metavar="BYTES",
-        help="most bytes of activations at the peak (float32, an image), such as 64K, which is 65,536",
+        help="most bytes of RAM on a chip, such as 64K, which is 65,536: tflite-micro's arena for the int8 network",
     )
-    add("--pareto", type=_names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram")
-    add("--minimize", metavar="COST", help="look for the smallest network by params, macs or ram; with --reach")
+    add("--max-flash", type=_amount(1024), metavar="BYTES", help="most bytes of flash on a chip: the int8 file")
+    add(
+        "--max-activations",
+        type=_amount(1024),
+        metavar="BYTES",
+        help="most bytes of activations at the peak: input plus output of a layer (float32, an image)",
+    )
+    add("--board", metavar="NAME", help=f"sets --max-ram and --max-flash: {', '.join(BOARDS)}")
+    add("--pareto", type=_names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram, flash")
+    add("--minimize", metavar="COST", help="look for the smallest network by params, macs, ram or flash; with --reach")
     add("--reach", type=_target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
     add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")

@@ -1,8 +1,8 @@
-"""The reference networks by name, and what a network of a `SearchSpace` costs."""
+"""The reference networks by name, and the network of a `SearchSpace` at some values."""
 
 from typing import Any
 
-from ...spaces.cost import Cost, cost
+from ...spaces.architecture import Architecture
 from ..errors import InputError
 
 
@@ -19,18 +19,17 @@ def check_reference(name: str) -> None:
         raise InputError(f"{name!r} is no reference network: choose one of {', '.join(reference_names())}")
 
 
-def reference_cost(name: str) -> tuple[str, Cost]:
-    """The summary and the cost of a reference network for MNIST's images; raises InputError for an unknown name."""
+def reference_network(name: str) -> Architecture:
+    """A reference network for MNIST's images; raises InputError for an unknown name."""
     check_reference(name)
     from ...spaces.convnet import ConvNet
     from ...spaces.references import REFERENCES
 
-    return space_cost(ConvNet(), REFERENCES[name].values)
+    return network_of(ConvNet(), REFERENCES[name].values)
 
 
-def space_cost(space: Any, values: Any) -> tuple[str, Cost]:
-    """The summary and the cost of the network of a `SearchSpace` at `values`."""
+def network_of(space: Any, values: Any) -> Architecture:
+    """The network of a `SearchSpace` at `values`."""
     from ..tuning.hyperparameters import declared_hyperparameters
 
-    architecture = space.architecture(declared_hyperparameters(space, values))
-    return architecture.summary, cost(architecture)
+    return space.architecture(declared_hyperparameters(space, values))

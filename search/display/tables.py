@@ -11,7 +11,7 @@ from rich.text import Text
 from ...spaces.cost import Cost
 from ..datasets.task import Classification, task_of, unit_of
 from ..messages import counted, figure, number, shortened
-from ..study.budget import COSTS, SHORT_NAMES, Budget
+from ..study.budget import ALWAYS_SHOWN, COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import INFEASIBLE, OVER_BUDGET, ending
 from ..study.records import full_record
@@ -32,11 +32,11 @@ def leaderboard_table(
 ) -> Table:
     """The first `limit` trials of the leaderboard, best first.
 
-    The column RAM is there if the study optimises it or `budget` limits it.
+    RAM, flash and activations have a column if the study optimises them or `budget` limits them.
     """
     board = goal.leaderboard(trials)
     results = {trial.number for trial in goal.results(board)}
-    costs = [name for name in COSTS if name != "ram" or name in _counted(goal, budget)]
+    costs = [name for name in COSTS if name in {*ALWAYS_SHOWN, *_counted(goal, budget)}]
     table = _table(goal.title(board, min(limit, len(board))))
     marks = _marks(goal)
     lengths = ["seconds"] if marks else ["epochs", "seconds"]
@@ -84,7 +84,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], goal: Goal) -> Table:
     Args:
         records: as `full_record` makes them. Of a network that was not described, the message says why it was refused.
     """
-    costs = ["params", "macs", *(name for name in goal.costs if name == "ram")]
+    costs = [*ALWAYS_SHOWN, *(name for name in goal.costs if name not in ALWAYS_SHOWN)]
     limits = any(record["limits"] not in (None, ["params"]) for record in records)
     table = _table(f"{counted(len(records), 'trial')}; value: {goal.metric.name}")
     for name in ("trial", "ended", "value", *costs, "epochs", "s"):
@@ -180,26 +180,49 @@ def _counts(params: Mapping[str, int]) -> str:
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")
+    table.caption, table.caption_justify, table.caption_style = _sources(manifest), "left", ""
     task = task_of(manifest["task"])
     quality = [("agrees", "agreement", ".2%")] if isinstance(task, Classification) else []
     quality.append(("largest difference", "largest_difference", ".1e"))
     quality.append((task.main_metric, task.main_metric, ".4f" if isinstance(task, Classification) else ".4g"))
     one = unit_of(manifest["input"]["shape"][1:]).removesuffix("s")
-    for column in ("format", "bytes", "passed", *(title for title, _, _ in quality), f"ms per {one}", "arena"):
+    titles = [title for title, _, _ in quality]
+    for column in ("format", "file bytes", "flash", "passed", *titles, f"ms per {one}", "arena"):
         table.add_column(column, justify="left" if column in ("format", "passed") else "right")
     for name, result in manifest["formats"].items():
         figures = result.get("test") or result.get("validation") or {}
         table.add_row(
             name,
-            _number(result["bytes"], ","),
+            _number(result["bytes"], ",") + (" (text)" if name in ("c_array", "c_program") else ""),
+            _flash(result),
             {True: "yes", False: "NO", None: "not checked"}[result["passed"]],
             *(_number(figures.get(name), form) for _, name, form in quality),
             _number(result.get("milliseconds_per_image"), ".3f"),
             _number(result.get("arena_bytes"), ","),
         )
     for name, why in manifest["skipped"].items():
-        table.add_row(name, "", f"left out: {why}")
+        table.add_row(name, "", "", f"left out: {why}")
     return table
+
+
+def _flash(result: Mapping[str, Any]) -> str:
+    """Bytes of flash: of a C program its constants, as the code depends on the chip."""
+    if "constant_bytes" in result:
+        return f"{result['constant_bytes']:,} + code"
+    return _number(result.get("flash_bytes"), ",")
+
+
+def _sources(manifest: Mapping[str, Any]) -> str:
+    """What the figures come from: samples and runtimes."""
+    unit, runs = unit_of(manifest["input"]["shape"][1:]), {}
+    for name, result in manifest["formats"].items():
+        if part := next((part for part in ("test", "validation") if part in result), None):
+            source = f"{result[part]['images']:,} {part} {unit} in {result.get('runtime', 'an unnamed runtime')}"
+            runs.setdefault(source, []).append(name)
+    lines = [f"{', '.join(names)}: {source}" for source, names in runs.items()]
+    if any("arena_bytes" in result for result in manifest["formats"].values()):
+        lines.append("flash and arena in bytes: tflite-micro's without its own code; c_program needs no runtime")
+    return "\n".join(lines)
 
 
 def _table(title: str) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError, KerastunaError
 from ..messages import cause
 from ..study.scratch import make_scratch
-from .files import write_files
+from .files import MADE_OF_INT8, write_files
 from .folder import check_folder, keep_other_files, replace_export, scratch_prefix
 from .formats import FORMATS as _FORMATS
 from .formats import ExportSource, missing_packages
@@ -43,7 +43,7 @@ def export(
     files in the folder are kept. A format is skipped if a package that it needs is not installed.
 
     Args:
-        formats: of `FORMATS`; None for all. The C array comes with the int8 file from which it is made.
+        formats: of `FORMATS`; None for all. C array and C program come with the int8 file, of which they are made.
         progress: is called with one line for each step.
         finish: is called with the temporary folder and the manifest, to add files such as a model card.
 
@@ -82,7 +82,7 @@ def _fill(
 ) -> dict[str, Any]:
     """Write and check the formats in `folder`; returns the manifest."""
     wanted = set(FORMATS if formats is None else formats)
-    if "c_array" in wanted:
+    if wanted.intersection(MADE_OF_INT8):
         wanted.add("litert_int8")
     skipped: dict[str, str] = {}
     for name in FORMATS:
@@ -95,7 +95,9 @@ def _fill(
         raise KerastunaError(f"nothing can be exported: {reasons}")
 
     progress(f"writing {', '.join(names)}")
-    entries, problems = write_files(folder, source, names)
+    entries, problems, left_out = write_files(folder, source, names)
+    skipped |= left_out
+    names = [name for name in names if name not in left_out]
     manifest = description(source) | {"skipped": skipped, "formats": entries}
     write_manifest(folder, manifest)
 

@@ -15,6 +15,7 @@ from .process import Job, run_jobs
 
 CALIBRATION_SAMPLES = 500
 CALIBRATION_SEED = 0
+MADE_OF_INT8 = ("c_array", "c_program")
 QUANTIZATION_RULE = "integer = clip(round(real / scale) + zero_point, -128, 127); real = scale * (integer - zero_point)"
 _WRITERS_MODULE = f"{__package__}.writers"
 _RUNTIMES_MODULE = f"{__package__}.runtimes"
@@ -22,14 +23,14 @@ _RUNTIMES_MODULE = f"{__package__}.runtimes"
 
 def write_files(
     folder: Path, source: ExportSource, names: Sequence[str]
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, str]]:
     """Write the formats `names` to `folder`.
 
-    Returns two mappings. For each format that could be written, its entry of the manifest: "files" from `file_sums`,
+    Returns three mappings. For each format that could be written, its entry of the manifest: "files" from `file_sums`,
     what its writer returns, "quantization" for int8, "symbol" and "header" for the C array. For each that could not be
-    written, why.
+    written, why. For each that cannot have what the network needs, why.
     """
-    converted = [name for name in names if name not in ("keras", "c_array")]
+    converted = [name for name in names if name not in ("keras", *MADE_OF_INT8)]
     paths = {name: folder / FORMATS[name].path for name in names}
     if "keras" in names:
         shutil.copyfile(source.model_path, paths["keras"])
@@ -38,25 +39,32 @@ def write_files(
         np.save(calibration, _calibration_samples(source.x_train), allow_pickle=False)
         jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
         results = run_jobs(_WRITERS_MODULE, jobs)
+        if "c_program" in names and "problem" not in results["litert_int8"]:
+            sample = Path(scratch, "sample.npy")
+            np.save(sample, source.x_validation[:1], allow_pickle=False)
+            arguments = {"path": str(paths["litert_int8"]), "folder": str(paths["c_program"]), "sample": str(sample)}
+            job: Job = ("c_program", {**arguments, "what": source.name})
+            results |= run_jobs(_RUNTIMES_MODULE, {"c_program": job})
     entries: dict[str, dict[str, Any]] = {name: dict(results.get(name, {})) for name in names}
     if "litert_int8" in names and "problem" not in results["litert_int8"]:
         reading: Job = ("quantization", {"path": str(paths["litert_int8"])})
         scales = run_jobs(_RUNTIMES_MODULE, {"litert_int8": reading})["litert_int8"]
         results["litert_int8"] = scales
         entries["litert_int8"]["quantization"] = {**scales, "rule": QUANTIZATION_RULE}
+    left_out = {name: str(result["left_out"]) for name, result in results.items() if "left_out" in result}
     problems = {name: str(result["problem"]) for name, result in results.items() if "problem" in result}
-    if "c_array" in names:
-        if "litert_int8" in problems:
-            problems["c_array"] = "it is made of the int8 file"
-        else:
-            _write_c(paths["litert_int8"], paths["c_array"], source, entries["litert_int8"]["quantization"])
-            entries["c_array"] = {"symbol": c_symbol(source.name), "header": paths["c_array"].with_suffix(".h").name}
+    if "litert_int8" in problems:
+        problems |= {name: "it is made of the int8 file" for name in MADE_OF_INT8 if name in names}
+    elif "c_array" in names:
+        _write_c(paths["litert_int8"], paths["c_array"], source, entries["litert_int8"]["quantization"])
+        entries["c_array"] = {"symbol": c_symbol(source.name), "header": paths["c_array"].with_suffix(".h").name}
     for name in problems:
         _remove(paths[name])
-    for name, entry in entries.items():
+    written = {name: entry for name, entry in entries.items() if name not in problems and name not in left_out}
+    for name, entry in written.items():
         files = [FORMATS[name].path, entry["header"]] if "header" in entry else [FORMATS[name].path]
         entry["files"] = {path: sums for file in files for path, sums in file_sums(folder, file).items()}
-    return {name: entry for name, entry in entries.items() if name not in problems}, problems
+    return written, problems, left_out
 
 
 def file_sums(folder: Path, path: str) -> dict[str, dict[str, Any]]:

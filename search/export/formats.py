@@ -129,6 +129,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "c_array": Format(
             "model_int8.c", "tflite_micro", writes_with=("ai_edge_litert",), runs_with=(MICRO,), exact=False
         ),
+        # The same as a program of its own, which needs no runtime.
+        "c_program": Format("c_program", "c_program", writes_with=("ai_edge_litert",), exact=False),
     }
 )
 

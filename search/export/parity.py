@@ -1,5 +1,6 @@
 """Checks whether the files of an export are what was written, and give the same answers as the Keras model."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,14 @@ from ..errors import KerastunaError
 from ..messages import cause
 from .c_array import compiled_bytes
 from .comparison import compare
-from .files import file_sum
+from .files import MADE_OF_INT8, file_sum
 from .formats import FORMATS, MICRO, ExportSource, missing_packages
 from .manifest import read_manifest
 from .process import Job, run_jobs
 
 MICRO_SAMPLES = 1_000  # of a part, evenly spaced: tflite-micro takes milliseconds where the others take microseconds
 UNLIKE = 16  # leaves the smaller of two columns 16 of the 256 steps of int8
+REFERENCE_KERNELS = "c_program.reference"
 RUNTIMES_MODULE = f"{__package__}.runtimes"
 _Rows = Mapping[str, np.ndarray]
 """For each part, which of all samples to check on: indices into the parts one after the other."""
@@ -49,8 +51,9 @@ def verify(
 
     Returns for each format {"passed": True, False, or None for not checked; "problems", "notes": lines; "bytes"}. If it
     could be run: "runtime", "milliseconds_per_image", "output_shape", and "validation" and "test" from
-    `Comparison.figures`. For LiteRT files and the C array: "arena_bytes", if it could be measured. Raises InputError
-    without a readable manifest, KerastunaError if the model of `source` cannot be run.
+    `Comparison.figures`. For LiteRT files and the C array: "flash_bytes", and "arena_bytes" if it could be measured.
+    For the C program: "same_as_tflite_micro", a share of the samples. Raises InputError without a readable
+    manifest, KerastunaError if the model of `source` cannot be run.
     """
     manifest = read_manifest(folder)
     found = {name: _Findings() for name in FORMATS if name in manifest["formats"]}
@@ -76,12 +79,18 @@ def verify(
         expected = _answers(scratch, "reference")
         for name, findings in found.items():
             if _note(findings, results, name):
-                rows = some if name == "c_array" else every
-                _judge(findings, name, source, _answers(scratch, name), expected, targets, rows)
-    array, int8 = found.get("c_array"), found.get("litert_int8")
-    if array is not None and int8 is not None and not int8.proven:
-        array.proven = False
-        array.notes.append("not proven: it is the int8 file, which is not")
+                rows = some if name in MADE_OF_INT8 else every
+                answers = _answers(scratch, name)
+                if name == "c_program" and answers[0].size == expected[0].size:  # it has no shape but a length
+                    answers = answers.reshape(len(answers), *expected.shape[1:])
+                _judge(findings, name, source, answers, expected, targets, rows)
+                if name == "c_program" and "problem" not in results.get(REFERENCE_KERNELS, {"problem": ""}):
+                    _compare_kernels(findings, answers, _answers(scratch, REFERENCE_KERNELS))
+    int8 = found.get("litert_int8")
+    for name in MADE_OF_INT8:
+        if name in found and int8 is not None and not int8.proven:
+            found[name].proven = False
+            found[name].notes.append("not proven: it is the int8 file, which is not")
     return {name: findings.result() for name, findings in found.items()}
 
 
@@ -92,6 +101,8 @@ def summary(result: Mapping[str, Any], unit: str) -> str:
         if figures := result.get(part):
             words += _agreement(figures, f"{part} {unit}")
     words.append(f"{result['bytes']:,} bytes")
+    if "same_as_tflite_micro" in result:
+        words.append(f"every value as tflite-micro on {result['same_as_tflite_micro']:.2%}")
     if "milliseconds_per_image" in result:
         words.append(f"{result['milliseconds_per_image']:.2f} ms {'an image' if unit == 'images' else 'a row'}")
     if "arena_bytes" in result:
@@ -120,6 +131,8 @@ def _check_sums(findings: _Findings, folder: Path, files: Mapping[str, Mapping[s
         elif file_sum(file) != expected:
             findings.problems.append(f"{path} is not what was written: its SHA-256 differs")
     findings.figures["bytes"] = sum(expected["bytes"] for expected in files.values())
+    if all(path.endswith(".tflite") for path in files):
+        findings.figures["flash_bytes"] = findings.figures["bytes"]
 
 
 def _compile(findings: _Findings, folder: Path, name: str, compiled: Path) -> None:
@@ -136,6 +149,7 @@ def _compile(findings: _Findings, folder: Path, name: str, compiled: Path) -> No
     if not model.is_file() or model.read_bytes() != data:
         findings.problems.append(f"its {len(data):,} bytes are not those of {model.name}")
     compiled.write_bytes(data)
+    findings.figures["flash_bytes"] = len(data)
     findings.proven = True
 
 
@@ -152,7 +166,7 @@ def _run(
     """
 
     def evaluation(name: str, runtime: str, path: Path) -> Job:
-        samples = scratch / ("some.npy" if name == "c_array" else "every.npy")
+        samples = scratch / ("some.npy" if name.partition(".")[0] in MADE_OF_INT8 else "every.npy")
         files = {"path": str(path.resolve()), "samples": str(samples), "answers": str(scratch / f"{name}.npy")}
         return "evaluate", {"runtime": runtime, "modules": list(source.modules), **files}
 
@@ -163,10 +177,15 @@ def _run(
             continue
         if missing := missing_packages(form.runs_with):
             findings.notes.append(f"not run: {missing}")
+        elif name == "c_program" and shutil.which("cc") is None:
+            findings.notes.append("not checked: there is no C compiler; install one that is called cc")
         else:
             # TensorFlow takes seconds to import: Keras and SavedModel share a process.
             runtime = "keras" if form.runtime == "savedmodel" else form.runtime
             processes.setdefault(runtime, {})[name] = evaluation(name, form.runtime, path)
+        if name == "c_program" and paths["litert_int8"].exists() and not missing_packages((MICRO,)):
+            reference = evaluation(REFERENCE_KERNELS, "tflite_micro", paths["litert_int8"])
+            processes.setdefault("tflite_micro", {})[REFERENCE_KERNELS] = reference
         if path.suffix == ".tflite" and not missing_packages((MICRO,)):
             processes.setdefault("arena", {})[f"{name}.arena"] = "arena", {"path": str(path.resolve())}
     results: dict[str, Mapping[str, Any]] = {}
@@ -191,6 +210,14 @@ def _note(findings: _Findings, results: Mapping[str, Mapping[str, Any]], name: s
         return False
     findings.figures |= result
     return bool(result)
+
+
+def _compare_kernels(findings: _Findings, answers: np.ndarray, expected: np.ndarray) -> None:
+    """Note on which share of the samples the C program gives every value of tflite-micro."""
+    same = (answers.reshape(len(answers), -1) == expected.reshape(len(expected), -1)).all(axis=1)
+    findings.figures["same_as_tflite_micro"] = float(same.mean())
+    if not same.all():
+        findings.notes.append(f"other values than tflite-micro on {(~same).sum():,} of {len(same):,} samples")
 
 
 def _unlike_columns(x: np.ndarray) -> bool:
@@ -230,7 +257,7 @@ def _judge(
             continue
         doubt = comparison.doubt(exact)
         findings.proven |= not doubt
-        told = [doubt] if exact else [doubt, comparison.int8_note()] if name != "c_array" else []
+        told = [doubt] if exact else [doubt, comparison.int8_note()] if name not in MADE_OF_INT8 else []
         findings.notes += [f"{part}: {note}" for note in told if note]
     findings.problems += problems
     if problems and not exact and _unlike_columns(source.x_train):

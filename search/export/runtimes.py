@@ -4,12 +4,16 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from ..captured_output import captured_stderr
+from .c_program import CompiledProgram, write_c_program
+from .formats import MICRO, missing_packages
+from .int8_file import UnknownOperator
 from .process import serve
 from .writers import load_model
 
@@ -61,6 +65,26 @@ def quantization(path: str) -> Mapping[str, Any]:
         raise ValueError("its input or output is not int8")
     scales = {name: end["quantization"] for name, end in ends.items()}
     return {name: {"scale": float(scale), "zero_point": int(zero)} for name, (scale, zero) in scales.items()}
+
+
+def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, Any]:
+    """Write the int8 LiteRT file `path` as a C program to `folder`, with the file `sample` of one sample as its test.
+
+    Returns what `write_c_program` returns; {"left_out": why} if the program cannot have an operator of the network, or
+    tflite-micro is not there, whose answers it must give.
+    """
+    if missing := missing_packages((MICRO,)):
+        return {"left_out": missing}
+    micro = _micro_interpreter(path)
+    quantization = micro.get_input_details(0)["quantization_parameters"]
+    values = np.load(sample, allow_pickle=False)
+    values = quantize(values, quantization["scales"][0], quantization["zero_points"][0])
+    micro.set_input(values, 0)
+    micro.invoke()
+    try:
+        return write_c_program(Path(path), Path(folder), what, values, micro.get_output(0))
+    except UnknownOperator as error:
+        return {"left_out": str(error)}
 
 
 def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
@@ -127,6 +151,11 @@ def _open_litert(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
     return f"LiteRT {version('ai-edge-litert')}", predict
 
 
+def _open_c_program(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
+    program = CompiledProgram(Path(path))
+    return program.compiler, _real(program.run, program.input, program.output)
+
+
 def _open_tflite_micro(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
     micro = _micro_interpreter(path)
 
@@ -149,6 +178,7 @@ RUNTIMES: Mapping[str, tuple[Callable[[str, tuple[str, ...]], tuple[str, Predict
     "onnx": (_open_onnx, BATCH),
     "litert": (_open_litert, 1),  # its files take one sample, as a microcontroller does
     "tflite_micro": (_open_tflite_micro, 1),
+    "c_program": (_open_c_program, 1),
 }
 
 
@@ -183,4 +213,4 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    serve({function.__name__: function for function in (evaluate, arena, quantization)})
+    serve({function.__name__: function for function in (evaluate, arena, c_program, quantization)})

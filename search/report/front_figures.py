@@ -12,7 +12,18 @@ from ..study.attributes import HISTORY
 from ..study.goal import ParetoFront, Quantity
 from ..study.goal_base import enumeration
 from .study_view import Point, StudyView
-from .style import BLACK, COST_TITLES, GREEN, heading, legend_below, new_figure, plain, show_cost, widen_towards_one
+from .style import (
+    BLACK,
+    BYTES,
+    COST_TITLES,
+    GREEN,
+    heading,
+    legend_below,
+    new_figure,
+    plain,
+    show_cost,
+    widen_towards_one,
+)
 from .trial_axes import draw_points, number_points
 
 PANELS_IN_A_ROW = 3
@@ -81,7 +92,7 @@ def _show_costs(axes: Axes, name: str, amounts: Sequence[float], limit: int | No
         axes.set_xlim(-0.05 * high, 1.05 * high)
     show_cost(axes.xaxis, name, axes.get_xlim(), ticks)
     if limit is not None:
-        unit = " bytes" if name == "ram" else ""
+        unit = " bytes" if name in BYTES else ""
         axes.set_xlabel(f"{axes.get_xlabel()}\nat most {limit:,}{unit}")
 
 

@@ -101,7 +101,9 @@ def _details(record: Record) -> str:
         ("bytes of the weights, float32", count(params and 4 * params)),
         (f"MACs per {sample_in(record)}", count(record["macs"])),
         *([("receptive field, pixels along one side", _receptive_field(record))] if _of_images(record) else []),
-        ("bytes of activations at the peak, float32", count(record.get("ram"))),
+        ("bytes of activations at the peak, float32", count(record.get("activations"))),
+        ("bytes of RAM on a chip, int8 (tflite-micro's arena), at most", count(record.get("ram"))),
+        ("bytes of flash on a chip, int8 (LiteRT file), at most", count(record.get("flash"))),
         *((f"limit: {UNITS[name]}", count(limit)) for name, limit in limits.items()),
     ]
     return section("Model details", facts(rows))

@@ -79,6 +79,10 @@ def loading(record: Record, tracking_uri: str) -> str:
         "**c_array**",
         f"`{FORMATS['c_array'].path}` and its header hold litert_int8 for TensorFlow Lite Micro; the header "
         f"shows how to quantise {'an' if sample == 'image' else 'a'} {sample}.",
+        "**c_program**",
+        f"`{FORMATS['c_program'].path}` is the same network as C code that needs no runtime: `network_run` of its "
+        "`network.h`, and a test with a known answer.",
+        code("sh", f"cd {FORMATS['c_program'].path} && cc -std=c99 -O2 main.c network.c && ./a.out"),
     )
 
 

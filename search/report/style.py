@@ -33,10 +33,18 @@ BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 GREY, PALE = "#555555", "#DDDDDD"
 COLOURS = "cividis_r"
 """The colour map for values, high ones dark; also safe with colour vision deficiencies (Nunez et al., 2018)."""
-COST_LABELS = {"params": "parameters", "macs": "MACs for one image", "ram": "activations at the peak"}
+COST_LABELS = {
+    "params": "parameters",
+    "macs": "MACs for one image",
+    "ram": "RAM of the int8 network",
+    "flash": "flash of the int8 network",
+    "activations": "activations at the peak",
+}
 """The labels of cost axes."""
-COST_TITLES = {"params": "parameters", "macs": "MACs", "ram": "RAM"}
+COST_TITLES = {"params": "parameters", "macs": "MACs", "ram": "RAM", "flash": "flash", "activations": "activations"}
 """The costs as they are called in headings."""
+BYTES = ("ram", "flash", "activations")
+"""The costs that are bytes."""
 TICKS = (
     *(1, 0.9995, 0.999, 0.998, 0.997, 0.995, 0.993, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.93, 0.9),
     *(0.88, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0),
@@ -101,7 +109,7 @@ def widen_towards_one(axes: Axes, values: Iterable[float]) -> None:
 def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) -> None:
     """Label an axis of the cost `name` from `ends[0]` to `ends[1]`, with about `ticks` ticks: 12,000, 1.2 M, 64 KiB."""
     axis.set_label_text(COST_LABELS[name])
-    binary = name == "ram"
+    binary = name in BYTES
     if axis.get_scale() == "log":
         fine = 3 * math.log10(ends[1] / ends[0]) <= ticks
         axis.set_major_locator(LogLocator(base=2) if binary else LogLocator(subs=(1, 2, 5) if fine else (1,)))

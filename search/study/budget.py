@@ -7,13 +7,21 @@ from typing import final
 
 from ..errors import InputError
 
-UNITS = {"params": "parameters", "macs": "MACs", "ram": "bytes of activations"}
+UNITS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "ram": "bytes of RAM",
+    "flash": "bytes of flash",
+    "activations": "bytes of activations",
+}
 """The unit of each cost, by the cost's name."""
-SHORT_NAMES = {"params": "params", "macs": "MACs", "ram": "RAM"}
+SHORT_NAMES = {"params": "params", "macs": "MACs", "ram": "RAM", "flash": "flash", "activations": "activations"}
 """The costs as the columns of a table are called."""
 COSTS = tuple(UNITS)
 """The names of the costs of a network; each of them can be limited."""
-COST_NAMES = {**{name: name for name in COSTS}, "peak_activation_bytes": "ram"}
+ALWAYS_SHOWN = ("params", "macs")
+"""The costs that tables have in any case; the others where they are limited or optimised."""
+COST_NAMES = {**{name: name for name in COSTS}, "peak_activation_bytes": "activations"}
 """The names that a user may give, and the cost that each means."""
 
 
@@ -25,8 +33,10 @@ class Size:
     Attributes:
         params: all parameters, trainable and not, as `keras.Model.count_params` counts them.
         macs: multiply-accumulates for one image; None if unknown.
-        ram: bytes of activations at the peak, float32, one image: the largest input plus output of a layer, with what
-            later layers still need; None if unknown.
+        ram: the most bytes that the arena of tflite-micro takes for the network in int8; None if unknown.
+        flash: the most bytes that its int8 LiteRT file takes; None if unknown.
+        activations: bytes of activations at the peak, float32, one image: the largest input plus output of a layer,
+            with what later layers still need; None if unknown.
         summary: the network in one line; empty if there is none.
         receptive_field: pixels of the image, along the longer side, that a value of the last feature map depends on;
             None if unknown.
@@ -35,6 +45,8 @@ class Size:
     params: int
     macs: int | None = None
     ram: int | None = None
+    flash: int | None = None
+    activations: int | None = None
     summary: str = ""
     receptive_field: int | None = None
 
@@ -47,7 +59,11 @@ class Budget:
     Args:
         params: the most parameters, including the moving statistics of BatchNormalization.
         macs: the most multiply-accumulates for one image.
-        ram: the most bytes of activations at the peak, float32, one image.
+        ram: the most bytes of the arena of tflite-micro, for the network in int8.
+        flash: the most bytes of its int8 LiteRT file.
+        activations: the most bytes of activations at the peak, float32, one image.
+
+    `ram` and `flash` are known before a network is built, as upper bounds, if its space is a `SearchSpace`.
 
     Raises InputError if a limit is not a whole number of at least 1, or if there is no limit at all.
     """
@@ -55,6 +71,8 @@ class Budget:
     params: int | None = None
     macs: int | None = None
     ram: int | None = None
+    flash: int | None = None
+    activations: int | None = None
 
     def __post_init__(self) -> None:
         if not self.limits:

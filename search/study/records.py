@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...spaces.cost import Cost
 from .attributes import CONTINUED_AFTER, HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
+from .budget import COSTS
 from .goal import goal_of, score_of
 from .reasons import ERROR, REJECTIONS
 from .studies import last_begun
@@ -31,9 +32,7 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "state": trial.state.name,
         "reason": attributes.get(REASON),
         "value": finite(value),
-        "params": attributes.get("params"),
-        "macs": attributes.get("macs"),
-        "ram": attributes.get("ram"),
+        **{name: attributes.get(name) for name in COSTS},
         "limits": attributes.get(LIMITS),
         "epochs": len(attributes.get(HISTORY, ())) or len(trial.intermediate_values),
         "seconds": attributes.get(SECONDS),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..study.budget import COSTS
 from ..study.reasons import INTERRUPTED, REJECTIONS
 from .connection import Connection
 from .runs import RUN_STATUS, StudyRun, create_trial_run, end_trial_run, is_kept, trial_runs
@@ -62,7 +63,7 @@ def _complete(client: MlflowClient, study_run: StudyRun, trial: Mapping[str, Any
             return
     else:
         run_id, known = run.info.run_id, run.data.metrics
-    first = {key: trial.get(key) for key in ("params", "macs", "ram") if key not in known}
+    first = {key: trial.get(key) for key in COSTS if key not in known}
     last = {key: trial.get(key) for key in ("value", "seconds") if key not in known} | trial.get("metrics", {})
     epochs = list(enumerate(trial.get("epochs") or (), start=1))
     logged = _logged_steps(client, run_id, epochs) if known else set()

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from ..errors import StudyError
 from ..messages import figure
 from ..study.attributes import IDENTITY, is_rejection
-from ..study.budget import COSTS
+from ..study.budget import ALWAYS_SHOWN, COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
 from ..study.reasons import INTERRUPTED
@@ -59,7 +59,7 @@ class TrackingObserver(SearchObserver):
             self._tags,
             direction=direction,
             best_by=best_by,
-            costs=[name for name in COSTS if name != "ram" or name in counted],
+            costs=[name for name in COSTS if name in {*ALWAYS_SHOWN, *counted}],
             mark=goal.mark,
             owner=id_of(study.user_attrs),
         )
@@ -75,7 +75,7 @@ class TrackingObserver(SearchObserver):
             run_id = self._tracker.start_trial(
                 record["number"],
                 params=record["hyperparameters"],
-                metrics={name: record[name] for name in COSTS},
+                metrics={name: record.get(name) for name in COSTS},
                 tags=self._tags_of(record),
             )
             if run_id is not None:

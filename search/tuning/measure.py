@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.errors import FatalError
 
 from ...spaces.architecture import Architecture
+from ...spaces.chip import chip_cost
 from ...spaces.cost import cost
 from ...spaces.point import Point
 from ...spaces.space import SearchSpace
@@ -50,7 +51,7 @@ class NetworkMeasure:
         """The size of the network at `hp`.
 
         Args:
-            costs: the names of those that are limited or optimised: "params", "macs", "ram".
+            costs: the names of those that are limited or optimised, of `COSTS`.
 
         Returns None where the network cannot be built; where there are no costs it is not built at all. Raises
         InfeasibleArchitecture where the layers do not fit the input, and SpaceError when it cannot be counted.
@@ -58,9 +59,17 @@ class NetworkMeasure:
         if isinstance(self._hypermodel, SearchSpace):
             architecture = _described(self._hypermodel, hp)
             counted = cost(architecture)
+            chip = chip_cost(architecture)
+            if chip is None and not {"ram", "flash"}.isdisjoint(costs):
+                raise SpaceError(
+                    f"the RAM and flash of {architecture.summary} on a chip are not known, for an activation besides "
+                    "linear, relu, relu6, sigmoid, softmax and tanh: leave it out, or the limits on them"
+                )
             return Size(
                 counted.params,
                 counted.macs,
+                None if chip is None else chip.ram,
+                None if chip is None else chip.flash,
                 counted.peak_activation_bytes,
                 architecture.summary,
                 counted.receptive_field,

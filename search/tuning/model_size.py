@@ -39,23 +39,29 @@ def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     every input value by its kernel. Everything without a kernel is 0: layers and operations that have no weights,
     normalisations and `PReLU`, which scale each value, and `Embedding`, which looks up.
 
-    `ram` is what is held while the layer or operation runs that needs most, in bytes: its inputs, its outputs, and what
-    was there before it and is still needed after it; float32, one sample.
+    `activations` is what is held while the layer or operation runs that needs most, in bytes: its inputs, its outputs,
+    and what was there before it and is still needed after it; float32, one sample.
 
     Args:
-        model: built. `Sequential` or functional for `macs` and `ram`: another one has no graph of layers to follow.
+        model: built. `Sequential` or functional for `macs` and `activations`: another one has no graph of layers.
         limits: names of `Budget`'s limits. Only these are counted; a model that cannot be counted for the others is
             not refused.
 
-    Raises SpaceError for `macs` when a layer has weights of another kind (LSTM, MultiHeadAttention, the user's own),
-    and for both when the model has no graph or a shape is not known beyond the batch.
+    Raises SpaceError for `ram` and `flash`, which are only known of a `SearchSpace`; for `macs` when a layer has
+    weights of another kind (LSTM, MultiHeadAttention, the user's own); and for `macs` and `activations` when the model
+    has no graph or a shape is not known beyond the batch.
     """
-    wanted = [name for name in ("macs", "ram") if name in limits]
+    wanted = [name for name in ("macs", "activations") if name in limits]
+    if unknown := [name for name in ("ram", "flash") if name in limits]:
+        raise SpaceError(
+            f"the {' and '.join(unknown)} of {model.name} on a chip cannot be told before its training: describe it as "
+            "a SearchSpace of kerastuna.spaces, or limit params, macs and activations"
+        )
     calls = _calls(model, wanted) if wanted else []
     return Size(
         model.count_params(),
         sum(map(_macs, calls)) if "macs" in wanted else None,
-        max(_activation_bytes(calls), default=0) if "ram" in wanted else None,
+        activations=max(_activation_bytes(calls), default=0) if "activations" in wanted else None,
     )
 
 

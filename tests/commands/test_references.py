@@ -1,10 +1,11 @@
-"""The reference networks by name, and what they cost."""
+"""The reference networks by name, and what they are."""
 
 import pytest
 
-from kerastuna.search.commands.references import check_reference, reference_cost, reference_names, space_cost
+from kerastuna.search.commands.references import check_reference, network_of, reference_names, reference_network
 from kerastuna.search.errors import InputError
 from kerastuna.spaces.convnet import ConvNet
+from kerastuna.spaces.cost import cost
 from kerastuna.spaces.references import REFERENCES
 
 
@@ -15,10 +16,10 @@ def test_names() -> None:
         check_reference("eip_6")
 
 
-def test_cost() -> None:
-    summary, cost = reference_cost("eip_3")
-    assert cost.params == 14652
-    assert (summary, cost) == space_cost(ConvNet(), REFERENCES["eip_3"].values)
-    assert space_cost(ConvNet((32, 32, 3), 10), REFERENCES["eip_3"].values)[1].params > cost.params
-    with pytest.raises(InputError, match="'nope' is no reference network"):
-        reference_cost("nope")
+def test_networks() -> None:
+    network = reference_network("eip_3")
+    assert cost(network).params == 14652
+    assert network == network_of(ConvNet(), REFERENCES["eip_3"].values)
+    assert cost(network_of(ConvNet((32, 32, 3), 10), REFERENCES["eip_3"].values)).params > 14652
+    with pytest.raises(InputError):
+        reference_network("nope")

@@ -215,26 +215,50 @@ def test_an_export_is_listed_format_by_format():
         "task": {"classes": 10},
         "input": {"shape": ["n", 28, 28, 1]},
         "formats": {
-            "onnx": {"bytes": 65_580, "passed": True, "test": test, "milliseconds_per_image": 0.0871},
-            "litert": {"bytes": 1_000, "passed": False, "validation": test, "arena_bytes": 152_960},
-            "c_array": {"bytes": 2_000, "passed": None},
+            "onnx": {"bytes": 65_580, "passed": True, "test": test | {"images": 900}, "milliseconds_per_image": 0.0871},
+            "litert": {
+                **{
+                    "bytes": 1_000,
+                    "flash_bytes": 1_000,
+                    "passed": False,
+                    "arena_bytes": 152_960,
+                    "runtime": "LiteRT 2",
+                },
+                "validation": test | {"images": 1_234},
+            },
+            "c_array": {"bytes": 2_000, "flash_bytes": 333, "passed": None},
+            "c_program": {"bytes": 3_000, "constant_bytes": 222, "passed": None, "arena_bytes": 111},
         },
         "skipped": {"savedmodel": "no TensorFlow"},
     }
-    title, head, *rows = shown(export_table(manifest, "export/mnist"))
+    title, head, *rows = shown(export_table(manifest, "export/mnist"), 160)
     assert title == "export/mnist: checked against Keras"
-    told = ["format", "bytes", "passed", "agrees", "largest difference", "accuracy", "ms per image", "arena"]
+    told = [
+        "format",
+        "file bytes",
+        "flash",
+        "passed",
+        "agrees",
+        "largest difference",
+        "accuracy",
+        "ms per image",
+        "arena",
+    ]
     assert words(head) == told
     assert [words(row) for row in rows] == [
         ["onnx", "65,580", "yes", "99.62%", "1.6e-01", "0.9852", "0.087"],
-        ["litert", "1,000", "NO", "99.62%", "1.6e-01", "0.9852", "152,960"],
-        ["c_array", "2,000", "not checked"],
+        ["litert", "1,000", "1,000", "NO", "99.62%", "1.6e-01", "0.9852", "152,960"],
+        ["c_array", "2,000 (text)", "333", "not checked"],
+        ["c_program", "3,000 (text)", "222 + code", "not checked", "111"],
         ["savedmodel", "left out: no TensorFlow"],
+        ["onnx: 900 test images in an unnamed runtime"],
+        ["litert: 1,234 validation images in LiteRT 2"],
+        ["flash and arena in bytes: tflite-micro's without its own code; c_program needs no runtime"],
     ]
 
 
 def test_an_export_of_predicted_numbers_is_listed_with_its_errors():
-    figures = {"mae": 12.3456, "keras_mae": 12.3, "mae_lost_of_spread": 0.001, "largest_difference": 0.16}
+    figures = {"images": 70, "mae": 12.3456, "keras_mae": 12.3, "mae_lost_of_spread": 0.001, "largest_difference": 0.16}
     manifest = {
         "task": {"numbers": 1},
         "input": {"shape": ["n", 8]},
@@ -245,10 +269,20 @@ def test_an_export_of_predicted_numbers_is_listed_with_its_errors():
         "skipped": {},
     }
     _, head, *rows = shown(export_table(manifest, "out"))
-    assert words(head) == ["format", "bytes", "passed", "largest difference", "mae", "ms per row", "arena"]
+    assert words(head) == [
+        "format",
+        "file bytes",
+        "flash",
+        "passed",
+        "largest difference",
+        "mae",
+        "ms per row",
+        "arena",
+    ]
     assert [words(row) for row in rows] == [
         ["onnx", "65,580", "yes", "1.6e-01", "12.35", "0.087"],
         ["litert", "5", "NO", "1.6e-01"],
+        ["onnx, litert: 70 validation rows in an unnamed runtime"],
     ]
 
 

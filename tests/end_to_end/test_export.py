@@ -125,7 +125,7 @@ def test_files_of_another_network_are_caught(folder: Path, exported: dict[str, A
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # where the module is
-        written, problems = write_files(tmp_path, replace(source, model_path=other), list(exported["formats"]))
+        written, problems, _ = write_files(tmp_path, replace(source, model_path=other), list(exported["formats"]))
         write_manifest(tmp_path, {**exported, "formats": written})
         results = verify(tmp_path, source)
     assert problems == {}

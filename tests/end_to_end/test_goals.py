@@ -56,7 +56,7 @@ def trained(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def test_each_refusal_names_every_limit_it_broke(tmp_path: Path):
-    budget = Budget(15_000, macs=2_000_000, ram=120_000)
+    budget = Budget(15_000, macs=2_000_000, ram=30_000)
     tuner = Formula(tmp_path, grows, objective="val_accuracy", budget=budget, max_trials=8)
     tuner.search(verbose=0)
     records = [trial_record(trial) for trial in tuner.oracle.study.trials]
@@ -65,7 +65,7 @@ def test_each_refusal_names_every_limit_it_broke(tmp_path: Path):
         if record["state"] == "COMPLETE":
             assert counted["params"] <= 15_000
             assert counted["macs"] <= 2_000_000
-            assert counted["ram"] <= 120_000
+            assert counted["ram"] <= 30_000
             assert record["limits"] is None
         elif record["reason"] == "over_budget":
             assert record["limits"] == [name for name, limit in budget.limits.items() if counted[name] > limit]
@@ -93,12 +93,12 @@ def test_a_pareto_study_has_a_value_for_each_part_and_its_front_is_the_best(tmp_
     tuner.search(epochs=2, verbose=0)
     study = tuner.oracle.study
     assert study.directions == [optuna.study.StudyDirection(value) for value in (2, 1, 1)]
-    assert study.metric_names == ["val_accuracy", "params", "ram"]
+    assert study.metric_names == ["val_accuracy", "params", "activations"]
     complete = trained(study)
     assert len(complete) == 12
     for trial in complete:
         known = trial.user_attrs
-        assert trial.values == [pytest.approx(lumpy(known, 2)), known["params"], known["ram"]]
+        assert trial.values == [pytest.approx(lumpy(known, 2)), known["params"], known["activations"]]
     front = [int(trial.trial_id) for trial in tuner.oracle.get_best_trials(99)]
     assert set(front) == {trial.number for trial in study.best_trials}
     assert [score_of(study.trials[n]) for n in front] == sorted(

@@ -138,6 +138,10 @@ def test_every_format_gives_the_answers_of_keras(exported, source):
     assert int8["points_lost"] <= 0.3
     assert 0 < int8["largest_difference"] < 0.5  # rounded, so not the float file under another name
     assert manifest["formats"]["c_array"]["validation"]["images"] == 1_000
+    assert manifest["formats"]["c_program"]["same_as_tflite_micro"] == 1
+    assert manifest["formats"]["c_program"]["validation"] == manifest["formats"]["c_array"]["validation"]
+    for name in ("onnx", "litert", "litert_int8"):
+        assert manifest["formats"][name]["batch_normalizations"]["remaining"] == 0
     for name, entry in manifest["formats"].items():
         assert entry["milliseconds_per_image"] > 0, name
         assert f"{name}: {summary(entry, 'images')}" in lines
@@ -181,7 +185,7 @@ def test_the_manifest_describes_what_lies_beside_it(exported, source):
 # rows, and predicted numbers
 
 
-ROWS = ("litert", "litert_int8", "c_array")
+ROWS = ("litert", "litert_int8", "c_array", "c_program")
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +254,7 @@ def test_files_that_are_better_than_the_model_are_not_proven_by_that(exported_ro
     assert "an answer differs from Keras's" in results["litert"]["problems"][0]
     assert "closer to the targets than Keras by" in results["litert_int8"]["notes"][0]
     assert results["c_array"]["notes"] == ["not proven: it is the int8 file, which is not"]
-    assert [results[name]["passed"] for name in ROWS] == [False, None, None]
+    assert [results[name]["passed"] for name in ROWS] == [False, None, None, None]
 
 
 # damage
@@ -394,7 +398,7 @@ def test_what_is_not_an_export_is_not_replaced(tmp_path, source):
 
 @pytest.mark.parametrize("formats", [["keras", "tflite"], []])
 def test_unknown_formats_are_refused(tmp_path, source, formats):
-    with pytest.raises(InputError, match="keras, savedmodel, onnx, litert, litert_int8, c_array"):
+    with pytest.raises(InputError, match="keras, savedmodel, onnx, litert, litert_int8, c_array, c_program"):
         export(source, tmp_path / "out", formats, progress=silent)
     assert not any(tmp_path.iterdir())
 

@@ -25,10 +25,10 @@ def test_a_conversion_that_fails_leaves_no_file_and_does_not_stop_the_others(tmp
     (out / "savedmodel" / "variables").mkdir(parents=True)  # as if the conversion had ended half-way
     (out / "model.onnx").touch()
     source = small_source(model, modules=["no_such_module_at_all"])
-    entries, problems = write_files(out, source, ["keras", "savedmodel", "onnx"])
+    entries, problems, left_out = write_files(out, source, ["keras", "savedmodel", "onnx"])
     assert entries == {"keras": {"files": file_sums(out, "model.keras")}}
     assert (out / "model.keras").read_bytes() == b"weights"
-    assert list(problems) == ["savedmodel", "onnx"]
+    assert (list(problems), left_out) == (["savedmodel", "onnx"], {})
     assert all("there is no module no_such_module_at_all" in problem for problem in problems.values())
     assert list(out.iterdir()) == [out / "model.keras"]
 

@@ -64,7 +64,7 @@ def test_every_format_needs_tensorflow_and_its_own_packages() -> None:
     assert FORMATS["keras"].needs == ("tensorflow",)
     assert FORMATS["onnx"].needs == ("tensorflow", "onnx", "tf2onnx", "onnxruntime")
     assert FORMATS["c_array"].needs == ("tensorflow", "ai_edge_litert")  # its bytes are checked without tflite-micro
-    assert [name for name, form in FORMATS.items() if not form.exact] == ["litert_int8", "c_array"]
+    assert [name for name, form in FORMATS.items() if not form.exact] == ["litert_int8", "c_array", "c_program"]
 
 
 def test_missing_packages_come_with_the_command_that_installs_them() -> None:

@@ -7,6 +7,7 @@ from support import ROOT, TESTS
 
 WITHOUT_A_TEST_FILE = {
     "search/__init__.py": "tests/test_public_names.py tests the names that it offers",
+    "search/export/c_kernels.py": "tests/export/test_c_program.py compiles it and compares every value",
     "spaces/__init__.py": "tests/test_public_names.py tests the names that it offers",
 }
 """Modules that need no test file of their own, each with the reason."""

@@ -16,7 +16,7 @@ from kerastuna.search.study.stored_study import StoredStudy
 def size_of(values: Values) -> Size:
     if values["width"] == 0:
         raise InfeasibleArchitecture("the layers do not fit")
-    return Size(1000 * int(values["width"]), 5, None, "net")
+    return Size(1000 * int(values["width"]), 5, summary="net")
 
 
 @pytest.fixture
@@ -39,12 +39,14 @@ def add(stored: StoredStudy, state: TrialState, width: int, **attributes: object
 
 def test_what_fits_may_be_trained(stored: StoredStudy) -> None:
     verdict = judge(stored).verdict({"width": 3})
-    assert verdict == Verdict(size=Size(3000, 5, None, "net"), excess={"params": 0.0})
+    assert verdict == Verdict(size=Size(3000, 5, summary="net"), excess={"params": 0.0})
     assert verdict.attributes({"width": 3}) == {
         "hyperparameters": {"width": 3},
         "params": 3000,
         "macs": 5,
         "ram": None,
+        "flash": None,
+        "activations": None,
         "summary": "net",
     }
 
@@ -73,7 +75,7 @@ def test_what_was_refused_before_is_repeated(stored: StoredStudy) -> None:
 
 
 def test_without_a_budget_or_a_measure_everything_may_be_trained(stored: StoredStudy) -> None:
-    assert judge(stored, budget=None).verdict({"width": 9}) == Verdict(size=Size(9000, 5, None, "net"))
+    assert judge(stored, budget=None).verdict({"width": 9}) == Verdict(size=Size(9000, 5, summary="net"))
     assert judge(stored, measured=False).verdict({"width": 9}) == Verdict()
 
 

@@ -21,7 +21,7 @@ def test_a_front_is_drawn_in_a_panel_for_each_part_but_the_metric(front_study, f
     panels = front_figures["pareto_front"].axes
     assert [axes.get_xlabel() for axes in panels] == [
         "MACs for one image\nat most 3,000,000",
-        "activations at the peak\nat most 131,072 bytes",
+        "RAM of the int8 network\nat most 131,072 bytes",
         "parameters\nat most 15,000",
     ]
     complete, front = of_state(front_study, TrialState.COMPLETE), front_study.best_trials

@@ -163,13 +163,11 @@ def test_a_champion_that_is_the_reference_says_so():
 
 def test_every_limit_is_named():
     card = model_card(changed(budget=LIMITS))
-    limits = (
-        "networks of at most 15,000 parameters and 4,000,001 MACs and 131,072 bytes of activations, the best 2 of them"
-    )
+    limits = "networks of at most 15,000 parameters and 4,000,001 MACs and 131,072 bytes of RAM, the best 2 of them"
     assert limits in card
     assert row(card, "limit: parameters") == ["15,000"]
     assert row(card, "limit: MACs") == ["4,000,001"]
-    assert row(card, "limit: bytes of activations") == ["131,072"]
+    assert row(card, "limit: bytes of RAM") == ["131,072"]
     alone = model_card(changed(budget={"macs": 4_000_001}))
     assert "trained 100 networks of at most 4,000,001 MACs, the best" in alone
     assert "limit: parameters" not in alone

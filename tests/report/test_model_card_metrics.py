@@ -48,9 +48,7 @@ def test_a_target_that_the_mean_does_not_reach_is_said_to_be_missed():
 
 def test_a_champion_of_a_front():
     card = model_card(with_goal(FRONT))
-    front = (
-        "the 2 with the best val_accuracy on the front of val_accuracy, parameters and bytes of activations again on"
-    )
+    front = "the 2 with the best val_accuracy on the front of val_accuracy, parameters and bytes of RAM again on"
     assert front in card
     assert "and chose by the mean." in card
     assert "Chosen from a front, by val_accuracy at the last epoch" in card

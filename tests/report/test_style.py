@@ -57,7 +57,7 @@ def test_what_is_no_share_keeps_its_scale(values: list[float]):
     [
         ("params", 15_000, "parameters", {"0", "2,000", "10,000"}),
         ("macs", 3_000_000, "MACs for one image", {"0", "1 M", "2 M"}),
-        ("ram", 131_072, "activations at the peak", {"0 KiB", "64 KiB", "128 KiB"}),
+        ("ram", 131_072, "RAM of the int8 network", {"0 KiB", "64 KiB", "128 KiB"}),
     ],
 )
 def test_an_axis_of_costs_has_round_numbers_with_their_unit(cost: str, end: int, label: str, ticks: set[str]):

@@ -65,6 +65,8 @@ def test_a_complete_trial() -> None:
         "params": 1234,
         "macs": 99,
         "ram": 77,
+        "flash": None,
+        "activations": None,
         "limits": None,
         "epochs": 2,
         "seconds": 1.5,

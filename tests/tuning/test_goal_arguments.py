@@ -34,10 +34,10 @@ def goal_from(objective: Any = None, pareto: Any = None, minimize: Any = None, r
         ({"pareto": ["val_accuracy", "params"]}, FRONT),
         (
             {"pareto": ["peak_activation_bytes", "val_loss", keras_tuner.Objective("val_accuracy", "max")]},
-            ParetoFront(LOSS, (Quantity("ram", "min"), LOSS, ACCURACY)),
+            ParetoFront(LOSS, (Quantity("activations", "min"), LOSS, ACCURACY)),
         ),
         ({"minimize": "params", "reach": {"val_accuracy": 0.9}}, SMALLEST),
-        ({"minimize": "peak_activation_bytes", "reach": {"val_loss": 1}}, SmallestNetwork(LOSS, "ram", 1.0)),
+        ({"minimize": "peak_activation_bytes", "reach": {"val_loss": 1}}, SmallestNetwork(LOSS, "activations", 1.0)),
     ],
 )
 def test_a_goal_is_made_from_what_a_tuner_is_given(arguments: dict[str, Any], goal: Goal):
@@ -50,7 +50,7 @@ def test_a_goal_is_made_from_what_a_tuner_is_given(arguments: dict[str, Any], go
         ({"pareto": ["val_accuracy"]}, "give a list of at least two"),
         ({"pareto": "val_accuracy,params"}, "give a list of at least two"),
         ({"pareto": ["params", "macs"]}, "among them a metric that the training reports"),
-        ({"pareto": ["val_accuracy", "ram", "peak_activation_bytes"]}, "give a list of at least two"),
+        ({"pareto": ["val_accuracy", "activations", "peak_activation_bytes"]}, "give a list of at least two"),
         ({"pareto": ["val_accuracy", "params"], "objective": "val_loss"}, "exclude each other"),
         ({"pareto": ["val_accuracy", "params"], "reach": {"val_loss": 1}}, "exclude each other"),
         ({"minimize": "params"}, "minimize='params' alone is no goal"),

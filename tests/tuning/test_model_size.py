@@ -24,7 +24,7 @@ from kerastuna.spaces.cost import cost
 from kerastuna.spaces.errors import InfeasibleArchitecture, InputError
 from kerastuna.spaces.space import build_model
 
-ALL = ("params", "macs", "ram")
+ALL = ("params", "macs", "activations")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +35,7 @@ def _clear_session() -> Iterator[None]:
 
 def closed_form(architecture: Architecture) -> Size:
     counted = cost(architecture)
-    return Size(counted.params, counted.macs, counted.peak_activation_bytes)
+    return Size(counted.params, counted.macs, activations=counted.peak_activation_bytes)
 
 
 @BUILDS
@@ -115,7 +115,7 @@ def test_by_hand_a_separable_and_a_normalised_convolution() -> None:
     inner = layers.Conv2D(4, 2, padding="same")
     normalised = keras.Sequential([keras.Input((5, 6, 7)), layers.SpectralNormalization(inner)])
     counted = model_size(normalised, limits=ALL)
-    assert counted == Size(4 * 7 * 4 + 4 + 4, 5 * 6 * 4 * 4 * 7, 4 * 5 * 6 * (7 + 4))
+    assert counted == Size(4 * 7 * 4 + 4 + 4, 5 * 6 * 4 * 4 * 7, activations=4 * 5 * 6 * (7 + 4))
 
 
 def test_what_has_no_kernel_multiplies_nothing() -> None:
@@ -139,29 +139,29 @@ def test_layers_are_counted_at_every_call_and_in_nested_models() -> None:
     counted = model_size(model, limits=ALL)
     assert counted.params == (5 + 1) * 5 + (5 + 1) * 2 + (11 + 1) * 7
     assert counted.macs == 3 * (25 + 10) + 2 * 25 + 11 * 7
-    assert counted.ram == 4 * (3 * 5 + 3 * 5 + 5)  # the other input waits
+    assert counted.activations == 4 * (3 * 5 + 3 * 5 + 5)  # the other input waits
 
 
 def test_what_a_later_layer_still_needs_is_held() -> None:
     image = keras.Input((4,))
     wide = layers.Dense(6)(image)
     model = keras.Model(image, [layers.Add()([layers.Dense(4)(wide), image]), wide])
-    assert model_size(model, limits=ALL).ram == 4 * (4 + 4 + 4 + 6)  # the sum, while an output waits
+    assert model_size(model, limits=ALL).activations == 4 * (4 + 4 + 4 + 6)  # the sum, while an output waits
     once = keras.Model(image, layers.Add()([layers.Dense(4)(wide), image]))
-    assert model_size(once, limits=ALL).ram == 4 * (6 + 4 + 4)  # narrowing again, while the input waits
+    assert model_size(once, limits=ALL).activations == 4 * (6 + 4 + 4)  # narrowing again, while the input waits
 
 
 def test_inputs_and_outputs_of_a_layer_are_added_up() -> None:
     one, other = keras.Input((3, 2)), keras.Input((3, 7))
     model = keras.Model([one, other], layers.Concatenate()([one, other]))
-    assert model_size(model, limits=ALL) == Size(0, 0, 4 * (6 + 21 + 27))
+    assert model_size(model, limits=ALL) == Size(0, 0, activations=4 * (6 + 21 + 27))
     twice = keras.Model(one, layers.Multiply()([one, one]))  # one tensor, given twice
-    assert model_size(twice, limits=ALL).ram == 4 * (6 + 6)
+    assert model_size(twice, limits=ALL).activations == 4 * (6 + 6)
     parts = keras.Model(other, keras.ops.split(other, 7, axis=-1))
-    assert model_size(parts, limits=ALL).ram == 4 * (21 + 21)
+    assert model_size(parts, limits=ALL).activations == 4 * (21 + 21)
     inner = keras.Sequential([layers.Dense(50), layers.Dense(1)])
     steps = keras.Model(other, layers.TimeDistributed(inner)(other))  # of one step: 50 in, 1 out
-    assert model_size(steps, limits=ALL) == Size(8 * 50 + 51, 3 * (7 * 50 + 50), 4 * (7 + 50))
+    assert model_size(steps, limits=ALL) == Size(8 * 50 + 51, 3 * (7 * 50 + 50), activations=4 * (7 + 50))
 
 
 class Doubled(layers.Layer):
@@ -206,7 +206,7 @@ class Subclassed(keras.Model):
 
 def test_the_users_own_layers_and_models() -> None:
     x = keras.Input((5,))
-    assert model_size(CustomStep(x, Wide()(Doubled()(x))), limits=ALL) == Size(24, 20, 4 * 10)
+    assert model_size(CustomStep(x, Wide()(Doubled()(x))), limits=ALL) == Size(24, 20, activations=4 * 10)
     with pytest.raises(SpaceError, match=r"mine \(Scaled\) has weights whose MACs are not known: .*leave"):
         model_size(keras.Sequential([x, Scaled(2, name="mine")]), limits=ALL)
     with pytest.raises(SpaceError, match=r"mine \(Subclassed\) has weights whose MACs"):
@@ -223,14 +223,14 @@ def test_other_layers_with_weights_are_refused_for_their_macs_alone(layer: keras
     model = keras.Model(x, layer([x, x] if isinstance(layer, layers.Attention) else x))
     with pytest.raises(SpaceError, match=rf"^{layer.name} \({type(layer).__name__}\) has weights whose MACs are not"):
         model_size(model, limits=ALL)
-    assert model_size(model, limits=("params", "ram")).ram
+    assert model_size(model, limits=("params", "activations")).activations
 
 
 def test_a_model_without_a_graph_has_parameters_alone() -> None:
     model = Subclassed()
     model(keras.Input((4,)))
     assert model_size(model, limits=("params",)) == Size(15)
-    for limit in ("macs", "ram"):
+    for limit in ("macs", "activations"):
         with pytest.raises(SpaceError, match=rf"^mine \(Subclassed\) is not a graph of layers, so its {limit} cannot"):
             model_size(model, limits=(limit,))
 
@@ -238,7 +238,7 @@ def test_a_model_without_a_graph_has_parameters_alone() -> None:
 def test_a_side_that_is_not_known_is_refused_where_it_matters() -> None:
     body = layers.Conv2D(4, 3, name="body")
     model = keras.Sequential([keras.Input((None, None, 3)), body])
-    for limit in ("macs", "ram"):
+    for limit in ("macs", "activations"):
         with pytest.raises(SpaceError, match=r"body \(Conv2D\) works on the shape \(None, None, .\), in which None"):
             model_size(model, limits=(limit,))
     words = keras.Sequential(
@@ -262,7 +262,7 @@ IMAGES, LABELS = np.random.default_rng(0).random((8, 8, 8, 1), "float32"), np.ar
     ("budget", "told"),
     [
         (Budget(macs=326 * 2), "978 MACs, 652 allowed"),
-        (Budget(ram=4 * (64 + 2 * 36)), "688 bytes of activations, 544 allowed"),
+        (Budget(activations=4 * (64 + 2 * 36)), "688 bytes of activations, 544 allowed"),
         (Budget(params=1000, macs=326 * 2), "978 MACs, 652 allowed"),
         (Budget(params=26, macs=326 * 2), "38 parameters, 26 allowed; 978 MACs, 652 allowed"),
     ],
@@ -304,3 +304,12 @@ def test_a_model_that_cannot_be_counted_ends_the_search_with_one_line(tmp_path: 
     tuner = OptunaTuner(build, "val_loss", 1, budget=Budget(macs=1000), seed=0, directory=tmp_path)
     with pytest.raises(InputError, match=r"\(LSTM\) has weights whose MACs are not known"):
         tuner.search(IMAGES[..., 0], LABELS, validation_data=(IMAGES[..., 0], LABELS), verbose=0)
+
+
+def test_flash_and_ram_need_a_closed_form() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="own")
+    for limit in ("flash", "ram"):
+        with pytest.raises(
+            SpaceError, match=f"the {limit} of own on a chip cannot be told before its training: describe"
+        ):
+            model_size(model, limits=("params", limit))

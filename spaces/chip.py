@@ -1,0 +1,258 @@
+"""What an architecture takes on a microcontroller as int8, in closed form: its file, and the arena of tflite-micro.
+
+The operators of the file follow from the layers: dropout is left out, an activation of the ReLU kind is part of the
+layer before it, and BatchNormalization is folded into a neighbour (as `kerastuna.search.export.folding` does it) where
+that is exact. What each operator takes besides its weights and its values was measured; `benchmarks/chip.py` does that,
+and compares the bound with files of random networks.
+"""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import final
+
+from .architecture import (
+    Activation,
+    Add,
+    Architecture,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Layer,
+    MaxPooling2D,
+    Shape,
+)
+
+_KEPT = {
+    "add": 188,
+    "average_pool": 172,
+    "conv": 252,
+    "dense": 268,
+    "depthwise": 268,
+    "logistic": 150,
+    "max_pool": 172,
+    "maximum": 176,
+    "mean": 176,
+    "multiply": 188,
+    "relu": 110,
+    "reshape": 128,
+    "softmax": 236,
+    "tanh": 122,
+}
+"""Bytes of the arena that tflite-micro 64-bit keeps for an operator of each kind and its tensors, besides its channels:
+measured. A 32-bit chip needs less."""
+_KEPT_ONCE, _KEPT_PER_CHANNEL = 768, 8
+_FILED = {
+    "add": 336,
+    "average_pool": 296,
+    "conv": 592,
+    "dense": 480,
+    "depthwise": 712,
+    "logistic": 200,
+    "max_pool": 240,
+    "maximum": 248,
+    "mean": 248,
+    "multiply": 336,
+    "relu": 216,
+    "reshape": 200,
+    "softmax": 184,
+    "tanh": 200,
+}
+"""Bytes of the file for an operator of each kind and its tensors, besides weights and channels: measured."""
+_FILED_ONCE, _FILED_PER_CHANNEL = 1152, 28
+LEAST_FLASH = _FILED_ONCE + min(_FILED.values())
+"""No network takes fewer bytes of flash, as it is counted here."""
+LEAST_RAM = _KEPT_ONCE + min(_KEPT.values())
+"""No network takes fewer bytes of RAM, as it is counted here."""
+_PASSED = (AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D)
+_FUSED = ("relu", "relu6")
+_LINEAR = (None, "linear")
+_OPERATOR_OF = {"relu": "relu", "relu6": "relu", "sigmoid": "logistic", "softmax": "softmax", "tanh": "tanh"}
+
+
+@final
+@dataclass(frozen=True)
+class Operator:
+    """One operator of the int8 file.
+
+    Attributes:
+        kind: such as "conv".
+        values: that it gives, one byte each.
+        weights: bytes of its kernel.
+        channels: that have a bias of 4 bytes and a scale of their own.
+        scratch: bytes that it needs while it runs.
+        sources: which values it takes: 0 is the network's input, n the output of the n-th operator.
+    """
+
+    kind: str
+    values: int
+    weights: int = 0
+    channels: int = 0
+    scratch: int = 0
+    sources: tuple[int, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class ChipCost:
+    """What a network takes on a microcontroller, at most.
+
+    Attributes:
+        flash: bytes of the int8 LiteRT file.
+        ram: bytes of tflite-micro's arena: values, and what the interpreter keeps of each operator.
+        remaining: number of BatchNormalizations that cannot be folded and run as a multiplication and an addition.
+        operators: of the file, in order.
+    """
+
+    flash: int
+    ram: int
+    remaining: int
+    operators: tuple[Operator, ...]
+
+
+def chip_cost(architecture: Architecture) -> ChipCost | None:
+    """What `architecture` takes on a chip, at most; None and errors as in `operators_of`.
+
+    The arena is that of tflite-micro's reference kernels, which the export measures too. Others, such as CMSIS-NN's,
+    take more of it for some layers.
+    """
+    if (found := operators_of(architecture)) is None:
+        return None
+    operators, remaining = found
+    values = [prod(architecture.input_shape), *(operator.values for operator in operators)]
+    last = [max(0, place - 1) for place in range(len(values))]  # an operator makes the value behind its own place
+    for place, operator in enumerate(operators):
+        for source in operator.sources:
+            last[source] = max(last[source], place)
+    last[-1] = max(0, len(operators) - 1)
+    buffers = [(_aligned(size), max(0, place - 1), last[place]) for place, size in enumerate(values)]
+    buffers += [(_aligned(op.scratch), place, place) for place, op in enumerate(operators) if op.scratch]
+    arena = max(offset + size for offset, (size, _, _) in zip(planned(buffers), buffers, strict=True))
+    channels = sum(operator.channels for operator in operators)
+    kept = _KEPT_ONCE + _KEPT_PER_CHANNEL * channels + sum(_KEPT[operator.kind] for operator in operators)
+    filed = _FILED_ONCE + _FILED_PER_CHANNEL * channels + sum(_FILED[operator.kind] for operator in operators)
+    weights = sum(_aligned(operator.weights) for operator in operators)
+    return ChipCost(_aligned(filed + weights), arena + _aligned(kept), remaining, operators)
+
+
+def _aligned(size: int) -> int:
+    """`size` as a multiple of 16 bytes."""
+    return -(-size // 16) * 16
+
+
+def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int] | None:
+    """The operators of the int8 file, and how many BatchNormalizations remain; None for a layer with another activation
+    than linear, relu, relu6, sigmoid, softmax and tanh, whose operators are not known.
+
+    A BatchNormalization before a max pooling is taken to be folded, which needs gains that are not negative. Raises
+    InfeasibleArchitecture when a layer does not fit its input.
+    """
+    layers, shapes, added = architecture.layers, architecture.shapes, architecture.additions
+    tapped = frozenset(added.values())
+    operators: list[Operator] = []
+    made = [0]  # the value that a layer gives: that of the layer at a place is at place + 1
+    remaining, may_fuse = 0, False
+
+    def run(operator: Operator, *sources: int) -> None:
+        operators.append(replace(operator, sources=sources))
+
+    for place, (layer, after) in enumerate(zip(layers, shapes, strict=True)):
+        activation = layer.function if isinstance(layer, Activation) else getattr(layer, "activation", None)
+        if activation not in (*_LINEAR, *_OPERATOR_OF):
+            return None
+        before, source = (shapes[place - 1] if place else architecture.input_shape), made[-1]
+        may_fuse, count = may_fuse and place - 1 not in tapped, len(operators)
+        if isinstance(layer, Activation):
+            if activation not in _LINEAR and not (may_fuse and activation in _FUSED):
+                run(Operator(_OPERATOR_OF[activation], prod(after)), source)
+            may_fuse = may_fuse and activation in (*_LINEAR, "relu")
+        elif isinstance(layer, Add):
+            run(Operator("add", prod(after)), source, made[added[place] + 1])
+            may_fuse = True
+        elif not isinstance(layer, Dropout) and not _folds(layers, place, tapped):
+            for operator in _operators(layer, before, after):
+                run(operator, source if len(operators) == count else len(operators))
+            fuses = isinstance(layer, (AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D))
+            may_fuse = fuses and activation in (*_LINEAR, "relu")
+            if activation not in (*_LINEAR, *_FUSED):
+                run(Operator(_OPERATOR_OF[activation], prod(after)), len(operators))
+            remaining += isinstance(layer, BatchNormalization)
+        made.append(source if len(operators) == count else len(operators))
+    return tuple(operators), remaining
+
+
+def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:
+    values = prod(after)
+    match layer:
+        case Conv2D():
+            yield Operator("conv", values, prod(layer.window) * before[-1] * layer.filters, layer.filters)
+        case DepthwiseConv2D():
+            yield Operator("depthwise", values, prod(layer.window) * after[-1], after[-1])
+        case Dense():
+            yield Operator("dense", values, before[-1] * layer.units, layer.units)
+        case MaxPooling2D():
+            yield Operator("max_pool", values)
+        case AveragePooling2D():
+            yield Operator("average_pool", values)
+        case GlobalAveragePooling2D():
+            yield Operator("mean", values, scratch=4 * values)
+        case GlobalMaxPooling2D():
+            yield Operator("maximum", values, scratch=4 * values)
+        case Flatten():
+            yield Operator("reshape", values)
+        case BatchNormalization():
+            yield Operator("multiply", values, weights=after[-1])
+            yield Operator("add", values, weights=after[-1])
+        case _:
+            raise NotImplementedError(layer.kind)
+
+
+def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
+    """Whether the layer at `place` is a BatchNormalization that is folded; additions take the outputs of `tapped`."""
+    if not isinstance(layers[place], BatchNormalization):
+        return False
+    for before in range(place - 1, -1, -1):
+        layer = layers[before]
+        if before in tapped:
+            break
+        if isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)):
+            if layer.activation in _LINEAR:
+                return True
+            break
+        if not isinstance(layer, (AveragePooling2D, Dropout, GlobalAveragePooling2D)):
+            break
+    for behind in range(place + 1, len(layers)):
+        layer = layers[behind]
+        if behind - 1 in tapped:
+            return False
+        if isinstance(layer, (Conv2D, DepthwiseConv2D)):
+            return layer.padding == "valid" or layer.window == (1, 1)
+        if isinstance(layer, Dense):
+            return True
+        if not isinstance(layer, _PASSED):
+            return False
+    return False
+
+
+def planned(buffers: Sequence[tuple[int, int, int]]) -> list[int]:
+    """Where tflite-micro's greedy planner places buffers of (bytes, first use, last use): an offset for each.
+
+    It places the largest first, each at the lowest place that is free during its use; of equal ones the last first.
+    """
+    offsets = [0] * len(buffers)
+    placed: list[tuple[int, int, int, int]] = []
+    for place in sorted(range(len(buffers)), key=lambda place: (-buffers[place][0], -place)):
+        size, first, last = buffers[place]
+        for start, end, begins, ends in sorted(placed):
+            if begins <= last and first <= ends:
+                if start - offsets[place] >= size:
+                    break
+                offsets[place] = max(offsets[place], end)
+        placed.append((offsets[place], offsets[place] + size, first, last))
+    return offsets
