@@ -21,7 +21,7 @@ SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call 
 	$(call option,--profile,PROFILE) $(call option,--trials,TRIALS) \
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--device,DEVICE) \
 	$(call option,--workers,WORKERS) $(call option,--ray,RAY) \
-	$(call option,--seed,SEED) $(call option,--study,STUDY)
+	$(call option,--seed,SEED) $(call option,--fix,FIX) $(call option,--study,STUDY)
 
 help:
 	@echo 'make search   find the best network within the budget; prints where to look next'
@@ -33,7 +33,7 @@ help:
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
 	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= DEVICE= WORKERS= RAY='
-	@echo 'IMAGES= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
+	@echo 'IMAGES= FIX= MAX_MACS= MAX_RAM= PARETO= MINIMIZE= REACH= OBJECTIVE= TASK= TARGET=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)

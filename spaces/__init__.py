@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -18,21 +19,26 @@ from .architecture import (
     Layer,
     MaxPooling2D,
 )
+from .augmentation import Augmentation
 from .cost import Cost, LayerCost, cost, count_params
 from .errors import InfeasibleArchitecture, InputError, KerastunaError
 from .recipe import Recipe
 from .references import REFERENCES, Reference
 
 if TYPE_CHECKING:
+    from .compact import Compact
     from .convnet import ConvNet
     from .space import SearchSpace, build_model
 
 __all__ = [
     "REFERENCES",
     "Activation",
+    "Add",
     "Architecture",
+    "Augmentation",
     "AveragePooling2D",
     "BatchNormalization",
+    "Compact",
     "Conv2D",
     "ConvNet",
     "Cost",
@@ -57,7 +63,7 @@ __all__ = [
 ]
 
 # These modules import Keras, which takes seconds, so they are imported when a name is first used.
-_LAZY = {"ConvNet": "convnet", "SearchSpace": "space", "build_model": "space"}
+_LAZY = {"Compact": "compact", "ConvNet": "convnet", "SearchSpace": "space", "build_model": "space"}
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,7 @@
 """Pure descriptions of networks: a frozen sequence of layers and the shapes of their outputs.
 
+Each layer takes the output of the one before it; an `Add` also takes that of an earlier one.
+
 Nothing here imports Keras. A description takes microseconds to make, so a search can count thousands of networks
 exactly and build only those it trains. `kerastuna.spaces.space` turns a description into a Keras model with the same
 layers and names. All layers can be imported from this module.
@@ -10,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
-from .errors import InputError
+from .errors import InfeasibleArchitecture, InputError
 from .layer_base import Layer, Padding, SameShape, Shape, Side, Window, is_whole
 from .layers import (
     Activation,
+    Add,
     AveragePooling2D,
     BatchNormalization,
     Conv2D,
@@ -28,6 +31,7 @@ from .layers import (
 
 __all__ = [
     "Activation",
+    "Add",
     "Architecture",
     "AveragePooling2D",
     "BatchNormalization",
@@ -59,8 +63,9 @@ class Architecture:
         layers: at least one layer.
         summary: one line for people, such as "16-32-p16 | 16-32 | p10 | conv"; if empty, it is made from the layers.
 
-    Raises InputError for any other input shape, and when there are no layers. Whether the layers fit the input is not
-    checked here: `shapes` and `kerastuna.spaces.cost.cost` raise InfeasibleArchitecture when they do not.
+    Raises InputError for any other input shape, when there are no layers, and when an `Add` passes over more layers
+    than come before it. Whether the layers fit the input is not checked here: `shapes` and `kerastuna.spaces.cost.cost`
+    raise InfeasibleArchitecture when they do not.
     """
 
     input_shape: tuple[int, int, int]
@@ -71,6 +76,11 @@ class Architecture:
         check_input_shape(self.input_shape)
         if not self.layers:
             raise InputError("an architecture needs at least one layer")
+        for place, layer in enumerate(self.layers):
+            if isinstance(layer, Add) and layer.over > place:
+                raise InputError(
+                    f"Add(over={layer.over}) is layer {place + 1}: it can pass over {place} layers at most"
+                )
         if not self.summary:
             object.__setattr__(self, "summary", _summarize(self.layers))
 
@@ -78,11 +88,20 @@ class Architecture:
     def shapes(self) -> tuple[Shape, ...]:
         """The output shape of every layer; raises InfeasibleArchitecture when a layer does not fit its input."""
         shape: Shape = self.input_shape
-        shapes: list[Shape] = []
-        for layer in self.layers:
+        outputs: list[Shape] = [shape]  # that of the layer at a place is at place + 1
+        for place, layer in enumerate(self.layers):
             shape = layer.output_shape(shape)
-            shapes.append(shape)
-        return tuple(shapes)
+            if isinstance(layer, Add) and outputs[place - layer.over] != shape:
+                raise InfeasibleArchitecture(
+                    f"Add(over={layer.over}) cannot add {outputs[place - layer.over]} to {shape}: the shapes must agree"
+                )
+            outputs.append(shape)
+        return tuple(outputs[1:])
+
+    @property
+    def additions(self) -> dict[int, int]:
+        """For the place of every `Add`, from 0, that of the layer whose output it adds; -1 is the network's input."""
+        return {place: place - 1 - layer.over for place, layer in enumerate(self.layers) if isinstance(layer, Add)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,7 +123,7 @@ def _names(layers: tuple[Layer, ...]) -> Iterator[str]:
 
 
 def _summarize(layers: tuple[Layer, ...]) -> str:
-    """Widths joined by "-"; a pointwise convolution is "p16", a depthwise one "d3", a pooling " | "."""
+    """Widths joined by "-"; a pointwise convolution is "p16", a depthwise one "d3", a pooling " | ", an `Add` "+"."""
     groups: list[list[str]] = [[]]
     for layer in layers:
         match layer:
@@ -112,6 +131,8 @@ def _summarize(layers: tuple[Layer, ...]) -> str:
                 groups[-1].append(f"p{filters}" if layer.window == (1, 1) else str(filters))
             case DepthwiseConv2D():
                 groups[-1].append(f"d{max(layer.window)}")
+            case Add() if groups[-1]:
+                groups[-1][-1] += "+"
             case MaxPooling2D() | AveragePooling2D():
                 groups.append([])
             case GlobalAveragePooling2D() | GlobalMaxPooling2D():

@@ -1,5 +1,6 @@
 """The exact cost of an architecture in closed form, without building a Keras layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import final
@@ -19,7 +20,8 @@ class LayerCost:
         output_shape: without the batch.
         trainable, non_trainable: parameters; the non-trainable ones are the moving statistics of BatchNormalization.
         macs: multiply-accumulates of a convolution or a dense layer; 0 for every other kind.
-        activation_bytes: bytes of its input plus its output, as float32.
+        activation_bytes: bytes of its input plus its output, and of every earlier output that an addition still needs,
+            as float32.
         receptive_field: pixels of the input image that one output value depends on, along the longer side.
     """
 
@@ -71,8 +73,17 @@ class Cost:
 
     @property
     def peak_activation_bytes(self) -> int:
-        """Bytes of the largest input plus output of a layer, as float32, for one image."""
+        """Bytes of activations while the layer that needs most of them runs, as float32, for one image."""
         return max(layer.activation_bytes for layer in self.layers)
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels of the input image that a value of the last feature map depends on, along the longer side.
+
+        The whole image where there is no feature map.
+        """
+        maps = [layer.receptive_field for layer in self.layers if len(layer.output_shape) == 3]
+        return maps[-1] if maps else self.layers[-1].receptive_field
 
 
 def cost(architecture: Architecture) -> Cost:
@@ -81,7 +92,9 @@ def cost(architecture: Architecture) -> Cost:
     shape: Shape = architecture.input_shape
     whole = architecture.input_shape[:2]
     field, pixels_per_step = (1, 1), 1
-    for name, layer, output in zip(architecture.names, architecture.layers, architecture.shapes, strict=True):
+    shapes = architecture.shapes
+    kept = _kept(architecture, (shape, *shapes))
+    for place, (name, layer, output) in enumerate(zip(architecture.names, architecture.layers, shapes, strict=True)):
         if (reach := layer.reach) is None:
             field = whole
         else:
@@ -100,7 +113,7 @@ def cost(architecture: Architecture) -> Cost:
                 trainable=trainable,
                 non_trainable=non_trainable,
                 macs=layer.macs(shape, output),
-                activation_bytes=BYTES_PER_ACTIVATION * (prod(shape) + prod(output)),
+                activation_bytes=BYTES_PER_ACTIVATION * (prod(shape) + prod(output) + kept.get(place, 0)),
                 receptive_field=max(field),
             )
         )
@@ -112,3 +125,15 @@ def count_params(architecture: Architecture) -> int:
     """All parameters of `architecture`, as Keras counts them; raises InfeasibleArchitecture as `cost` does."""
     inputs = (architecture.input_shape, *architecture.shapes)
     return sum(sum(layer.parameters(shape)) for layer, shape in zip(architecture.layers, inputs, strict=False))
+
+
+def _kept(architecture: Architecture, outputs: Sequence[Shape]) -> dict[int, int]:
+    """By the place of a layer, the values of earlier outputs, besides its own input, that additions still need."""
+    last_use: dict[int, int] = {}
+    for place, source in architecture.additions.items():
+        last_use[source] = max(place, last_use.get(source, place))
+    kept: dict[int, int] = {}
+    for source, last in last_use.items():
+        for place in range(source + 2, last + 1):
+            kept[place] = kept.get(place, 0) + prod(outputs[source + 1])
+    return kept

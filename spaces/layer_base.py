@@ -79,7 +79,7 @@ class Window(Layer):
 
 
 class SameShape(Layer):
-    """A layer that changes values, each by itself, but never the shape."""
+    """A layer that changes values, each in its place, but never the shape."""
 
     @final
     @property

@@ -267,3 +267,22 @@ class Activation(SameShape):
     """
 
     function: str
+
+
+@final
+@dataclass(frozen=True)
+class Add(SameShape):
+    """A residual addition: its input plus what went into the layers before it, value by value.
+
+    Args:
+        over: the number of layers that are passed over, at least 1. `Add(over=3)` adds the output of the layer before
+            the last three; where only three layers come before, that is the network's input.
+
+    Raises InputError for any other number. Both shapes must be the same: `Architecture.shapes` raises
+    InfeasibleArchitecture where they are not.
+    """
+
+    over: int
+
+    def __post_init__(self) -> None:
+        check_whole(self, over=self.over)

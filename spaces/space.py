@@ -10,6 +10,7 @@ import keras_tuner
 
 from .architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -27,6 +28,7 @@ from .architecture import (
 from .cost import Cost, cost
 from .errors import InfeasibleArchitecture, InputError
 from .recipe import Recipe
+from .recipe_in_keras import LOSS, callbacks_of, optimizer_of, trained_by
 from .references import HyperparameterValues
 
 VALIDATION_BATCH_SIZE = 512
@@ -82,16 +84,12 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
         # found all of them, and those networks may be infeasible or over the budget.
         hp.active_scopes.clear()
         hp.inactive_scopes.clear()
-        model.compile(
-            optimizer=keras.optimizers.Adam(recipe.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        model.compile(optimizer=optimizer_of(recipe, model), loss=LOSS, metrics=["accuracy"])
         return model
 
     @final
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        """Train `model` with the batch size and the learning rates of the recipe at `hp`.
+        """Train `model` by the recipe at `hp`.
 
         Takes the arguments of `model.fit` except `batch_size`. Labels are whole numbers from 0. Returns the `History`,
         which also holds the learning rate of each epoch. Raises InputError when `batch_size` is given.
@@ -100,12 +98,13 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             given = args[2] if len(args) > 2 else kwargs["batch_size"]
             raise InputError(f"batch_size={given}: the batch size is part of this space's recipe; leave it out")
         recipe = self.recipe(hp)
-        kwargs["callbacks"] = [scheduler(recipe, kwargs.get("epochs", 1)), *(kwargs.get("callbacks") or [])]
+        kwargs["callbacks"] = [*callbacks_of(recipe, kwargs.get("epochs", 1)), *(kwargs.get("callbacks") or [])]
         images = kwargs.get("x", args[0] if args else None)
         if hasattr(images, "shape"):  # a tf.data.Dataset or a generator has its own batches
             kwargs["batch_size"] = recipe.batch_size
             kwargs.setdefault("validation_batch_size", VALIDATION_BATCH_SIZE)
-        return model.fit(*args, **kwargs)
+        with trained_by(recipe, model, recipe.augmentation):
+            return model.fit(*args, **kwargs)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Register every hyperparameter of the space in `hp`, also the conditional ones, without building a network."""
@@ -126,13 +125,8 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
             pending += [scope for scope in point.inactive_scopes if scope not in explored and scope not in pending]
 
 
-def scheduler(recipe: Recipe, epochs: int) -> keras.callbacks.Callback:
-    """Sets the learning rate of every epoch of a training of `epochs`."""
-    return keras.callbacks.LearningRateScheduler(lambda epoch, _: recipe.learning_rate_at(epoch, epochs))
-
-
 def build_model(architecture: Architecture, name: str | None = None) -> keras.Model:
-    """The Keras model of `architecture`, not compiled, with its layers' names.
+    """The Keras model of `architecture`, not compiled, with its layers' names: functional where it has an `Add`.
 
     Args:
         name: the name of the model; with None, Keras chooses one.
@@ -142,13 +136,22 @@ def build_model(architecture: Architecture, name: str | None = None) -> keras.Mo
     """
     architecture.shapes  # noqa: B018  raises here, with the layer's name, before Keras does
     layers = [_keras_layer(layer, name) for name, layer in zip(architecture.names, architecture.layers, strict=True)]
-    return keras.Sequential([keras.Input(architecture.input_shape), *layers], name=name)
+    image = keras.Input(architecture.input_shape)
+    additions = architecture.additions
+    if not additions:
+        return keras.Sequential([image, *layers], name=name)
+    outputs: list[Any] = [image]  # that of the layer at a place is at place + 1
+    for place, layer in enumerate(layers):
+        outputs.append(layer([outputs[-1], outputs[additions[place] + 1]] if place in additions else outputs[-1]))
+    return keras.Model(image, outputs[-1], name=name)
 
 
 def _keras_layer(layer: Layer, name: str) -> keras.layers.Layer:
     match layer:
         case Activation(function=function):
             return keras.layers.Activation(function, name=name)
+        case Add():
+            return keras.layers.Add(name=name)
         case (
             Conv2D()
             | DepthwiseConv2D()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -55,11 +56,29 @@ SMALL_INPUT_SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers
 
 @st.composite
 def architectures(draw: st.DrawFn, input_shapes: st.SearchStrategy[Any], tails: st.SearchStrategy[Any]) -> Architecture:
-    """Layers on maps, sometimes followed by layers on vectors; windows may be larger than their maps."""
+    """Layers on maps, sometimes followed by layers on vectors; windows may be larger than their maps.
+
+    An addition may stand wherever an earlier output has the same shape.
+    """
     body = draw(st.lists(WINDOWS | SAME_SHAPES, min_size=1, max_size=6))
     tail = draw(st.lists(tails, max_size=3))
     flattening = [draw(FLATTENINGS)] if tail or draw(st.booleans()) else []
-    return Architecture(draw(input_shapes), (*body, *flattening, *tail))
+    shape = draw(input_shapes)
+    layers: list[Layer] = []
+    for layer in (*body, *flattening, *tail):
+        layers.append(layer)
+        if sources := _addable(shape, layers):
+            layers += [Add(over) for over in draw(st.lists(st.sampled_from(sources), max_size=1))]
+    return Architecture(shape, tuple(layers))
+
+
+def _addable(shape: Any, layers: list[Layer]) -> list[int]:
+    """The numbers of layers that an addition after `layers` may pass over; none where these do not fit the input."""
+    try:
+        outputs = [shape, *Architecture(shape, tuple(layers)).shapes]
+    except InfeasibleArchitecture:
+        return []
+    return [over for over in range(1, len(outputs)) if outputs[-1 - over] == outputs[-1]]
 
 
 def is_feasible(architecture: Architecture) -> bool:

@@ -41,9 +41,12 @@ PUBLIC = {
     "kerastuna.spaces": [
         "REFERENCES",
         "Activation",
+        "Add",
         "Architecture",
+        "Augmentation",
         "AveragePooling2D",
         "BatchNormalization",
+        "Compact",
         "Conv2D",
         "ConvNet",
         "Cost",

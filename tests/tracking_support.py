@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from typing import Any
@@ -96,3 +97,64 @@ def run_python(code, *arguments):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MLFLOW"))}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class Gateway:
+    """A server before MLflow's, which answers as `mode` says: "forward" what MLflow says, or badly.
+
+    "hang" never answers, "headers" and "body" send a byte every half second, "500" fails at once.
+    """
+
+    def __init__(self, port: int | None, mode: str) -> None:
+        self._port, self.mode, self.requests = port, mode, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, self._behind() as server:
+            threading.Thread(target=self._hand_back, args=(server, client), daemon=True).start()
+            while asked := client.recv(1 << 16):
+                self.requests += asked.startswith((b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"))
+                if self.mode == "forward":
+                    server.sendall(asked)
+                    continue
+                if self.mode == "hang":
+                    time.sleep(60)
+                elif self.mode == "500":
+                    client.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 2\r\n\r\n{}")
+                    continue
+                elif self.mode == "body":
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n")
+                else:
+                    client.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                for _ in range(120):
+                    client.sendall(b" ")
+                    time.sleep(0.5)
+
+    def _behind(self) -> socket.socket:
+        return socket.socket() if self._port is None else socket.create_connection(("127.0.0.1", self._port))
+
+    def _hand_back(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while told := server.recv(1 << 16):
+                if self.mode == "forward":
+                    client.sendall(told)
+
+
+@contextlib.contextmanager
+def gateway(port: int | None, mode: str = "forward"):
+    """A `Gateway` before the MLflow server at a port of the loopback address; before nothing for None."""
+    server = Gateway(port, mode)
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,10 +1,13 @@
 """From a searched study to its champion: confirmed, tested once, saved and published."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
+from uuid import uuid4
 
 import keras
 import numpy as np
@@ -24,7 +27,16 @@ from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
-from .record import CHAMPION, MODEL_NAME, champion_of, champion_record, model_folder, model_path_of
+from .record import (
+    CHAMPION,
+    MODEL_NAME,
+    champion_of,
+    champion_record,
+    checkpoint_folder,
+    digest_of,
+    model_folder,
+    model_path_of,
+)
 from .retraining import Retraining
 from .trainings import Training, run_trainings
 
@@ -42,6 +54,8 @@ class Confirmation:
         facts: for the record: profile, space, device, backend, versions, commit.
         publisher: registers the champion.
         pool: of the workers that train; None for this process.
+        check: called before the test set is opened and before the model is registered; it raises an error where another
+            process confirms the study meanwhile.
     """
 
     study: optuna.Study
@@ -51,6 +65,7 @@ class Confirmation:
     facts: Mapping[str, Any]
     publisher: Publisher
     pool: Pool[Any] | None = None
+    check: Callable[[], None] = lambda: None
 
 
 @old_objects_passed_over()
@@ -60,11 +75,16 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     When the same winner, on the same seeds, is the champion already, its record is returned as it is. The test set is
     opened for it again only with `again`.
 
+    A confirmation that was interrupted goes on where it stopped, within the training that ran. Models that are trained
+    are kept for that too, until there is a champion.
+
     Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete,
     InputError when the test set would be opened for the winner a second time without `again`, and SpaceError, before it
     is opened, when the winner's answers cannot be read.
     """
-    study, retraining = confirmation.study, confirmation.retraining
+    study = confirmation.study
+    checkpoints = checkpoint_folder(confirmation.folder, study)
+    retraining = replace(confirmation.retraining, checkpoints=checkpoints)
     trials = chosen(study, top)
     done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
     retraining.observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
@@ -73,6 +93,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     champion = champion_of(study)
     if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
         retraining.observer.confirmation_ended()
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return champion if "mlflow" in champion else _publish_again(confirmation, champion)
     tested = has_test(confirmation.data)
     if tested:
@@ -87,11 +108,14 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     ships, measured = final[0]
     retraining.observer.confirmation_ended()
     answers = _answers(retraining, ships, measured)
-    path = save_model(ships, model_folder(confirmation.folder, study.study_name) / MODEL_NAME)
+    path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
-    record |= {"answers": answers.record(), "model_path": str(path)}
-    result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
+    with saved_model(ships, path) as new:
+        record |= {"answers": answers.record(), "model_path": str(path), "model_sha256": digest_of(new)}
+        confirmation.check()
+        result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
 
 
@@ -128,6 +152,7 @@ def _publish(
     result: TestResult | None,
     samples: np.ndarray | None,
 ) -> dict[str, Any]:
+    confirmation.check()
     rank = goal_of(confirmation.study).rank(record["validation"]["mean"], record)
     record["mlflow"] = confirmation.publisher.publish(
         record, model, rank, architecture=_architecture(confirmation, record), result=result, samples=samples
@@ -138,9 +163,11 @@ def _publish(
 
 def _publish_again(confirmation: Confirmation, champion: Mapping[str, Any]) -> dict[str, Any]:
     """Publish a champion whose registration was interrupted; there are no figures of its test predictions any more."""
-    path = model_path_of(champion, confirmation.folder)
+    path = model_path_of(confirmation.study, champion, confirmation.folder)
     model: Any = keras.models.load_model(path)
-    return _publish(confirmation, {**champion, "model_path": str(path)}, model, None, None)
+    registration = champion.get("registration", uuid4().hex)
+    record = {**champion, "model_path": str(path), "registration": registration}
+    return _publish(confirmation, record, model, None, None)
 
 
 def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Architecture | None:
@@ -151,18 +178,22 @@ def _architecture(confirmation: Confirmation, record: Mapping[str, Any]) -> Arch
     return hypermodel.architecture(confirmation.retraining.hyperparameters(winner))
 
 
-def save_model(model: keras.Model, path: Path) -> Path:
-    """Write the model in Keras's own format, replacing an older one only when the new one is complete.
+@contextmanager
+def saved_model(model: keras.Model, path: Path) -> Iterator[Path]:
+    """The model written in Keras's own format, beside `path`; it takes the place of an older one there after the block.
 
-    Raises SearchFailed when Keras cannot write it.
+    When the block raises, the older one stays. Raises SearchFailed when Keras cannot write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.partial.keras")
+    new = path.with_name(f"{path.stem}.partial.keras")  # one process confirms at a time: that of a dead one is replaced
     try:
-        model.save(temporary)
-    except Exception as error:  # of a model of the user's own class
-        raise SearchFailed(
-            f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with Keras"
-        ) from error
-    temporary.replace(path)
-    return path
+        try:
+            model.save(new)
+        except Exception as error:  # of a model of the user's own class
+            raise SearchFailed(
+                f"the champion cannot be saved ({cause(error)}): let its class have get_config, and register it with "
+                "Keras"
+            ) from error
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..workers.tasks import Pool
 from .evaluation import spread
-from .retraining import Retraining, summary_of
+from .retraining import CONFIRM, Retraining, summary_of
 from .trainings import Training, run_trainings
 
 CONFIRMATIONS = "confirmations"
@@ -90,6 +90,7 @@ def confirm_candidates(
     def keep(training: Training, history: list[EpochMetrics]) -> None:
         value = history[-1][retraining.objective]
         _keep(study, training, {"value": value, "history": [finite_metrics(epoch) for epoch in history]})
+        retraining.forget(training.trial, training.seed, CONFIRM)
         retraining.observer.training_ended(training.trial.number, training.seed, value)
 
     missing = [

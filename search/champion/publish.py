@@ -17,8 +17,10 @@ from ..messages import redact
 from ..report.champion_figures import champion_figures
 from ..report.model_card import model_card
 from ..study.budget import COSTS, as_budget
+from ..study.study_id import StudyId
 from ..tracking.inputs import DataPart
-from ..tracking.registry import ALIAS, register_champion
+from ..tracking.registry import ALIAS, register_champion, registered_name
+from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
 from .evaluation import TestResult
 
@@ -32,11 +34,13 @@ class Publisher:
         tracker: of the study, whose run is open.
         tracking_uri: of MLflow, as it is used; it may hold a password.
         tags: for the champion's run and the registered version.
+        owner: the study; None for one without an id.
     """
 
     tracker: Tracker
     tracking_uri: str
     tags: Mapping[str, str]
+    owner: StudyId | None = None
 
     def publish(
         self,
@@ -58,7 +62,8 @@ class Publisher:
 
         Returns the record's part on MLflow. Raises InputError when the store cannot be used.
         """
-        name = re.sub(r"[/:]", "-", record["study"])
+        name = registered_name(self.tracking_uri, re.sub(r"[/:]", "-", record["study"]), self.owner)
+        owner = {} if self.owner is None else {ID_TAG: self.owner.id}
         told = {
             "tracking_uri": redact(self.tracker.tracking_uri),
             "run_id": self.tracker.run_id,
@@ -88,8 +93,9 @@ class Publisher:
                 confirmed=record["validation"]["mean"],
                 params=record["hyperparameters"],
                 metrics=_metrics(record),
-                tags={**self.tags, **_tags(record)},
+                tags={**self.tags, **_tags(record), **owner},
                 artifacts=figures,
+                registration=record["registration"],
                 description=_description(record),
             )
         self.tracker.log_data(_parts(record), registered.run_id)

@@ -1,8 +1,11 @@
 """The champion's record: its card and the manifest of its export are written from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import keras_tuner
 import optuna
@@ -11,7 +14,9 @@ from ...spaces.space import SearchSpace
 from ..errors import InputError
 from ..study.attributes import IDENTITY, NAME, SEARCH_SECONDS
 from ..study.goal import goal_of
+from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
+from ..study.study_id import found_folder, id_of, own_folder, owner_of
 from .confirmation import Candidate, Retraining
 from .ledger import openings
 
@@ -37,8 +42,11 @@ def champion_record(
     winner, goal, dataset = candidates[0], goal_of(study), retraining.dataset
     trials = study.get_trials(deepcopy=False)
     hyperparameters = retraining.hyperparameters(trials[winner.trial])
+    owner = id_of(study.user_attrs)
     return {
         "study": study.study_name,
+        "study_id": None if owner is None else owner.id,
+        "registration": uuid4().hex,
         "data": {
             "name": dataset.name,
             **dataset.identity(),
@@ -96,27 +104,63 @@ def _size(hypermodel: Any, winner: Candidate, hyperparameters: keras_tuner.Hyper
         "trainable": cost.trainable,
         "non_trainable": cost.non_trainable,
         "macs": cost.macs,
-        "recipe": vars(hypermodel.recipe(hyperparameters)),
+        "recipe": asdict(hypermodel.recipe(hyperparameters)),
     }
 
 
-def model_folder(folder: Path, study: str) -> Path:
-    """Where the champion of `study` is saved with its card, absolute; `folder` is that of all runs."""
-    return folder.resolve() / "champions" / study
+def model_folder(folder: Path, study: optuna.Study) -> Path:
+    """Where the champion of `study` is saved with its card, absolute, and made; `folder` is that of all runs."""
+    parent, owner = folder.resolve() / "champions", id_of(study.user_attrs)
+    if owner is not None:
+        return own_folder(parent, study.study_name, owner, "*.keras")
+    own = parent / study.study_name
+    own.mkdir(parents=True, exist_ok=True)
+    return own
 
 
-def model_path_of(record: Mapping[str, Any], folder: Path) -> Path:
-    """The champion's model file: where the record says, else at its usual place below `folder`, that of all runs now.
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, by which a record knows its model."""
+    return sha256(path.read_bytes()).hexdigest()
 
-    The folder may have been moved since, and a record of 0.1.0 has a path relative to the working folder of that time,
-    which says nothing in another one. Raises InputError when there is no such file.
+
+def checkpoint_folder(folder: Path, study: optuna.Study) -> Path:
+    """Where the trainings of a confirmation of `study` are kept until it is over; `folder` is that of all runs."""
+    return model_folder(folder, study) / CHECKPOINT_FOLDER
+
+
+def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path) -> Path:
+    """The champion's model file: at its usual place below `folder`, that of all runs now, else where the record says.
+
+    The folder may have been moved or copied since, and a record of 0.1.0 has a path relative to the working folder of
+    that time, which says nothing in another one. Raises InputError when there is no such file, or only the model of
+    another study or of another confirmation.
     """
-    recorded, usual = Path(record["model_path"]), model_folder(folder, record["study"]) / MODEL_NAME
-    places = [recorded, usual] if recorded.is_absolute() and recorded != usual else [usual]
-    for path in places:
+    others: list[Path] = []
+    for path in _places(study, record, folder):
         if path.is_file():
-            return path
+            if record.get("model_sha256") in (None, digest_of(path)):
+                return path
+            others.append(path)
+    again = f"run kerastuna confirm --study {study.study_name} --again"
+    if others:
+        raise InputError(
+            f"{str(others[0])!r} is another model than the champion of study {study.study_name!r}: give the --folder "
+            f"that it was confirmed in, or {again}"
+        )
+    usual = folder.resolve() / "champions" / study.study_name / MODEL_NAME
+    recorded = Path(record["model_path"])
+    places = dict.fromkeys([*([recorded] if recorded.is_absolute() else []), usual])
     raise InputError(
-        f"the champion of study {record['study']!r} is not at {' or '.join(map(str, places))}: give the --folder that "
-        f"it was confirmed in, or run kerastuna confirm --study {record['study']} --again"
+        f"the champion of study {study.study_name!r} is not at {' or '.join(map(str, places))}: give the --folder that "
+        f"it was confirmed in, or {again}"
     )
+
+
+def _places(study: optuna.Study, record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+    """Where the model may be: in folders of this study."""
+    owner = id_of(study.user_attrs)
+    if (own := found_folder(folder.resolve() / "champions", study.study_name, owner)) is not None:
+        yield own / MODEL_NAME
+    recorded = Path(record["model_path"])
+    if recorded.is_absolute() and owner_of(recorded.parent) in (None, owner and owner.id):
+        yield recorded

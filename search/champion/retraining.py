@@ -3,6 +3,7 @@
 import math
 from abc import ABC
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import keras
@@ -14,11 +15,15 @@ from ..datasets.data import Dataset
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
+from ..training.checkpoints import Checkpoint
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit
 from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
+
+CONFIRM, FINAL = "confirm", "final"
+"""What a network is trained again for."""
 
 
 class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
@@ -62,6 +67,7 @@ class Retraining:
         objective: name of the metric on validation.
         epochs: of every training.
         observer: told of every training; by default nobody.
+        checkpoints: the folder that every training is kept in; None for nowhere.
     """
 
     hypermodel: Any
@@ -70,6 +76,7 @@ class Retraining:
     objective: str
     epochs: int
     observer: ConfirmationObserver = NOBODY
+    checkpoints: Path | None = None
 
     @property
     def metric(self) -> str:
@@ -80,6 +87,11 @@ class Retraining:
         """The space with the values of `trial`."""
         return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))
 
+    def forget(self, trial: FrozenTrial, seed: int, purpose: str) -> None:
+        """Remove the checkpoint of a training to "confirm" a candidate or for the "final" model."""
+        if (path := self._checkpoint(trial, seed, purpose)) is not None:
+            Checkpoint(path, {}).remove()
+
     def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
         """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
 
@@ -87,7 +99,7 @@ class Retraining:
         """
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
-        _, history = self._train(trial, seed, "confirm", dataset.x_train, dataset.y_train, validation)
+        _, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
         last = history[-1]
         if (told := objective_problem([self.objective], last)) is not None:
             raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
@@ -110,8 +122,11 @@ class Retraining:
         x = np.concatenate([dataset.x_train, dataset.x_validation])
         y = np.concatenate([dataset.y_train, dataset.y_validation])
         seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
-        model, history = self._train(trial, seed, "final", x, y, seen)
+        model, history = self._train(trial, seed, FINAL, x, y, seen)
         return model, None if seen is None else number_of(history[-1].get(self.objective))
+
+    def _checkpoint(self, trial: FrozenTrial, seed: int, purpose: str) -> Path | None:
+        return None if self.checkpoints is None else self.checkpoints / f"{purpose}_{trial.number}_{seed}.npz"
 
     def _train(
         self, trial: FrozenTrial, seed: int, purpose: str, x: np.ndarray, y: np.ndarray, validation: Any
@@ -128,6 +143,7 @@ class Retraining:
                 validation=validation,
                 objective=self.objective,
                 report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
+                kept_in=self._checkpoint(trial, seed, purpose),
                 report_batches=lambda *told: self.observer.batches_done(trial.number, seed, *told),
             )
         except SearchFailed as error:

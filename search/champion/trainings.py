@@ -7,10 +7,11 @@ from typing import Any, final
 from optuna.trial import FrozenTrial
 
 from ..training.epochs import EpochMetrics
+from ..training.interruption import was_told_to_stop
 from ..tuning.parallel import keras_settings, use_keras_settings
 from ..workers.process import Channel
 from ..workers.tasks import Pool
-from .retraining import NOBODY, ConfirmationObserver, Retraining
+from .retraining import CONFIRM, FINAL, NOBODY, ConfirmationObserver, Retraining
 
 
 @final
@@ -28,9 +29,17 @@ class Training:
     is_final: bool
 
     def run(self, retraining: Retraining) -> Any:
-        """What `Retraining.on_all_images` or `Retraining.on_training_images` returns."""
+        """What `Retraining.on_all_images` or `Retraining.on_training_images` returns.
+
+        It goes on where an interrupted one stopped. Its checkpoint stays until the result is stored.
+        """
         train = retraining.on_all_images if self.is_final else retraining.on_training_images
-        return train(self.trial, self.seed)
+        try:
+            return train(self.trial, self.seed)
+        except Exception:
+            if not was_told_to_stop():  # TensorFlow makes errors of its own of an interruption
+                retraining.forget(self.trial, self.seed, FINAL if self.is_final else CONFIRM)
+            raise
 
 
 def run_trainings(

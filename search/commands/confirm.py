@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, closing, redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .common import open_study_of, print_json, search_options
@@ -56,13 +57,18 @@ def confirm_session(
 ) -> Mapping[str, Any]:
     """Confirm the `top` best trials of the session's study on `seeds` fresh seeds; None leaves it to the profile.
 
+    While another process confirms the study, this one waits, and finds its champion.
+
     Returns the champion's record. Raises what `confirm_study` raises.
     """
+    from ..champion.claim import confirming
     from ..champion.confirm_study import Confirmation, confirm_study
     from ..champion.confirmation import fresh_seeds
     from ..champion.publish import Publisher
+    from ..champion.record import champion_of
     from ..champion.retraining import Retraining
     from ..study.events import observed
+    from ..study.study_id import id_of
     from ..tracking.inputs import parts_of
     from .observers import ConfirmationProgress, ConfirmationRecorder
 
@@ -84,12 +90,19 @@ def confirm_session(
             "space": session.options.space,
             **{key: session.facts[key] for key in ("device", "backend", "versions", "git_commit")},
         },
-        publisher=Publisher(session.tracker, session.tracking_uri, session.facts),
+        publisher=Publisher(session.tracker, session.tracking_uri, session.facts, id_of(session.study.user_attrs)),
         pool=session.pool,
     )
-    with observed([session.recorder], session.study, oracle.search_record(profile.epochs)), closing(observer):
+    before = champion_of(session.study)
+    with (
+        confirming(oracle.stored, progress.message) as claim,
+        observed([session.recorder], session.study, oracle.search_record(profile.epochs)),
+        closing(observer),
+    ):
+        if claim.waited and champion_of(session.study) != before:
+            again = False  # this is the other look that was asked for
         return confirm_study(
-            confirmation,
+            replace(confirmation, check=claim.check),
             top=top or CANDIDATES.get(profile.name, 3),
             seeds=fresh_seeds(oracle.seed, seeds or SEEDS.get(profile.name, 5)),
             again=again,

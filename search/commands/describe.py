@@ -33,7 +33,8 @@ def describe(options: argparse.Namespace) -> int:
     out.print(layer_table(f"{name}: {summary}", cost))
     out.print(
         f"{cost.params:,} parameters ({cost.trainable:,} trainable, {cost.non_trainable:,} not), {cost.macs:,} MACs, "
-        f"{cost.peak_activation_bytes:,} bytes at the peak of activations (float32, one image)",
+        f"{cost.peak_activation_bytes:,} bytes at the peak of activations (float32, one image), receptive field "
+        f"{cost.receptive_field} pixels",
         markup=False,
     )
     return 0
@@ -46,7 +47,8 @@ def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
     """
     from ...spaces.space import SearchSpace
     from ..datasets.task import task_of
-    from ..study.attributes import HYPERPARAMETERS, IDENTITY
+    from ..study.attributes import HYPERPARAMETERS, IDENTITY, REQUEST
+    from .options import SearchOptions
     from .user_space import load_space
 
     trials = study.get_trials(deepcopy=False)
@@ -56,7 +58,8 @@ def trial_cost(study: Any, number: int) -> tuple[str, str, Cost]:
     data = identity.get("data", {})
     if "space" not in identity or "input_shape" not in data:
         raise InputError(f"study {study.study_name!r} was not made by kerastuna search: its space is not known")
-    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data))
+    parameters = SearchOptions(**study.user_attrs.get(REQUEST, {})).parameters_to_fill
+    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data), parameters)
     if not isinstance(space, SearchSpace):
         raise InputError(f"space {identity['space']!r} has no closed form: only a SearchSpace can be described")
     values = trials[number].user_attrs.get(HYPERPARAMETERS)

@@ -49,24 +49,29 @@ def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, 
 
     check_reference(options.reference)
     wanted = search_options(options, images=options.images or PROFILES["quick"].images)
-    import_keras_for_cpu()
     out = options.out or Path("export") / options.reference
     epochs = options.epochs or PROFILES["quick"].epochs
-    return export_reference(options.reference, wanted, epochs, out, formats, say), out
+    from ..study.scratch import own_temporary_folder
+
+    with own_temporary_folder():
+        import_keras_for_cpu()
+        return export_reference(options.reference, wanted, epochs, out, formats, say), out
 
 
 def exported(options: argparse.Namespace, formats: Any, say: Say) -> tuple[Mapping[str, Any], Path]:
     """Export the champion or a trial of the study that `options` name; returns the manifest and its folder."""
     study = open_study_of(options)
+    from ..study.scratch import own_temporary_folder
     from .session import request_of
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
-    import_keras_for_cpu()
     name = study.study_name if options.trial is None else f"{study.study_name}-trial-{options.trial:04d}"
     out = options.out or Path("export") / name
-    if options.trial is None:
-        return export_champion(study, wanted, out, formats, options.test, say), out
-    return export_trial(study, options.trial, wanted, out, formats, options.test, say), out
+    with own_temporary_folder():
+        import_keras_for_cpu()
+        if options.trial is None:
+            return export_champion(study, wanted, out, formats, options.test, say), out
+        return export_trial(study, options.trial, wanted, out, formats, options.test, say), out
 
 
 def _print_manifest(manifest: Mapping[str, Any], out: Path, as_json: bool) -> None:
@@ -103,7 +108,7 @@ def export_champion(
             f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
             "first, or export a trial with --trial N"
         )
-    path = model_path_of(champion, options.folder)
+    path = model_path_of(study, champion, options.folder)
     _check_whole(path)
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)

@@ -16,7 +16,9 @@ from ..study.names import JOURNAL_NAME, check_study_name, safe_study_name
 from ..workers.cluster import check_ray
 from ..workers.plan import Workers, check_workers
 
-DEFAULT_SPACE = "kerastuna.spaces.convnet:ConvNet"
+SPACES = {"convnet": "kerastuna.spaces.convnet:ConvNet", "compact": "kerastuna.spaces.compact:Compact"}
+"""Spaces by their short names."""
+DEFAULT_SPACE = SPACES["convnet"]
 RUNS_FOLDER = Path("mlruns")
 LARGEST = 2**63 - 1
 """Of any number: databases and file formats hold no larger one."""
@@ -80,6 +82,7 @@ class SearchOptions:
         profile: "auto", "quick" or "full".
         images: training images; `epochs`: of a full trial; `trials`: trained trials in all; each at least 1.
         timeout: seconds, above 0, after which no epoch is begun.
+        fix: values of hyperparameters that are not varied, by name; None for none.
         workers: processes that train at the same time, or "auto"; `workers_per_gpu`: the same, for each GPU.
         ray: the Ray cluster that has the workers, "auto" or HOST:PORT; `gpus_per_trial`: of each of them, a fraction or
             a whole number. None: this machine.
@@ -106,6 +109,7 @@ class SearchOptions:
     trials: int | None = None
     epochs: int | None = None
     timeout: float | None = None
+    fix: Mapping[str, str] | None = None
     device: str = "auto"
     workers: Workers = "auto"
     workers_per_gpu: Workers = "auto"
@@ -194,6 +198,12 @@ class SearchOptions:
         return "auto" if self.ray is not None and self.device == "gpu" else self.device
 
     @property
+    def parameters_to_fill(self) -> int | None:
+        """The parameters that a network may use up; None where a small network is looked for."""
+        goals = (*(self.pareto or ()), self.minimize)
+        return None if any(goal in COST_NAMES for goal in goals) else self.budget
+
+    @property
     def limits(self) -> Budget:
         """Every limit on a network."""
         return Budget(self.budget, self.max_macs, self.max_ram)
@@ -207,7 +217,7 @@ class SearchOptions:
     def request(self, profile: Profile) -> dict[str, Any]:
         """The options that make the same study again, with what `profile` decided; JSON-able."""
         goal = ("max_macs", "max_ram", "objective", "pareto", "minimize", "reach")
-        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", *goal)
+        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "fix", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -216,14 +226,18 @@ class SearchOptions:
         }
 
     def study_name(self, data: str, space: str, profile: str) -> str:
-        """The name given, or data-space-budget-profile, with the goal where it is not the usual metric of the task."""
+        """The name given, or data-space-budget-profile.
+
+        With the goal where it is not the usual metric of the task, and with what is fixed.
+        """
         limits = [
             str(self.budget),
             *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
         ]
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
-        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal)])
+        fixed = [f"{name}-{value}" for name, value in (self.fix or {}).items()]
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed])
         return self.study or safe_study_name(made)  # a metric may have any name
 
     @property

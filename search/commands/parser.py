@@ -3,16 +3,17 @@
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from ..datasets.names import TASKS
 from ..errors import InputError
 from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
-from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER
+from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, SPACES
 
 Command = Callable[[argparse.Namespace], int]
 MOST_REPEATS = 1_000_000_000
@@ -81,6 +82,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     studies = _command(commands, "studies", functions, "the studies there are")
     _add_storage(studies)
     studies.add_argument("--delete", metavar="NAME", help="delete a study and all its trials")
+    studies.add_argument("--force", action="store_true", help="delete it also while a search works on it, which ends")
     _add_json(studies)
 
     repair = _command(commands, "repair", functions, "save what can be read of a damaged journal to a new file")
@@ -115,7 +117,12 @@ def _command(commands: Any, name: str, functions: Mapping[str, Command], text: s
 
 def _add_search(search: argparse.ArgumentParser) -> None:
     add = search.add_argument
-    add("--space", default=DEFAULT_SPACE, help="module:attribute of a HyperModel or build function (%(default)s)")
+    add(
+        "--space",
+        type=lambda text: SPACES.get(text, text),
+        default=DEFAULT_SPACE,
+        help=f"{', '.join(SPACES)}, or module:attribute of a HyperModel or build function (convnet)",
+    )
     add(
         "--data",
         default="mnist",
@@ -145,6 +152,12 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
     add("--timeout", type=float, metavar="SECONDS", help="begin no epoch after this time")
+    add(
+        "--fix",
+        action=_Fix,
+        metavar="NAME=VALUE",
+        help="a hyperparameter that is not varied, such as optimizer=adam; several with commas, or again",
+    )
     _add_device(search)
     add("--seed", type=int, default=0, metavar="N", help="of the split, the proposals and the training (%(default)s)")
     add(
@@ -165,6 +178,21 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")
     _add_storage(search)
     _add_json(search)
+
+
+@final
+class _Fix(argparse.Action):
+    """Collects NAME=VALUE and NAME=VALUE,NAME=VALUE, from every time that the option is given."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        fixed: dict[str, str] = dict(getattr(namespace, self.dest) or {})
+        for pair in re.split(r",(?=[^,=]+=)", values):  # a value may contain a comma
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if not (name and equals and value):
+                raise argparse.ArgumentError(self, f"{shown(pair)} is not of the form NAME=VALUE")
+            if fixed.setdefault(name, value) != value:
+                raise argparse.ArgumentError(self, f"{name} is fixed twice, at {fixed[name]} and {value}: give one")
+        setattr(namespace, self.dest, fixed)
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:

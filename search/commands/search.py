@@ -151,12 +151,19 @@ def run_search(session: "Session", progress: "Progress") -> None:
 
 
 def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
+    """Enqueue the starting points of the space; one in which a fixed value takes the place of another has no name."""
+    from keras_tuner.engine.hyperparameters import Fixed
+
     from ...spaces.space import SearchSpace
 
     if tuner.oracle.study.get_trials(deepcopy=False) or not isinstance(tuner.hypermodel, SearchSpace):
         return
+    declared = tuner.oracle.get_space().space
+    fixed = {hp.name: hp.default for hp in declared if isinstance(hp, Fixed)}
+    defaults = {hp.name: hp.default for hp in declared} if fixed else {}  # of what a fixed value brings into play
     for name, values in tuner.hypermodel.starting_points().items():
-        tuner.oracle.enqueue(values, name)
+        is_changed = any(values.get(other, value) != value for other, value in fixed.items())
+        tuner.oracle.enqueue({**defaults, **values, **fixed}, None if is_changed else name)
 
 
 def _train(session: "Session") -> None:

@@ -17,6 +17,7 @@ from ..datasets.data import Dataset, check_spec, load_dataset
 from ..display.progress import Progress
 from ..errors import InputError, KerastunaError, SpaceError
 from ..messages import cause, shown
+from ..study.waiting import outage
 from ..tracking.store import check_tracking_uri, default_tracking_uri
 from ..tracking.tracker import Tracker
 from ..training.device import (
@@ -28,6 +29,7 @@ from ..training.device import (
     trains_on_cpu,
     use_device,
 )
+from ..training.interruption import was_told_to_stop
 from ..workers.cluster import joined
 from ..workers.plan import cluster_environments, compilation_environment, environments
 from ..workers.pool import WorkerPool
@@ -115,11 +117,15 @@ def tracking_uri_of(options: SearchOptions) -> str:
 def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
     """Open the study that `options`, which `check_options` has checked, describe, or create it.
 
-    The workers, where there is more than one, end with `stack`.
+    The workers, where there is more than one, end with `stack`, and so do temporary files.
 
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
     began = time.monotonic()
+    from ..study.scratch import own_temporary_folder
+
+    stack.enter_context(own_temporary_folder())
+    stack.enter_context(outage.told_by(lambda answers, text: progress.message(text), was_told_to_stop))
     prepare_environment(options.own_device)
     # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
     at_once = options.ray is not None or trains_on_cpu(options.device)
@@ -138,7 +144,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
 
     keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
     profile = options.resolved(device.kind == "gpu")
-    dataset, space = load_data_and_space(options, profile.images)
+    dataset, space = load_data_and_space(options, profile.images, check_test=True)
     facts = _facts(device, dataset)
     tracking_uri = tracking_uri_of(options)
     tracker = _open_tracker(options, tracking_uri, f"{dataset.name}-{space_slug(options.space)}", progress)
@@ -195,15 +201,18 @@ def _start_ray_workers(
     return stack.enter_context(pool)
 
 
-def load_data_and_space(options: SearchOptions, images: int | None) -> tuple[Dataset, Any]:
+def load_data_and_space(options: SearchOptions, images: int | None, check_test: bool = False) -> tuple[Dataset, Any]:
     """The data set and the space that `options` name, at most `images` of its samples, fit for each other.
+
+    With `check_test`, its test part must be usable too, as far as that can be told before it is opened.
 
     Raises InputError for what cannot be used.
     """
     from ...spaces.space import SearchSpace
 
-    dataset = load_dataset(options.data, images=images, seed=options.seed, task=options.task, target=options.target)
-    space = load_space(options.space, dataset.input_shape, dataset.task)
+    given: Any = {"task": options.task, "target": options.target, "check_test": check_test}
+    dataset = load_dataset(options.data, images=images, seed=options.seed, **given)
+    space = load_space(options.space, dataset.input_shape, dataset.task, options.parameters_to_fill)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
     return dataset, space
@@ -267,6 +276,7 @@ def open_tuner(
             storage=options.storage_location,
             study_name=name,
             seed=options.seed,
+            fixed=options.fix,
             tracking_uri="",  # the recorder among the observers does that
             observers=observers,
             identity={
@@ -288,7 +298,8 @@ def _open_tracker(options: SearchOptions, uri: str, experiment: str, progress: P
 
 def _params(options: SearchOptions, profile: Profile, dataset: Dataset) -> dict[str, Any]:
     """Parameters of the study's run in MLflow, besides the settings that the tuner knows."""
-    return {
+    fixed = {} if not options.fix else {"fix": ", ".join(f"{name}={value}" for name, value in options.fix.items())}
+    return fixed | {
         "space": options.space,
         "data": dataset.name,
         "profile": profile.name,

@@ -7,12 +7,16 @@ from ..datasets.task import Classification, Task
 from ..errors import SpaceError
 from ..messages import cause, shown
 from ..user_code import find_module, import_attribute, is_reference
+from .options import SPACES
 
 
 def check_space(spec: str) -> None:
     """Refuse, without importing Keras, a space that cannot be found; raises SpaceError."""
     if not is_reference(spec):
-        raise SpaceError(f"space {shown(spec)} is not of the form module:attribute, such as my_space:MySpace")
+        raise SpaceError(
+            f"space {shown(spec)} is not of the form module:attribute, such as my_space:MySpace, and neither "
+            f"{' nor '.join(SPACES)}"
+        )
     module = spec.partition(":")[0]
     if module != "kerastuna" and not module.startswith("kerastuna."):  # finding a submodule imports its packages
         find_module(module, f"space {shown(spec)}", SpaceError)
@@ -23,11 +27,12 @@ def space_slug(spec: str) -> str:
     return spec.rpartition(":")[2].rpartition(".")[2].lower()
 
 
-def load_space(spec: str, input_shape: tuple[int, ...], task: Task) -> Any:
+def load_space(spec: str, input_shape: tuple[int, ...], task: Task, parameters: int | None = None) -> Any:
     """The `HyperModel` or build function that `spec` names.
 
-    A class is made with `input_shape`, that of one sample, and with `classes` or `outputs`, as the `task` tells,
-    where its constructor takes them. Raises SpaceError when it cannot be imported or made, or is neither.
+    A class is made with `input_shape`, that of one sample, with `classes` or `outputs`, as the `task` tells, and with
+    `parameters`, the number that its networks may use up, where its constructor takes them. Raises SpaceError when it
+    cannot be imported or made, or is neither.
     """
     check_space(spec)
     module, _, attribute = spec.partition(":")
@@ -45,10 +50,12 @@ def load_space(spec: str, input_shape: tuple[int, ...], task: Task) -> Any:
                 f"{what} is the class {space.__name__}: give a keras_tuner.HyperModel, or a build function"
             )
         offered = {"input_shape": input_shape, **task.offered}
-        parameters = inspect.signature(space).parameters
-        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        names = inspect.signature(space).parameters
+        if "parameters" in names:
+            offered["parameters"] = parameters
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in names.values())
         try:
-            made = space(**{key: value for key, value in offered.items() if takes_any or key in parameters})
+            made = space(**{key: value for key, value in offered.items() if takes_any or key in names})
         except Exception as error:
             raise SpaceError(
                 f"{what} cannot be made with {', '.join(f'{key}={value}' for key, value in offered.items())} "

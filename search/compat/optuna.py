@@ -4,6 +4,8 @@ Each function and class gives its reason. tests/compat/test_optuna.py fails when
 """
 
 import functools
+import json
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,6 +47,24 @@ def widen_text_columns() -> None:
         for column in table.columns:
             if type(column.type) is Text and "mysql" not in column.type._variant_mapping:
                 column.type = column.type.with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+
+
+def quiet_database() -> None:
+    """Turn off what Optuna's database storage logs, with the statement that failed; the same errors are raised, too."""
+    logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.ERROR)
+
+
+def marked_trial(session: Any, study_id: int, key: str, mark: str) -> Any:
+    """The trial, as Optuna's database storage has it, whose system attribute `key` is `mark`; None where none is.
+
+    It is asked for in the transaction that adds a trial, for which there is no public way.
+    """
+    from optuna.storages._rdb.models import TrialModel
+    from optuna.storages._rdb.models import TrialSystemAttributeModel as Attribute
+
+    query = session.query(TrialModel).join(Attribute, Attribute.trial_id == TrialModel.trial_id)
+    is_marked = (Attribute.key == key) & (Attribute.value_json == json.dumps(mark))
+    return query.filter(TrialModel.study_id == study_id).filter(is_marked).first()
 
 
 def take_trial(storage: BaseStorage, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
@@ -108,6 +128,11 @@ def take_trial_in_database(storage: RDBStorage, trial_id: int, user_attrs: Mappi
         for key, value in user_attrs.items():
             storage._set_trial_attr_without_commit(session, TrialUserAttributeModel, trial_id, key, value)
     return True
+
+
+def has_study(storage: JournalStorage, study_id: int) -> bool:
+    """Whether a study was there when `storage` last read its journal. The public methods read it once more."""
+    return study_id in storage._replay_result._studies
 
 
 def share_distributions() -> None:

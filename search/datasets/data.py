@@ -1,8 +1,9 @@
 """Labelled samples for a search: loads them from any source, and splits them into training and validation.
 
-A search gets a `Dataset`, which has no test samples. Only `load_test` reads those: an `.npz` file is read array by
-array, of a folder only the training part is opened, and a user's function for the test part is not called. (Keras's
-loaders return both parts at once. Then the test part is dropped.)
+A search gets a `Dataset`, which has no test samples. Only `load_test` gives those to anybody. `load_dataset` looks,
+where it is asked to, whether they can be used: at shapes, types and labels, and, of other values than bytes, whether
+all are allowed. It keeps nothing of them. A user's function for the test samples is not called by it, and of image
+files only size and colours are taken. (Keras's loaders return both parts at once. Then the test part is dropped.)
 
 Images become float32 (n, height, width, channels): floating point numbers are kept, integers (0 to 255, uint8 or wider)
 are divided by 255. Rows, (n, features) or of five axes and more, become float32 as they are. `training_targets` says
@@ -99,7 +100,13 @@ class Dataset:
 
 
 def load_dataset(
-    spec: str, *, images: int | None = None, seed: int = 0, task: str = "auto", target: str | None = None
+    spec: str,
+    *,
+    images: int | None = None,
+    seed: int = 0,
+    task: str = "auto",
+    target: str | None = None,
+    check_test: bool = False,
 ) -> Dataset:
     """Loads the training part of a data set and splits it.
 
@@ -115,6 +122,8 @@ def load_dataset(
         seed: fixes both choices; at least 0.
         task: "auto", "classification" or "regression": how targets are understood, see `training_targets`.
         target: the column of a table that is predicted; None for the last one.
+        check_test: also refuse a test part that could not be used at the end, as far as it may be looked at before it
+            is opened: see above.
 
     Raises DataError, in one line, for everything that cannot be used.
     """
@@ -130,7 +139,7 @@ def load_dataset(
     unit, where = unit_of(network_input(x[:1]).shape[1:]), source.place("y_train")
     targets, found = training_targets(y, len(x), where, unit, "classification" if source.by_class else task)
     training, validation = _split(targets, found, images, seed, spec, unit, where)
-    return Dataset(
+    dataset = Dataset(
         name=_slug(spec),
         x_train=network_input(x[training]),
         y_train=targets[training],
@@ -141,6 +150,9 @@ def load_dataset(
         seed=seed,
         columns=source.columns,
     )
+    if check_test:
+        _check_test_part(source, dataset)
+    return dataset
 
 
 def load_test(spec: str, like: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
@@ -156,15 +168,34 @@ def load_test(spec: str, like: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
     if not source.has_test:
         return None
     x, y = source.part("test")
+    _check_test_samples(x, source, like)
+    return network_input(x), matching_targets(y, len(x), source.place("y_test"), like.unit, like.task)
+
+
+def _check_test_part(source: Source, like: Dataset) -> None:
+    """Refuses a test part that `load_test` would refuse, as far as it may be looked at before it is opened.
+
+    Nothing of it is evaluated or kept. A set without a test part is accepted.
+    """
+    if not source.has_test:
+        return
+    source.require("test")
+    x, y = source.outline("x_test"), source.readers["y_test"]()
+    if x is not None:
+        _check_test_samples(x, source, like)
+    samples = len(x) if x is not None else len(y) if y.ndim else 0
+    matching_targets(y, samples, source.place("y_test"), like.unit, like.task)
+
+
+def _check_test_samples(x: np.ndarray, source: Source, like: Dataset) -> None:
     where = source.place("x_test")
     check_samples(x, where)
-    inputs = network_input(x)
-    if inputs.shape[1:] != like.input_shape:
+    shape = network_input(x[:1]).shape[1:]
+    if shape != like.input_shape:
         raise DataError(
-            f"{where} has {unit_of(inputs.shape[1:])} of {inputs.shape[1:]}, x_train of {like.input_shape}: "
+            f"{where} has {unit_of(shape)} of {shape}, x_train of {like.input_shape}: "
             "both must have one shape; reshape one of them"
         )
-    return inputs, matching_targets(y, len(x), source.place("y_test"), like.unit, like.task)
 
 
 def has_test(spec: str) -> bool:

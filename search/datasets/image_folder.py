@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
 from ..messages import cause, shown
+from .source import stand_in
 
 _PARTS = {"train", "test", "val", "valid", "validation", "dev", "training", "testing"}
 """Folders of these names alone are parts of a data set, not its classes."""
@@ -24,6 +25,8 @@ _LITTER = {"thumbs.db", "desktop.ini"}
 """What file managers leave behind, besides hidden files."""
 _GREY, _PALETTE, _DEEP = {"1", "L", "LA", "La"}, {"P", "PA"}, {"I", "F"}
 """Modes of Pillow: without colours, with either, and, by their first letter, with more than 8 bits."""
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, {5, 6, 7, 8}
+"""The tag of Exif that says how a photo is turned, and its values for a quarter turn."""
 _Result = TypeVar("_Result")
 
 
@@ -139,14 +142,37 @@ def _images(files: Sequence[Path]) -> np.ndarray:
         pixels.append(_decoded(file, _pixels))
         if len(pixels) == 1:
             _check_memory(file, pixels[0], len(files))
-        if pixels[-1].shape[:2] != pixels[0].shape[:2]:
-            (height, width), (first_height, first_width) = pixels[-1].shape[:2], pixels[0].shape[:2]
-            raise DataError(
-                f"{_quoted(file)} is {width} pixels wide and {height} high, {_quoted(files[0])} {first_width} and "
-                f"{first_height}: all images must have one size; resize or crop them"
-            )
+        _check_size(file, pixels[-1].shape[:2], files[0], pixels[0].shape[:2])
     channels = max(image.shape[2] for image in pixels)
     return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in pixels])
+
+
+def test_outline(spec: str) -> np.ndarray:
+    """A stand-in for x_test of the folder `spec`: sizes and colours as the files tell them, no pixels."""
+    root = Path(os.path.expanduser(spec))
+    names = _folders(root / "train")
+    files, training = _test_classes(root / "test", names)[0], _classes(root / "train", names)[0]
+    shapes = [(_decoded(file, _size), _decoded(file, _has_colours)) for file in files]
+    for file in files:
+        _decoded(file, lambda image: image.verify())  # checksums, where the format has some
+    for file, (size, _) in zip(files, shapes, strict=True):
+        _check_size(file, size, files[0], shapes[0][0])
+    colours = any(colour for _, colour in shapes) or any(_decoded(file, _has_colours) for file in training)
+    return stand_in((len(files), *shapes[0][0], 3 if colours else 1), np.uint8)
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """Height and width as a viewer shows them."""
+    turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _check_size(file: Path, size: tuple[int, ...], first: Path, first_size: tuple[int, ...]) -> None:
+    if size != first_size:
+        raise DataError(
+            f"{_quoted(file)} is {size[1]} pixels wide and {size[0]} high, {_quoted(first)} {first_size[1]} and "
+            f"{first_size[0]}: all images must have one size; resize or crop them"
+        )
 
 
 def _check_memory(file: Path, first: np.ndarray, count: int) -> None:

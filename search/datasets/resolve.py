@@ -13,8 +13,8 @@ from ..errors import DataError
 from ..messages import cause, shown
 from ..user_code import find_module, guarded, import_attribute, is_reference
 from .idx import has_idx_files, open_idx_folder
-from .image_folder import open_image_folder
-from .npz import open_npz
+from .image_folder import open_image_folder, test_outline
+from .npz import npz_outline, open_npz
 from .source import Readers, Source
 from .table import is_table_file, is_table_folder, open_table, open_table_folder
 
@@ -40,17 +40,17 @@ def resolve(spec: str, target: str | None = None) -> Callable[[], Source]:
         )
     if spec == "mnist" and EMBEDDED_MNIST.exists():
         readers = open_npz(str(EMBEDDED_MNIST))
-        return lambda: Source(spec, readers)
+        return lambda: Source(spec, readers, _npz_outlines(str(EMBEDDED_MNIST)))
     if spec in KERAS_NAMES:
         return lambda: Source(spec, _open_keras(spec))
     if spec.lower().endswith(".npz"):
-        source = Source(spec, open_npz(spec))
+        source = Source(spec, open_npz(spec), _npz_outlines(spec))
         source.require("train")
         return lambda: source
     if is_reference(spec):
         module, _, attribute = spec.partition(":")
         find_module(module, f"data set {shown(spec)}", DataError)
-        return lambda: Source(spec, _open_callable(spec, module, attribute))
+        return lambda: _open_callable(spec, module, attribute)
     if is_table_file(spec):
         source = open_table(spec, target)
         return lambda: source
@@ -63,12 +63,16 @@ def resolve(spec: str, target: str | None = None) -> Callable[[], Source]:
     )
 
 
+def _npz_outlines(spec: str) -> Mapping[str, Callable[[], np.ndarray]]:
+    return {"x_test": partial(npz_outline, spec, "x_test")}
+
+
 def _folder(spec: str, target: str | None) -> Source:
     if is_table_folder(spec):
         return open_table_folder(spec, target)
     if has_idx_files(spec):
         return open_idx_folder(spec)
-    return Source(spec, open_image_folder(spec), by_class=True)
+    return Source(spec, open_image_folder(spec), {"x_test": partial(test_outline, spec)}, by_class=True)
 
 
 def _open_keras(name: str) -> Readers:
@@ -95,7 +99,8 @@ def _open_keras(name: str) -> Readers:
     }
 
 
-def _open_callable(spec: str, module: str, attribute: str) -> Readers:
+def _open_callable(spec: str, module: str, attribute: str) -> Source:
+    """The data set of a user's function; a function that it returns for the test samples is their opening."""
     where = shown(spec)
     loader = import_attribute(module, attribute, f"data set {where}", DataError)
     if not callable(loader):
@@ -115,4 +120,9 @@ def _open_callable(spec: str, module: str, attribute: str) -> Readers:
         return array.astype(str) if texts else array
 
     keys = guarded(partial(list, arrays), f"{where} failed", DataError)
-    return {key: partial(guarded, partial(read, key), f"{key} of {where} failed", DataError) for key in keys}
+    readers = {key: partial(guarded, partial(read, key), f"{key} of {where} failed", DataError) for key in keys}
+
+    def outline() -> np.ndarray | None:
+        return None if callable(arrays["x_test"]) else readers["x_test"]()
+
+    return Source(spec, readers, {"x_test": outline})

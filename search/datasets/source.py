@@ -1,6 +1,6 @@
 """Where the arrays of a data set are read from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -21,6 +21,9 @@ class Source:
     Attributes:
         spec: as the user named it.
         readers: of "x_train", "y_train" and, where there is a test part, "x_test" and "y_test".
+        outlines: for arrays of the test part: readers of stand-ins, which have the form of the array and not its
+            content. They return None where nothing may be looked at before the test set is opened. Without such a
+            reader, the array itself is read.
         places: where an array lies, as messages name it; those that are absent are named after the spec.
         columns: of a table, the target last; empty for everything else.
         by_class: whether the form of the source says what the classes are, as folders of images do.
@@ -28,6 +31,7 @@ class Source:
 
     spec: str
     readers: Readers
+    outlines: Mapping[str, Callable[[], np.ndarray | None]] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     by_class: bool = False
@@ -46,6 +50,10 @@ class Source:
         self.require(part)
         return self.readers[f"x_{part}"](), self.readers[f"y_{part}"]()
 
+    def outline(self, name: str) -> np.ndarray | None:
+        """What may be looked at of an array of the test part before it is opened; None for nothing."""
+        return self.outlines.get(name, self.readers[name])()
+
     def require(self, part: str) -> None:
         """Raises DataError unless the part has both arrays."""
         missing = [name for name in (f"x_{part}", f"y_{part}") if name not in self.readers]
@@ -54,3 +62,8 @@ class Source:
                 f"{shown(self.spec)} lacks {' and '.join(missing)} (it has {list(self.readers)[:10]}): "
                 "a data set holds x_train, y_train and, if it has a test part, x_test, y_test; rename or add them"
             )
+
+
+def stand_in(shape: Sequence[int], dtype: np.dtype | type) -> np.ndarray:
+    """An array of zeros of this form that takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))

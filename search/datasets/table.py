@@ -81,7 +81,7 @@ def _source(spec: str, train: Path, test: Path | None, target: str | None) -> So
         _check_test_header(_header(test), columns, test, train)
         test_readers, test_places = _part("test", test, columns)
         readers, places = readers | test_readers, places | test_places
-    return Source(spec, readers, places, columns)
+    return Source(spec, readers, places=places, columns=columns)
 
 
 def _part(part: str, path: Path, columns: Sequence[str]) -> tuple[dict[str, Callable[[], np.ndarray]], dict[str, str]]:

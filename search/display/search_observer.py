@@ -69,6 +69,8 @@ class ProgressObserver(SearchObserver):
         """Show how the trial ended."""
         assert self._goal is not None, "search_started comes first"
         value = record["value"]
+        if (epochs := record.get("continued_after")) is not None:
+            self._progress.message(f"trial {record['number']} went on after epoch {epochs} of an interrupted one")
         self._progress.trial_ended(
             number=record["number"],
             state=record["state"],

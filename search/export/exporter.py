@@ -6,13 +6,13 @@ This happens in a temporary folder, which takes the place of the folder of the e
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from ..errors import InputError, KerastunaError
 from ..messages import cause
+from ..study.scratch import make_scratch
 from .files import write_files
-from .folder import check_folder, keep_other_files, replace_export
+from .folder import check_folder, keep_other_files, replace_export, scratch_prefix
 from .formats import FORMATS as _FORMATS
 from .formats import ExportSource, missing_packages
 from .manifest import description, write_manifest
@@ -59,7 +59,7 @@ def export(
     check_folder(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        work = make_scratch(out.parent, scratch_prefix(out))
     except OSError as error:
         raise InputError(f"{str(out)!r} cannot be written ({error.strerror}): choose another folder") from error
     try:

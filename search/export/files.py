@@ -26,7 +26,8 @@ def write_files(
     """Write the formats `names` to `folder`.
 
     Returns two mappings. For each format that could be written, its entry of the manifest: "files" from `file_sums`,
-    "quantization" for int8, "symbol" and "header" for the C array. For each that could not be written, why.
+    what its writer returns, "quantization" for int8, "symbol" and "header" for the C array. For each that could not be
+    written, why.
     """
     converted = [name for name in names if name not in ("keras", "c_array")]
     paths = {name: folder / FORMATS[name].path for name in names}
@@ -37,7 +38,7 @@ def write_files(
         np.save(calibration, _calibration_samples(source.x_train), allow_pickle=False)
         jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
         results = run_jobs(_WRITERS_MODULE, jobs)
-    entries: dict[str, dict[str, Any]] = {name: {} for name in names}
+    entries: dict[str, dict[str, Any]] = {name: dict(results.get(name, {})) for name in names}
     if "litert_int8" in names and "problem" not in results["litert_int8"]:
         reading: Job = ("quantization", {"path": str(paths["litert_int8"])})
         scales = run_jobs(_RUNTIMES_MODULE, {"litert_int8": reading})["litert_int8"]

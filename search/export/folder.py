@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import InputError
+from ..study.scratch import remove_leftovers
 from .formats import MANIFEST
 from .manifest import read_manifest
 
@@ -12,19 +13,26 @@ from .manifest import read_manifest
 def check_folder(out: Path) -> None:
     """Raise InputError if `out` contains something else than an export.
 
-    If the process was killed while it replaced `out`, the previous export is put back first.
+    If a process was killed while it replaced `out`, the previous export is put back first. What else killed processes
+    left beside `out` is removed.
     """
     if not out.exists():
         for previous in out.parent.glob(f".{glob.escape(out.name)}.*/previous"):
             previous.rename(out)
             shutil.rmtree(previous.parent)
             break
+    remove_leftovers(out.parent, scratch_prefix(out))
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
         read_manifest(out)
     except InputError as error:
         raise InputError(f"{str(out)!r} holds something else than an export: choose another folder") from error
+
+
+def scratch_prefix(out: Path) -> str:
+    """How the names of folders begin in which exports to `out` are written."""
+    return f".{out.name}."
 
 
 def keep_other_files(out: Path, new: Path) -> None:

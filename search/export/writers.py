@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..user_code import find_module
 from .process import serve
+
+if TYPE_CHECKING:
+    from .folding import Folded
 
 
 @cache
@@ -26,32 +29,41 @@ def load_model(path: str, modules: tuple[str, ...]) -> Any:
     return keras.saving.load_model(path, compile=False)
 
 
+@cache
+def load_folded(path: str, modules: tuple[str, ...]) -> "Folded":
+    """The model as `load_model` loads it, for inference; raises as that does."""
+    from .folding import fold  # imports Keras
+
+    return fold(load_model(path, modules))
+
+
 def savedmodel(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
     """A SavedModel folder at `path`, whose default signature takes samples (n, *shape)."""
-    _export(model, modules, path, "tf_saved_model", (None, *shape))
+    _export(load_model(model, tuple(modules)), path, "tf_saved_model", (None, *shape))
     return {}
 
 
 def onnx(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
-    """An ONNX file at `path`, which takes samples (n, *shape)."""
-    _export(model, modules, path, "onnx", (None, *shape))
-    return {}
+    """An ONNX file of the folded model at `path`, which takes samples (n, *shape).
+
+    This and the two below return {"batch_normalizations": {"folded", "remaining"}}, their numbers.
+    """
+    return _export_folded(model, modules, path, "onnx", (None, *shape))
 
 
 def litert(model: str, modules: Sequence[str], shape: Sequence[int], path: str) -> Mapping[str, Any]:
-    """A LiteRT file at `path` in float32, which takes one sample (1, *shape)."""
+    """A LiteRT file of the folded model at `path` in float32, which takes one sample (1, *shape)."""
     import tensorflow as tf
 
     # Keras would allow TensorFlow's own operators, which LiteRT alone cannot run.
     builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    _export(model, modules, path, "litert", (1, *shape), target_spec=builtin)
-    return {}
+    return _export_folded(model, modules, path, "litert", (1, *shape), target_spec=builtin)
 
 
 def litert_int8(
     model: str, modules: Sequence[str], shape: Sequence[int], path: str, calibration: str
 ) -> Mapping[str, Any]:
-    """A LiteRT file at `path` in int8 throughout, input and output included.
+    """A LiteRT file of the folded model at `path` in int8 throughout, input and output included.
 
     Its scales come from the samples (n, *shape) in the file `calibration`.
     """
@@ -63,7 +75,7 @@ def litert_int8(
         for sample in samples:
             yield [sample[np.newaxis]]
 
-    _export(
+    return _export_folded(
         model,
         modules,
         path,
@@ -75,17 +87,21 @@ def litert_int8(
         inference_input_type=tf.int8,
         inference_output_type=tf.int8,
     )
-    return {}
 
 
-def _export(
+def _export_folded(
     model: str, modules: Sequence[str], path: str, form: str, shape: tuple[int | None, ...], **settings: Any
-) -> None:
-    loaded = load_model(model, tuple(modules))
+) -> Mapping[str, Any]:
+    folded = load_folded(model, tuple(modules))
+    _export(folded.model, path, form, shape, **settings)
+    return {"batch_normalizations": {"folded": folded.folded, "remaining": folded.remaining}}
+
+
+def _export(model: Any, path: str, form: str, shape: tuple[int | None, ...], **settings: Any) -> None:
     import keras
 
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
-    loaded.export(path, format=form, verbose=False, input_signature=signature, **settings)
+    model.export(path, format=form, verbose=False, input_signature=signature, **settings)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from .distributions import ParameterSpace, Values
 from .grid import Grid
 from .mirror import Mirror
 from .samplers import AtNumber, fixed_by, random_sampler, suggest
+from .start import FIRST_TRIALS, Start
 from .trial_index import TrialIndex
 from .verdicts import Judge, Verdict
 
@@ -62,6 +63,7 @@ class Proposer:
         measure: the size of the network at some values, or None where it is not known. May raise
             InfeasibleArchitecture. None where nothing can be counted.
         infeasible: "hide" refused proposals from the sampler, or let it "learn" from them.
+        start: chooses the first proposals; None where the sampler does.
         announcer: tells observers of refused proposals, and of what becomes of a claim.
         demands: names of the constraints that belong to the objective.
     """
@@ -75,11 +77,13 @@ class Proposer:
         budget: Budget | None,
         measure: Callable[[Values], Size | None] | None,
         infeasible: Infeasible = "hide",
+        start: Start | None = None,
         announcer: Announcer | None = None,
         demands: Collection[str] = (),
     ) -> None:
         self._stored = stored
         self._seed = seed
+        self._start = start
         self._announcer = announcer or Announcer()
         self._mirror = Mirror(
             stored.study.directions,
@@ -161,7 +165,7 @@ class Proposer:
             if not (others_decide and self._index.is_full(max_trials) and waits()):
                 return self._index.is_full(max_trials)
             time.sleep(LOOK_SECONDS)
-            self._update()
+            self._look_after()
         return False
 
     @property
@@ -182,6 +186,9 @@ class Proposer:
             self._looked_after = time.monotonic()
             if fail_abandoned_trials(self._stored, self._watch, self._index.running):
                 self._update()
+        self._enqueue_owed()
+
+    def _enqueue_owed(self) -> None:
         if self._retries.owed:
             # Whoever failed it is enqueuing it just now, or was killed. Two retries of one trial do no harm.
             time.sleep(random.Random().uniform(0, LONGEST_WAIT))
@@ -192,6 +199,10 @@ class Proposer:
 
     def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | Verdict | None:
         number = len(self._index)
+        if self._start is not None and not at_random and self._index.trained < FIRST_TRIALS:
+            point = self._start.point(number, space)
+            if point is not None:
+                return self._settle(point, *space.encode(point), None, max_trials)
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
         proposed = self._mirror.proposed(proposal)
@@ -234,6 +245,7 @@ class Proposer:
         if proposal is not None:
             self._mirror.accept(proposal, number, verdict.excess)
         self._update()
+        self._enqueue_owed()  # what failed meanwhile goes first
         if self._index.is_full(max_trials, before=number):
             return self._withdraw(number)
         return self._keep(number, values, verdict)

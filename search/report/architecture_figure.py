@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from ...spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -99,8 +100,7 @@ def draw_architecture(architecture: Architecture, note: str) -> Figure:
         chunks = [every[at : at + BOXES_IN_A_ROW] for at in range(0, len(every), BOXES_IN_A_ROW)]
         rows += zip([label, *["" for _ in chunks[1:]]], chunks, strict=True)
     figure = new_figure(STEP_Y * len(rows) + 0.6)
-    field = max(layer.receptive_field for layer in total.layers)
-    facts = f"{total.params:,} parameters, {total.macs:,} MACs, receptive field {field} pixels"
+    facts = f"{total.params:,} parameters, {total.macs:,} MACs, receptive field {total.receptive_field} pixels"
     heading(
         figure,
         textwrap.shorten(f"Architecture: {architecture.summary}", MOST_LETTERS, placeholder=" ..."),
@@ -189,6 +189,8 @@ def _extras(layer: Layer) -> tuple[str, ...]:
             return ("BatchNorm",)
         case Dropout(rate=rate):
             return (f"dropout {rate:.2g}",)
+        case Add():
+            return ("+",)  # short: it stands with up to four others in a box
         case SameShape():
             return (layer.kind,)
         case _:

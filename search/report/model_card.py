@@ -13,6 +13,7 @@ from ..study.reasons import REJECTIONS
 from .markdown import code, facts, section, table, text
 from .model_card_code import loading
 from .model_card_metrics import metric_sections
+from .model_card_recipe import training
 from .model_card_values import (
     Record,
     basis,
@@ -100,7 +101,7 @@ def _details(record: Record) -> str:
         ("bytes of the weights, float32", count(params and 4 * params)),
         (f"MACs per {sample_in(record)}", count(record["macs"])),
         *([("receptive field, pixels along one side", _receptive_field(record))] if _of_images(record) else []),
-        ("bytes of the largest input plus output of a layer, float32", count(record.get("ram"))),
+        ("bytes of activations at the peak, float32", count(record.get("ram"))),
         *((f"limit: {UNITS[name]}", count(limit)) for name, limit in limits.items()),
     ]
     return section("Model details", facts(rows))
@@ -121,7 +122,9 @@ def _of_images(record: Record) -> bool:
 
 
 def _receptive_field(record: Record) -> int | None:
-    return max((layer["receptive_field"] for layer in record.get("layers") or ()), default=None)
+    """That of the last feature map."""
+    maps = [layer["receptive_field"] for layer in record.get("layers") or () if len(layer["output_shape"]) == 3]
+    return maps[-1] if maps else None
 
 
 def _architecture(record: Record) -> str:
@@ -142,23 +145,13 @@ def _architecture(record: Record) -> str:
 
 
 def _recipe(record: Record) -> str:
-    recipe = record["recipe"]
-    training = f"{counted(record['epochs'], 'epoch')}; the rest is in the space."
-    if recipe is not None:
-        rate = f"{recipe['decay_rate']:.4g}"
-        decay = {
-            "constant": "constant",
-            "inverse_time": f"divided by 1 + {rate} e in epoch e, counted from 0",
-            "exponential": f"multiplied by exp(-{rate} e) in epoch e, counted from 0",
-            "cosine": "falling along half a cosine",
-        }[recipe["decay"]]
-        training = (
-            f"Adam on the cross-entropy for {counted(record['epochs'], 'epoch')}, in batches of {recipe['batch_size']} "
-            f"{unit_in(record)}. Learning rate {recipe['learning_rate']:.4g}, {decay}. The weights are those of the "
-            "last epoch."
-        )
+    recipe, epochs = record["recipe"], record["epochs"]
+    if recipe is None:
+        told = f"{counted(epochs, 'epoch')}; the rest is in the space."
+    else:
+        told = training(recipe, epochs, unit_in(record))
     values = code("json", json.dumps(record["hyperparameters"], indent=2))
-    return section("Training recipe", training, f"Hyperparameters, in the space {text(record['space'])}:", values)
+    return section("Training recipe", told, f"Hyperparameters, in the space {text(record['space'])}:", values)
 
 
 def _intended_use(record: Record) -> str:

@@ -25,15 +25,18 @@ class Size:
     Attributes:
         params: all parameters, trainable and not, as `keras.Model.count_params` counts them.
         macs: multiply-accumulates for one image; None if unknown.
-        ram: bytes of activations at the peak: the largest input plus output of a layer, float32, one image; None if
-            unknown.
+        ram: bytes of activations at the peak, float32, one image: the largest input plus output of a layer, with what
+            later layers still need; None if unknown.
         summary: the network in one line; empty if there is none.
+        receptive_field: pixels of the image, along the longer side, that a value of the last feature map depends on;
+            None if unknown.
     """
 
     params: int
     macs: int | None = None
     ram: int | None = None
     summary: str = ""
+    receptive_field: int | None = None
 
 
 @final

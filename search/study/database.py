@@ -1,21 +1,28 @@
 """Optuna's database storage, made to open at once for several processes, and to tell of its errors in one line."""
 
-import functools
 import os
 import random
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from types import FunctionType
 from typing import Any, final
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from ..compat.optuna import take_trial_in_database, widen_text_columns
+from ..compat.optuna import marked_trial, quiet_database, take_trial_in_database, widen_text_columns
+from ..compat.optuna_attributes import Change, change_in_database
 from ..errors import StudyError
-from ..messages import redact, redact_url
+from ..messages import redact, redact_url, shortened
+from .patient_storage import PatientStorage, make_patient
+from .repeats import MARK
+from .waiting import is_joining, until_answered
 
 ATTEMPTS = 10
 """To make the tables of a new database, which other processes may be making at the same time."""
@@ -23,6 +30,17 @@ LONGEST_PAUSE = 0.5
 """Seconds between them."""
 SQLITE_SECONDS = 60.0
 """How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
+CONNECT_SECONDS = 10
+"""How long a server may take to answer a new connection."""
+SILENT_HOST = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""When PostgreSQL's clients take a host that is gone for gone, in seconds, and in milliseconds for what was sent."""
+_NOT_ALLOWED = (
+    "authentication failed|no password supplied|no pg_hba.conf entry|does not exist|Access denied|Unknown data"
+)
+"""What no waiting mends, in the words of PostgreSQL and MySQL."""
+_LOST_IN_POSTGRESQL = ("08", "57P", "53300")
+"""SQLSTATE of lost connections, of a server that stops or starts, and of one with too many connections."""
+_LOST_IN_MYSQL = (1040, 1053, 2002, 2003, 2006, 2013, 2014, 2055)
 _DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",
@@ -31,18 +49,31 @@ _DRIVERS = {
 """What to install for a module that SQLAlchemy wants, where the names differ."""
 
 
-def open_database(url: str) -> RDBStorage:
+def open_database(url: str, patience: float = 0.0) -> RDBStorage:
     """A storage in the database at `url`, whose tables are made when they are missing.
 
+    Args:
+        url: of the database. Its password is not shown.
+        patience: how many seconds each operation waits for a server that restarts. It is opened without waiting, but
+            where this process joins a study.
+
     Raises StudyError when it cannot be opened, naming the package that is missing if there is one; later on, too, when
-    the database fails or refuses. A password in the URL is not shown.
+    the database fails or refuses, or does not come back.
     """
     if url.startswith(("mysql", "mariadb")):
         widen_text_columns()
+    quiet_database()
+    opened = partial(_open, url, patience)
+    waits = patience if is_joining() and not url.startswith("sqlite") else 0.0
+    return until_answered(opened, partial(opened), lost=partial(_lost, url=url), patience=waits)
+
+
+def _open(url: str, patience: float) -> RDBStorage:
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             # Servers drop who is silent for long.
-            return _Database(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _connect_arguments(url)})
+            options = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
+            return _Database(url, patience, engine_kwargs=options)
         except Exception as error:
             if attempts_left and _was_faster(error):
                 time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
@@ -57,7 +88,7 @@ def check_database(url: str) -> None:
     A server is connected to.
     """
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, connect_args=_connect_arguments(url))
         if engine.dialect.name != "sqlite":
             engine.connect().close()
         engine.dispose()
@@ -85,30 +116,27 @@ def _refusal(error: Exception, url: str) -> StudyError:
     )
 
 
-def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def call(self: RDBStorage, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except (StorageInternalError, SQLAlchemyError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-            raise StudyError(
-                f"storage {redact_url(self.url)!r} failed ({_reason(cause, self.url)}): what was stored is kept; see "
-                "to the database, and start again to go on"
-            ) from error
-
-    return call
-
-
 def _connect_arguments(url: str) -> dict[str, Any]:
-    return {"timeout": SQLITE_SECONDS} if url.startswith("sqlite") else {}
+    if url.startswith("sqlite"):
+        return {"timeout": SQLITE_SECONDS}
+    known: dict[str, Any] = {}
+    address = make_url(url)
+    if address.drivername in ("postgresql", "postgresql+psycopg2", "postgresql+psycopg"):
+        known = {"connect_timeout": CONNECT_SECONDS, **SILENT_HOST}
+    elif address.drivername in ("mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb+pymysql"):
+        known = {"connect_timeout": CONNECT_SECONDS}
+    return {name: value for name, value in known.items() if name not in address.query}
 
 
 @final
-class _Database(RDBStorage):
-    """Raises StudyError in place of what a database raises in the middle of a search."""
+class _Database(PatientStorage, RDBStorage):
+    """Waits for a server that restarts, and raises StudyError in place of what a database raises."""
 
-    @_telling
+    def __init__(self, url: str, patience: float, **options: Any) -> None:
+        self.patience = 0.0 if url.startswith("sqlite") else patience  # a file does not come back by itself
+        self._begun: set[str] = set()  # the marks of the trials that are being added
+        super().__init__(url, **options)
+
     def take_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
         """Set a waiting trial to RUNNING with these user attributes, in one transaction; False when it is not waiting.
 
@@ -116,10 +144,66 @@ class _Database(RDBStorage):
         """
         return take_trial_in_database(self, trial_id, user_attrs)
 
+    def change_attribute(self, study_id: int, key: str, change: Change) -> Any:
+        """Change a user attribute of a study in one step; see `compat.optuna_attributes`."""
+        return change_in_database(self, study_id, key, change)
 
-for _name, _member in vars(RDBStorage).items():  # those with an underscore too: Optuna's cache calls them
-    if isinstance(_member, FunctionType) and not _name.startswith("__"):
-        setattr(_Database, _name, _telling(_member))
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        added = super()._create_new_trial(study_id, template_trial)
+        self._begun.discard(added.system_attrs.get(MARK, ""))
+        return added
+
+    def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
+        """Optuna tries five times to add a trial, without looking whether it has done so."""
+        mark = "" if template_trial is None else template_trial.system_attrs.get(MARK, "")
+        if mark in self._begun and (found := marked_trial(session, study_id, MARK, mark)) is not None:
+            return found
+        self._begun.add(mark)
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def lost(self, error: Exception) -> str | None:
+        return _lost(error, self.url) if isinstance(error, StorageInternalError | SQLAlchemyError) else None
+
+    def told(self, error: Exception) -> StudyError | None:
+        if not isinstance(error, StorageInternalError | SQLAlchemyError):
+            return None
+        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+        return StudyError(
+            f"storage {redact_url(self.url)!r} failed ({_reason(cause, self.url)}): what was stored is kept; see "
+            "to the database, and start again to go on"
+        )
+
+
+make_patient(
+    _Database,
+    {"take_trial": _Database.take_trial, "change_attribute": _Database.change_attribute}
+    | {
+        name: member  # those with an underscore too: Optuna's cache calls them
+        for name, member in vars(RDBStorage).items()
+        if isinstance(member, FunctionType) and not name.startswith("__")
+    },
+)
+
+
+def _lost(error: BaseException | None, url: str) -> str | None:
+    """Why an error is that of a lost connection, or follows from one; None for every other error."""
+    while error is not None:
+        if isinstance(error, DBAPIError) and _is_lost(error):
+            return _reason(error, url, 120)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the connection is lost, or none is made because the server restarts or has too many."""
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError | InterfaceError) or re.search(_NOT_ALLOWED, str(error.orig)):
+        return False
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if code is None and error.orig is not None and error.orig.args and isinstance(error.orig.args[0], int):
+        return error.orig.args[0] in _LOST_IN_MYSQL
+    return code is None or code.startswith(_LOST_IN_POSTGRESQL)
 
 
 def _was_faster(error: Exception) -> bool:
@@ -127,10 +211,10 @@ def _was_faster(error: Exception) -> bool:
     return type(error).__name__ == "IntegrityError" or "already exists" in str(error)
 
 
-def _reason(error: BaseException, url: str) -> str:
+def _reason(error: BaseException, url: str, longest: int = 250) -> str:
     """What a database says, in one short line; only its kind where a part of the password may be taken for the host."""
     kind = type(error).__name__
     if url.count("@") > 1:
         return kind
     told = redact(str(getattr(error, "orig", error)).partition("(Background on this error")[0])
-    return f"{kind}: {' '.join(told.split())}"[:250]
+    return shortened(f"{kind}: {' '.join(told.split())}", longest)

@@ -10,11 +10,14 @@ from typing import Any, final
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ..compat.optuna import share_distributions
+from ..compat.optuna import has_study, share_distributions
 from ..errors import StudyError
 from .journal_lock import JournalLock
 from .journal_repair import BEGINNING, UNREADABLE, find_damage
+from .patient_storage import deleted
 from .sharing import check_lockable
+
+_BYTES_OF_IDENTITY = 128
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -28,7 +31,7 @@ def open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
     share_distributions()
     try:
-        return JournalStorage(_Journal(path))
+        return _WatchedJournal(_Journal(path))
     except StudyError:  # a ValueError too
         raise
     except UNREADABLE as error:
@@ -48,6 +51,32 @@ def check_journal(path: Path) -> None:
 
 
 @final
+class _WatchedJournal(JournalStorage):
+    """Tells when the study that is worked on was deleted: Optuna would go on to change its trials."""
+
+    def __init__(self, backend: JournalFileBackend) -> None:
+        self._worked_on: dict[int, str] = {}
+        super().__init__(backend)
+
+    def works_on(self, study_id: int, name: str) -> None:
+        """From now on, every operation tells when this study is not there any more."""
+        self._worked_on[study_id] = name
+
+    def _sync_with_backend(self) -> None:  # at the end of every operation
+        try:
+            super()._sync_with_backend()
+        except KeyError:  # of an operation that the study is missing for
+            self._check_studies()
+            raise
+        self._check_studies()
+
+    def _check_studies(self) -> None:
+        for study_id, name in self._worked_on.items():
+            if not has_study(self, study_id):
+                raise deleted(name)
+
+
+@final
 class _Journal(JournalFileBackend):
     """Cuts a torn last line away before anything is read or appended.
 
@@ -61,9 +90,11 @@ class _Journal(JournalFileBackend):
         self._path = path
         self._repairing_lock = _RepairingLock(path)
         super().__init__(str(path), self._repairing_lock)
+        self._file = _Identity(path)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         with _told(self._path, "read"):
+            self._file.check()
             if _is_torn(self._path) and os.access(self._path, os.W_OK):  # else what is whole is read all the same
                 # Torn, or just being written by another process: only the holder of the lock can tell.
                 self._repairing_lock.acquire()
@@ -72,7 +103,35 @@ class _Journal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with _told(self._path, "written"):
+            self._file.check()
             super().append_logs(logs)
+
+
+@final
+class _Identity:
+    """What tells a journal from another one that was put in its place: its beginning, which names who wrote it.
+
+    Args:
+        path: of the journal, which is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beginning = b""
+        self.check()
+
+    def check(self) -> None:
+        """Raise StudyError when another journal is there; FileNotFoundError when none is."""
+        with open(self._path, "rb") as file:
+            beginning = file.readline(_BYTES_OF_IDENTITY)
+        if not self._beginning:
+            is_whole = len(beginning) == _BYTES_OF_IDENTITY or beginning.endswith(b"\n")
+            self._beginning = beginning if is_whole else b""
+        elif beginning != self._beginning:
+            raise StudyError(
+                f"the journal {str(self._path)!r} was deleted while this search worked on it, and another one is in "
+                "its place: nothing more is stored"
+            )
 
 
 @final
@@ -94,6 +153,10 @@ def _told(path: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.exists():
+            raise StudyError(
+                f"the journal {str(path)!r} was deleted or moved while this search worked on it: nothing more is stored"
+            ) from error
         raise StudyError(
             f"storage {str(path)!r} cannot be {done}: {error.strerror}; what was stored is kept; see to the disk, and "
             "start again to go on"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
+import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,6 +16,7 @@ from .attributes import LAST_SEEN, REASON, WORKER, is_enqueued
 from .reasons import INTERRUPTED
 from .retries import retry
 from .stored_study import StoredStudy
+from .waiting import outage
 
 SILENT_SECONDS = 300.0
 """A worker that cannot be looked up counts as dead when nothing was heard of it while it was watched for this long."""
@@ -69,10 +71,12 @@ class Watch:
     """Looks after the running trials of a study: whose process is gone?
 
     On this machine the process is looked up. Of others it is watched whether they report, by this process's own clock:
-    the clock of another machine may be wrong.
+    the clock of another machine may be wrong. Nobody can report while the storage does not answer: the watch begins
+    anew after that.
     """
 
     def __init__(self) -> None:
+        self._outages = outage.count
         self._heard: dict[int, tuple[Any, float]] = {}  # number -> its last report, and when it was first seen here
 
     def is_abandoned(self, trial: FrozenTrial, now: float | None = None) -> bool:
@@ -82,7 +86,11 @@ class Watch:
         worker, last_seen = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_SEEN)
         if worker is not None and (running := is_running_worker(worker)) is not None:
             return not running
-        if last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
+        if self._outages != outage.count:
+            self._outages = outage.count
+            self._heard.clear()
+        could_report = not outage.ended_within(SILENT_SECONDS)
+        if could_report and last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
             return True
         now = time.monotonic() if now is None else now
         heard, since = self._heard.get(trial.number, (None, now))
@@ -90,6 +98,21 @@ class Watch:
             since = now
         self._heard[trial.number] = (last_seen, since)
         return now - since >= SILENT_SECONDS
+
+
+def hosts_at_work(study: optuna.Study) -> list[tuple[str, float | None]]:
+    """For each trial of `study` that may be trained just now: the host, and when it reported, in seconds since 1970.
+
+    The host is "another program" where that did not leave its name, and the time is None where it is not known. A
+    search that is between two trials, or confirms, is not seen.
+    """
+    watch = Watch()
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [
+        (trial.user_attrs.get(WORKER, {}).get("host", "another program"), trial.user_attrs.get(LAST_SEEN))
+        for trial in running
+        if not watch.is_abandoned(trial)
+    ]
 
 
 def fail_abandoned_trials(

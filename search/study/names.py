@@ -8,6 +8,8 @@ from ..messages import shortened
 
 JOURNAL_NAME = "optuna.journal"
 """The journal file that holds the studies, in the folder of the runs or of the project."""
+CHECKPOINT_FOLDER = "checkpoints"
+"""Within the folder of a study's trials, and within that of its champion: the checkpoints of trainings."""
 MAX_NAME_BYTES = 150
 """Of a study's name in UTF-8: file systems allow 255 for a name, and some files add to that of their study."""
 _RESERVED = frozenset(

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ...spaces.cost import Cost
-from .attributes import HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
+from .attributes import CONTINUED_AFTER, HISTORY, HYPERPARAMETERS, LIMITS, REASON, SECONDS, is_rejection, is_trained
 from .goal import goal_of, score_of
 from .reasons import REJECTIONS
 from .studies import last_begun
@@ -42,7 +42,11 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def full_record(trial: FrozenTrial) -> dict[str, Any]:
-    """`trial_record`, and what trackers and displays want besides: `summary`, `history`, `message`, `seed`, `name`."""
+    """`trial_record`, and what trackers and displays want besides.
+
+    These are `summary`, `history`, `message`, `seed`, `name`, and `continued_after`: the epochs that an interrupted
+    trial had trained before, None where all are its own.
+    """
     attributes = trial.user_attrs
     return trial_record(trial) | {
         "summary": attributes.get("summary", ""),
@@ -50,6 +54,7 @@ def full_record(trial: FrozenTrial) -> dict[str, Any]:
         "message": attributes.get("message"),
         "seed": attributes.get("seed"),
         "name": attributes.get("name"),
+        "continued_after": attributes.get(CONTINUED_AFTER),
     }
 
 
@@ -110,6 +115,7 @@ def description(name: str, cost: Cost) -> dict[str, Any]:
         "params": {"total": cost.params, "trainable": cost.trainable, "non_trainable": cost.non_trainable},
         "macs": cost.macs,
         "peak_activation_bytes": cost.peak_activation_bytes,
+        "receptive_field": cost.receptive_field,
         "layers": [
             {
                 "name": layer.name,

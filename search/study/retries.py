@@ -5,7 +5,7 @@ a retry: whoever proposes next sees that it is owed one. Two processes may see i
 of one trial only the first counts, and the others are refused when they are taken.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import optuna
@@ -53,6 +53,23 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     if all(other.user_attrs.get(RETRY_OF) != trial.number for other in study.get_trials(deepcopy=False)):
         named = {NAME: trial.user_attrs[NAME]} if NAME in trial.user_attrs else {}
         study.enqueue_trial(_parameters(trial), user_attrs={RETRY_OF: trial.number, **named})
+
+
+def first_of(number: int, trials: Sequence[FrozenTrial]) -> int:
+    """The trial that trial `number` retries, or that one's own, and so on; itself where it retries none."""
+    while (original := trials[number].user_attrs.get(RETRY_OF)) is not None:
+        number = original
+    return number
+
+
+def unsettled(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The trials, the first ones of their retries, that are still to come to an end; `trials` are all of a study."""
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return {
+        first_of(trial.number, trials)
+        for trial in trials
+        if not trial.state.is_finished() or (is_interrupted(trial) and trial.number not in retried)
+    }
 
 
 def _parameters(trial: FrozenTrial) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from ..errors import StudyError
 from .journal import check_journal, open_journal
 
 
-def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
+def open_storage(storage: str | Path | BaseStorage, patience: float = 0.0) -> BaseStorage:
     """An Optuna storage from the path of a journal file, a database URL, or a proxy's address ("grpc://HOST:PORT").
 
-    A storage is returned as it is.
+    A storage is returned as it is. Each operation on a server waits for `patience` seconds while the server restarts.
 
     Raises StudyError when it cannot be opened. The message names a package that is missing, and hides the password of a
     URL.
@@ -25,11 +25,11 @@ def open_storage(storage: str | Path | BaseStorage) -> BaseStorage:
     if text.startswith("grpc:"):
         from .proxy import open_proxy  # imports gRPC
 
-        return open_proxy(text)
+        return open_proxy(text, patience)
     if "://" in text and not text.startswith("journal://"):
         from .database import open_database  # imports SQLAlchemy, which takes a while
 
-        return open_database(text)
+        return open_database(text, patience)
     path = Path(text.removeprefix("journal://"))
     with _told(path):
         return open_journal(path)

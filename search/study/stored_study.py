@@ -17,6 +17,8 @@ class StoredStudy:
 
     Optuna's `Study` does not tell its storage, and cannot change a running trial. This class does both, with the public
     methods of the storage. Trials are named by their numbers.
+
+    The storages of this package raise StudyError in every method once the study is deleted.
     """
 
     def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
@@ -24,6 +26,8 @@ class StoredStudy:
         self.storage = storage
         self._id = storage.get_study_id_from_name(study.study_name)
         self._ids: dict[int, int] = {}
+        if (works_on := getattr(storage, "works_on", None)) is not None:
+            works_on(self._id, study.study_name)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number. They are not copied: do not change them."""

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +20,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import StudyError
 from .attributes import IDENTITY
+from .liveness import hosts_at_work
+from .patient_storage import deleted
+from .study_id import identify
+from .waiting import is_joining
+
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,24 +52,28 @@ def open_study(
 ) -> optuna.Study:
     """The study `name`, made when it is not there yet; `names` are those of its values, for Optuna's figures.
 
-    Raises StudyError when it is there with another identity, naming what differs, or was made by another program.
+    Raises StudyError when it is there with another identity, naming what differs, or was made by another program; and
+    when it is not there although this process joins it.
     """
     wanted = [StudyDirection[direction.upper()] for direction in directions]
+    chosen: dict[str, Any] = {"pruner": pruner, "sampler": RandomSampler(seed=seed)}
     with quiet_optuna():
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=wanted,
-            load_if_exists=True,
-            pruner=pruner,
-            sampler=RandomSampler(seed=seed),
-        )
+        if is_joining():
+            try:
+                study = optuna.load_study(storage=storage, study_name=name, **chosen)
+            except KeyError as error:
+                raise deleted(name) from error
+        else:
+            study = optuna.create_study(
+                storage=storage, study_name=name, directions=wanted, load_if_exists=True, **chosen
+            )
     identity = json.loads(json.dumps(identity, default=str))
     begun = any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
     known = study.user_attrs.get(IDENTITY)
     if known is None:
         if begun or study.directions != wanted:
             raise StudyError(f"study {name!r} exists and was not made by Kerastuna: give another name")
+        identify(storage, study, born=True)
         study.set_user_attr(IDENTITY, identity)
         if names is not None:
             with warnings.catch_warnings():
@@ -71,6 +83,12 @@ def open_study(
         raise StudyError(
             f"study {name!r} exists with another identity ({'; '.join(differences)}): give the same arguments to go on "
             "with it, or another name to start afresh"
+        )
+    elif identify(storage, study, born=False)[1]:
+        _logger.warning(
+            "study %r is of an earlier version: what is kept under its name, weights and runs in MLflow, is taken as "
+            "its own from now on",
+            name,
         )
     return study
 
@@ -117,7 +135,20 @@ def last_begun(trials: Sequence[FrozenTrial]) -> datetime | None:
     return max((trial.datetime_start for trial in trials if trial.datetime_start is not None), default=None)
 
 
-def delete_study(storage: BaseStorage, name: str) -> None:
-    """Delete a study with all its trials; raises StudyError when there is none of that name."""
-    load_study(storage, name)
+def delete_study(storage: BaseStorage, name: str, force: bool = False) -> int:
+    """Delete a study with all its trials; returns how many were running, whose searches end at their next step.
+
+    Raises StudyError when there is none of that name, and without `force` when a trial of it runs.
+    """
+    at_work = hosts_at_work(load_study(storage, name))
+    if at_work and not force:
+        hosts = Counter(host for host, _ in at_work)
+        on = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+        reports = [seen for _, seen in at_work if seen is not None]
+        heard = f", the last heard of {max(0, round(time.time() - max(reports)))} s ago" if reports else ""
+        raise StudyError(
+            f"study {name!r} is worked on, by {len(at_work)} running trial{'s' * (len(at_work) > 1)} "
+            f"({on}{heard}); stop the search, or give --force, which ends it"
+        )
     optuna.delete_study(study_name=name, storage=storage)
+    return len(at_work)

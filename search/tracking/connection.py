@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, final
 
 from ..messages import redact
-from .store import explain, open_client
+from .deadline import seconds_of_a_request, within
+from .store import explain, is_database, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,6 +17,10 @@ Result = TypeVar("Result")
 
 PAUSE_FACTOR = 10
 """After a failed call, wait this many times its duration: a dead server costs at most a tenth of the search."""
+QUICK_SECONDS = 1.0
+"""A call that fails in so short a time may be tried again whenever something is to be recorded at the end."""
+NOT_AGAIN_SECONDS = 30.0
+"""After a call that took longer nothing is tried for this time: an end of several steps waits for one of them."""
 
 
 @final
@@ -23,7 +28,7 @@ class Connection:
     """Calls an MLflow store without raising, and pauses after a failure.
 
     After a failed call, `attempt` skips every call until one of the `resume` methods allows the next one. The user is
-    warned of the first failure only.
+    warned of the first failure only. No request to a server takes longer than `seconds_of_a_request`.
     """
 
     def __init__(self, uri: str, warn: Callable[[str], None]) -> None:
@@ -36,6 +41,7 @@ class Connection:
         self._warn = warn
         self._client: MlflowClient | None = None
         self._paused, self._warned, self._pause_ends = False, False, 0.0
+        self._not_before = 0.0
 
     @property
     def shown_uri(self) -> str:
@@ -48,16 +54,24 @@ class Connection:
             self._client = open_client(self.uri)
         return self._client
 
+    def call(self, call: Callable[[MlflowClient], Result]) -> Result:
+        """The result of `call`. Raises what it raises, and TimeoutError when a server does not answer in time."""
+        client = self.open()
+        if is_database(self.uri):
+            return call(client)
+        return within(seconds_of_a_request(), client, call)
+
     def attempt(self, call: Callable[[MlflowClient], Result]) -> Result | None:
         """The result of `call`, or None when it fails or the connection is paused."""
         if self._paused:
             return None
         began = time.monotonic()
         try:
-            return call(self.open())
+            return self.call(call)
         except Exception as error:  # MLflow raises many types, and no failure of the record may end a trial
             now = time.monotonic()
             self._paused, self._pause_ends = True, now + PAUSE_FACTOR * (now - began)
+            self._not_before = now + NOT_AGAIN_SECONDS if now - began > QUICK_SECONDS else now
             self._warn_once(error)
             return None
 
@@ -67,12 +81,14 @@ class Connection:
             self._paused = False
 
     def resume(self) -> None:
-        """Allow calls again, whether the pause is over or not."""
-        self._paused = False
+        """Allow calls again before the pause is over, unless a slow one has failed just now."""
+        if time.monotonic() >= self._not_before:
+            self._paused = False
 
     def restart(self) -> None:
-        """Allow calls again, and warn again at the next failure."""
-        self._paused = self._warned = False
+        """`resume`, and warn again at the next failure."""
+        self.resume()
+        self._warned = self._warned and self._paused
 
     def _warn_once(self, error: Exception) -> None:
         if not self._warned:

@@ -9,12 +9,15 @@ from typing import Any, final
 import optuna
 from optuna.trial import FrozenTrial
 
+from ..errors import StudyError
 from ..messages import figure
 from ..study.attributes import IDENTITY, is_rejection
 from ..study.budget import COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
+from ..study.reasons import INTERRUPTED
 from ..study.records import counts, full_record
+from ..study.study_id import id_of
 from .inputs import DataPart, parts_of
 from .tracker import Tracker
 
@@ -58,6 +61,7 @@ class TrackingObserver(SearchObserver):
             best_by=best_by,
             costs=[name for name in COSTS if name != "ram" or name in counted],
             mark=goal.mark,
+            owner=id_of(study.user_attrs),
         )
         self._parts = parts_of(
             str(self._params.get("data", "data")), study.user_attrs.get(IDENTITY, {}).get("data", {})
@@ -88,6 +92,8 @@ class TrackingObserver(SearchObserver):
         """Close the trial's run."""
         goal = goal_of(self._opened)
         metrics, tags = goal.recorded(record["state"], record["value"], record)
+        if (epochs := record.get("continued_after")) is not None:
+            tags = {**tags, "continued_after": epochs}
         with self._timed():
             complete = self._tracker.end_trial(
                 self._runs.pop(record["number"], None),
@@ -104,9 +110,16 @@ class TrackingObserver(SearchObserver):
                     self._note_agreed(self._opened.get_trials(deepcopy=False))
 
     def search_ended(self, status: SearchStatus) -> None:
-        """Close the study's run, with the counts of its trials and a table of the refused proposals."""
+        """Close the study's run, with the counts of its trials and a table of the refused proposals.
+
+        Raises StudyError where the study cannot be read; the runs are closed all the same.
+        """
         study = self._opened
-        goal, trials = goal_of(study), study.get_trials(deepcopy=False)
+        try:
+            goal, trials = goal_of(study), study.get_trials(deepcopy=False)
+        except StudyError:  # it was deleted, or its storage does not answer any more
+            self._close_runs(status)
+            raise
         columns = ("number", "reason", *COSTS, "summary", "message", "hyperparameters")
         records = map(full_record, filter(is_rejection, trials))
         self._tracker.log_rejections([{key: record[key] for key in columns} for record in records])
@@ -122,6 +135,13 @@ class TrackingObserver(SearchObserver):
             tags[f"kerastuna.{goal.mark}"] = ", ".join(str(trial.number) for trial in results)
             self._tracker.mark_trials(goal.mark, marks)
         self._tracker.finish_study(status, metrics, tags)
+
+    def _close_runs(self, status: SearchStatus) -> None:
+        """Close the runs that are open, of a study that cannot be read any more."""
+        for run_id in self._runs.values():
+            self._tracker.end_trial(run_id, state="FAIL", reason=INTERRUPTED, metrics={})
+        self._runs = {}
+        self._tracker.finish_study(status, {}, {})
 
     @property
     def _opened(self) -> optuna.Study:

@@ -13,15 +13,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from .store import as_tags, log_batch, open_client, refused
+from .deadline import seconds_of_a_request, within
+from .runs import ID_TAG, KIND_TAG, search_runs
+from .store import as_tags, is_database, log_batch, open_client, refused
 
 if TYPE_CHECKING:
     import keras
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from ..study.study_id import StudyId
 
 ALIAS = "champion"
 CONFIRMED = "confirmed_validation"
 """Tag of a model version: its mean on validation."""
+REGISTRATION = "kerastuna.registration"
+"""Tag of a champion's run: what tells one registration from the next."""
 RANK = "rank"
 """Tag of a model version: where it stands by that mean; the alias passes to a later one with a smaller rank."""
 
@@ -43,6 +50,38 @@ class RegisteredModel:
     run_id: str
 
 
+def registered_name(tracking_uri: str, name: str, owner: StudyId | None) -> str:
+    """The name of the registered model of a study, which is made where there is none: `name`, or that with an id.
+
+    It is `name` unless a model of this name belongs to another study, or to none while `owner` was born with an id.
+    Raises InputError when the store cannot be used.
+    """
+    if owner is None:
+        return name
+    with refused(tracking_uri):
+        client = open_client(tracking_uri)
+        return next(
+            each
+            for each in (name, f"{name}-{owner.short}", f"{name}-{owner.id}")
+            if _belongs(client, each, owner)  # nobody else has the whole id
+        )
+
+
+def _belongs(client: MlflowClient, name: str, owner: StudyId) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, tags={ID_TAG: owner.id})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    known = client.get_registered_model(name).tags.get(ID_TAG)
+    if known is None and not owner.born:
+        client.set_registered_model_tag(name, ID_TAG, owner.id)
+        return True
+    return known == owner.id
+
+
 def register_champion(
     tracking_uri: str,
     experiment_id: str,
@@ -57,12 +96,17 @@ def register_champion(
     metrics: Mapping[str, float],
     tags: Mapping[str, Any],
     artifacts: Path,
+    registration: str,
     description: tuple[str, str] = ("", ""),
 ) -> RegisteredModel:
     """Log `model` by a run of its own below the study's, register it, and give it the alias if it is the best yet.
 
+    A registration that was interrupted is completed, and none is done twice. One process at a time may do this for a
+    study: what another one has left running is ended as failed.
+
     Args:
         name: of the registered model.
+        registration: tells this registration from others of the study.
         model: with one input and one output; a model of the user's own class does not tell their shapes.
         input_shape: of one sample.
         rank: where the model stands by its confirmed figures, compared from the first on; the smaller the better. That
@@ -79,13 +123,18 @@ def register_champion(
     shapes = tuple(input_shape), tuple(answers.shape[1:])
     with refused(tracking_uri):
         client = open_client(tracking_uri)
-        own = {"mlflow.parentRunId": parent_run_id, "kerastuna.kind": "champion"}
-        run = client.create_run(experiment_id, run_name=ALIAS, tags=as_tags({**tags, **own}))
-        run_id = run.info.run_id
+        if not is_database(tracking_uri):  # one that hangs would be waited for at each of the many steps
+            within(seconds_of_a_request(), client, lambda client: client.get_run(parent_run_id))
+        own = {"mlflow.parentRunId": parent_run_id, KIND_TAG: "champion", REGISTRATION: registration}
+        run_id, number = _registered_before(client, experiment_id, parent_run_id, name, registration)
+        if number is None:
+            run = client.create_run(experiment_id, run_name=ALIAS, tags=as_tags({**tags, **own}))
+            run_id = run.info.run_id
         try:
-            log_batch(client, run_id, params=params)
-            client.log_artifacts(run_id, str(artifacts))
-            number = _log_and_register(tracking_uri, run_id, name, model, shapes, metrics)
+            if number is None:
+                log_batch(client, run_id, params=params)
+                client.log_artifacts(run_id, str(artifacts))
+                number = _log_and_register(tracking_uri, run_id, name, model, shapes, metrics)
             client.update_registered_model(name, description[0])
             client.update_model_version(name, str(number), description[1])
             client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
@@ -100,6 +149,30 @@ def register_champion(
     return RegisteredModel(
         f"models:/{name}@{ALIAS}" if champion else f"models:/{name}/{number}", number, champion, run_id
     )
+
+
+def _registered_before(
+    client: MlflowClient, experiment_id: str, parent_run_id: str, name: str, registration: str
+) -> tuple[str, int | None]:
+    """The run and the version of a `registration` that came so far; what other processes left running is ended."""
+    condition = f"tags.`mlflow.parentRunId` = '{parent_run_id}' AND tags.`{KIND_TAG}` = 'champion'"
+    found: tuple[str, int | None] = "", None
+    for run in search_runs(client, experiment_id, condition):
+        own = run.data.tags.get(REGISTRATION) == registration
+        versions = client.search_model_versions(f"run_id = '{run.info.run_id}'") if own else []
+        if of_name := [int(version.version) for version in versions if version.name == name]:
+            found = run.info.run_id, of_name[0]
+        elif run.info.status == "RUNNING":
+            _end_leftover(client, experiment_id, run)
+    return found
+
+
+def _end_leftover(client: MlflowClient, experiment_id: str, run: Run) -> None:
+    """End the run of a process that was killed before its model had a version."""
+    for logged in client.search_logged_models([experiment_id], f"source_run_id = '{run.info.run_id}'"):
+        if str(logged.status) == "PENDING":
+            client.finalize_logged_model(logged.model_id, "FAILED")
+    client.set_terminated(run.info.run_id, "FAILED")
 
 
 def _log_and_register(

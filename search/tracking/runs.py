@@ -18,6 +18,8 @@ Metrics = Mapping[str, float | None]
 """Values by name; None for what is not known."""
 
 STUDY_TAG, KIND_TAG = "kerastuna.study", "kerastuna.kind"
+ID_TAG = "kerastuna.study_id"
+"""The id of the study that a run or a registered model belongs to. Those of earlier versions have none."""
 
 AGREED_TAG = "kerastuna.agreed"
 """Of a parent run: the runs of all trials below this number are complete, and need not be looked at again.
@@ -38,11 +40,23 @@ RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 @final
 @dataclass(frozen=True)
 class StudyRun:
-    """The parent run of a study: what a worker needs to record its trials below it."""
+    """The parent run of a study: what a worker needs to record its trials below it.
+
+    Attributes:
+        experiment_id, run_id: of the run.
+        study: the name of the study.
+        study_id: its id; empty where it has none.
+    """
 
     experiment_id: str
     run_id: str
     study: str
+    study_id: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those by which a run belongs to the study."""
+        return {STUDY_TAG: self.study, **({ID_TAG: self.study_id} if self.study_id else {})}
 
 
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
@@ -88,7 +102,7 @@ def create_trial_run(
     """
     own = {
         "mlflow.parentRunId": study_run.run_id,
-        STUDY_TAG: study_run.study,
+        **study_run.tags,
         KIND_TAG: "trial",
         "trial.number": number,
         "trial.state": "RUNNING",
@@ -103,7 +117,7 @@ def create_trial_run(
 
 def create_training_run(client: MlflowClient, study_run: StudyRun, name: str, tags: Mapping[str, Any]) -> str:
     """Create the nested run of a training that is no trial; returns its id."""
-    own = {"mlflow.parentRunId": study_run.run_id, STUDY_TAG: study_run.study, KIND_TAG: "training", **SOURCE}
+    own = {"mlflow.parentRunId": study_run.run_id, **study_run.tags, KIND_TAG: "training", **SOURCE}
     run = client.create_run(study_run.experiment_id, run_name=name, tags=as_tags({**tags, **own}))
     return run.info.run_id
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -23,7 +26,6 @@ from .runs import (
     AGREED_TAG,
     KIND_TAG,
     SOURCE,
-    STUDY_TAG,
     Metrics,
     StudyRun,
     create_training_run,
@@ -36,6 +38,8 @@ from .ui import view_of_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from ..study.study_id import StudyId
 
 
 @final
@@ -72,7 +76,7 @@ class Tracker:
             return
         root = artifact_root.resolve().as_uri() if artifact_root and is_database(tracking_uri) else None
         with refused(tracking_uri):
-            self._experiment_id = open_experiment(self._connection.open(), experiment, root, warn)
+            self._experiment_id = self._connection.call(lambda client: open_experiment(client, experiment, root, warn))
 
     @property
     def tracking_uri(self) -> str:
@@ -106,16 +110,21 @@ class Tracker:
         best_by: str = "value",
         costs: Sequence[str] = ("params", "macs"),
         mark: str | None = None,
+        owner: StudyId | None = None,
     ) -> str:
         """Start the parent run of `study`, or continue it, and return its id. Raises InputError.
+
+        With `owner`, the run is that of this study alone, and not of another one of its name.
 
         A param cannot change in MLflow: when a study is resumed, a param with a new value is kept as a tag of the same
         name. The other arguments shape the page at `ui_path`; `view_of_trials` says how.
         """
-        with refused(self._connection.uri):
-            client = self._connection.open()
-            own = as_tags({STUDY_TAG: study, KIND_TAG: "study", **SOURCE})
-            run, created = parent_of(client, self._experiment_id, study, own)
+
+        def start(client: MlflowClient) -> str:
+            unknown = StudyRun(self._experiment_id, "", study, "" if owner is None else owner.id)
+            own = as_tags({**unknown.tags, KIND_TAG: "study", **SOURCE})
+            adopts = owner is not None and not owner.born
+            run, created = parent_of(client, self._experiment_id, study, own, adopts=adopts)
             if not created:
                 client.update_run(run.info.run_id, status="RUNNING")
             self._agreed = run.data.tags.get(AGREED_TAG, "")
@@ -123,11 +132,14 @@ class Tracker:
             changed = {key: value for key, value in given.items() if known.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
-            view = view_of_trials(own[STUDY_TAG], best_by, direction, costs, mark)
+            view = view_of_trials(as_tags(unknown.tags), best_by, direction, costs, mark)
             view_tag = f"mlflow.sharedViewState.{run.info.run_id}"
             shared(lambda: client.set_experiment_tag(self._experiment_id, view_tag, view))
-            self._study_run = StudyRun(self._experiment_id, run.info.run_id, study)
-        return run.info.run_id
+            self._study_run = replace(unknown, run_id=run.info.run_id)
+            return run.info.run_id
+
+        with refused(self._connection.uri):
+            return self._connection.call(start)
 
     def start_trial(
         self, number: int, *, params: Mapping[str, Any], metrics: Metrics, tags: Mapping[str, Any]
@@ -215,7 +227,9 @@ class Tracker:
         Warns, and raises nothing, when the store fails.
         """
         self._connection.resume()
-        self._connection.attempt(lambda client: client.log_artifacts(self.run_id, str(folder), to))
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            place = posixpath.join(to, *path.relative_to(folder).parent.parts)
+            self._connection.attempt(partial(_log_file, run_id=self.run_id, path=path, to=place))
 
     def log_data(self, parts: Sequence[DataPart], run_id: str | None = None) -> None:
         """Log data sets as the inputs of a run, of the study's by default."""
@@ -239,8 +253,8 @@ class Tracker:
         `kerastuna.search.tracking.reconcile` describes the form of `trials`. Warns again if the store still fails.
         """
         self._connection.restart()
-        study_tag = as_tags({STUDY_TAG: self.study_run.study})[STUDY_TAG]
-        joins = self._connection.attempt(lambda client: joined(client, self.study_run, study_tag))
+        tags = as_tags(self.study_run.tags)
+        joins = self._connection.attempt(lambda client: joined(client, self.study_run, tags))
         self._study_run = joins or self._study_run
         return reconcile(self._connection, self.study_run, trials)
 
@@ -261,6 +275,10 @@ class Tracker:
             return True
 
         return note
+
+
+def _log_file(client: MlflowClient, run_id: str, path: Path, to: str) -> None:
+    client.log_artifact(run_id, str(path), to)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .runs import KIND_TAG, STUDY_TAG, StudyRun, search_runs
+from .runs import ID_TAG, KIND_TAG, STUDY_TAG, StudyRun, search_runs
 from .store import ENVIRONMENT, open_client
 
 
@@ -38,21 +38,25 @@ def studies_in(tracking_uri: str) -> list[StudyRun]:
     return [study for _, study in sorted(found, key=lambda item: item[0], reverse=True)]
 
 
-def view_of_trials(study: str, best_by: str, direction: str, costs: Sequence[str], mark: str | None) -> str:
+def view_of_trials(
+    tags: Mapping[str, str], best_by: str, direction: str, costs: Sequence[str], mark: str | None
+) -> str:
     """A view of the trials in MLflow's UI as JSON, in the format that its "Share" button stores.
 
     Args:
+        tags: of the study's runs.
         best_by: the metric that orders the trials; `direction`: "maximize" or "minimize".
         costs: metrics, and `mark` a tag, of a trial that are shown as columns.
     """
     names = dict.fromkeys((best_by, "value", *costs))
     metrics = [f"metrics.`{name}`" for name in names]
-    tags = ["architecture", *([mark] if mark else []), "trial.ended"]
-    columns = [*metrics, *(f"tags.`{name}`" for name in tags)]
+    shown = ["architecture", *([mark] if mark else []), "trial.ended"]
+    columns = [*metrics, *(f"tags.`{name}`" for name in shown)]
     trainings = f"tags.`{KIND_TAG}` != 'training'"  # those of the confirmation are below the study, with their curves
-    quote = '"' if "'" in study else "'"
+    tag = ID_TAG if ID_TAG in tags else STUDY_TAG
+    quote = '"' if "'" in tags[tag] else "'"
     view = {
-        "searchFilter": f"tags.`{STUDY_TAG}` = {quote}{study}{quote} AND {trainings}",
+        "searchFilter": f"tags.`{tag}` = {quote}{tags[tag]}{quote} AND {trainings}",
         "orderByKey": metrics[0],
         "orderByAsc": direction == "minimize",
         "selectedColumns": columns,

@@ -12,7 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from ...spaces.space import SearchSpace, scheduler
+from ...spaces.recipe_in_keras import callbacks_of, trained_by
+from ...spaces.space import SearchSpace
 from .epochs import EpochReporter
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ BATCH_METHODS = (
     "on_test_batch_end",
 )
 """Methods of a callback that `fit` calls within an epoch, and that an engine never calls."""
-ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose"})
+ARGUMENTS = frozenset({"x", "y", "epochs", "validation_data", "callbacks", "shuffle", "verbose", "initial_epoch"})
 """Arguments of `fit` that an engine takes."""
 
 
@@ -97,9 +98,13 @@ def fit(
         with _quick(hypermodel, model, arguments):
             return hypermodel.fit(hyperparameters, model, *args, **kwargs)
     recipe = hypermodel.recipe(hyperparameters)
+    epochs = arguments.get("epochs", 1)
     callbacks = keras.tree.flatten(arguments.get("callbacks") or [])
-    arguments["callbacks"] = [scheduler(recipe, arguments.get("epochs", 1)), *callbacks]
-    return engine.fit(model, **arguments, batch_size=recipe.batch_size)
+    arguments["callbacks"] = [*callbacks_of(recipe, epochs), *callbacks]
+    if recipe.changes_within_epochs:
+        arguments["rates"] = lambda epoch, steps: recipe.learning_rates_in(epoch, epochs, steps)
+    with trained_by(recipe, model, augmentation=None):
+        return engine.fit(model, **arguments, batch_size=recipe.batch_size, augmentation=recipe.augmentation)
 
 
 def _quick(

@@ -4,7 +4,7 @@ import math
 import numbers
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import keras
@@ -70,6 +70,7 @@ class EpochReporter(keras.callbacks.Callback):
         history: of every epoch, the metrics that are numbers.
         stopped: whether `report` said so, and the training ended.
         failure: to be raised once the training is over; None when nothing is wrong.
+        taken_over: how many epochs were trained in another process.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class EpochReporter(keras.callbacks.Callback):
         self._is_over = False
         self.failure: NotFinite | OutOfTime | None = None
         self.stopped = False
+        self.taken_over = 0
         self.history: list[EpochMetrics] = []
         self._weights = ValidatedWeights()
 
@@ -103,6 +105,15 @@ class EpochReporter(keras.callbacks.Callback):
     def epochs_since_kept(self) -> int | None:
         """How many epochs before the last one the weights were validated that the model has now; None if never."""
         return self._weights.epochs_since(self.model)
+
+    def take_over(self, history: Sequence[EpochMetrics]) -> None:
+        """Report the epochs that this training had before it was interrupted; it was not stopped in any of them."""
+        self.taken_over = len(history)
+        for epoch, metrics in enumerate(history):
+            self.history.append(metrics)
+            self._weights.epoch_passes()
+            self._last = epoch + 1
+            self._report(self._last, metrics, self._length(epoch))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._weights.test_begins(self.model)

@@ -1,7 +1,7 @@
 """The engine for JAX: an epoch and its validation are one compiled program, with loops on the device."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +13,9 @@ import numpy as np
 from jax import lax
 from jax.experimental.compilation_cache import compilation_cache
 
+from ...spaces.augmentation import Augmentation
+from ...spaces.changed_images import changed
+from ...spaces.recipe_in_keras import averages_of, draws_of
 from ...spaces.space import VALIDATION_BATCH_SIZE
 from .jax_convolutions import with_canonical_convolutions
 from .jax_data import DeviceData, OnDevice
@@ -37,13 +40,17 @@ class JaxEngine:
         shuffle: bool = True,
         seed: int | None = None,
         verbose: int | str = 0,
+        rates: Callable[[int, int], Sequence[float]] | None = None,
+        augmentation: Augmentation | None = None,
+        initial_epoch: int = 0,
     ) -> keras.callbacks.History:
         """Train `model` in place, as `model.fit` does.
 
         After every epoch the model has its weights, its moving statistics, its random seeds and the state of its
         optimizer, and `on_epoch_end` is told the same metrics as by `fit`. The learning rate of an epoch is what the
-        optimizer has after `on_epoch_begin`. The parameters of callbacks also hold "trace_seconds" and
-        "compile_seconds", which were spent before the first epoch.
+        optimizer has after `on_epoch_begin`, unless `rates` are given. Where the optimizer averages the weights, their
+        averages are validated, and a callback puts them in their place. The parameters of callbacks also hold
+        "trace_seconds" and "compile_seconds", which were spent before the first epoch.
 
         Args:
             x: (n, ...); a trained network never changes it, and neither may anybody else while it exists, since it
@@ -55,17 +62,26 @@ class JaxEngine:
             shuffle: whether every epoch has an order of its own.
             seed: of these orders, at least 0; with None it is drawn from NumPy's global generator, which
                 `keras.utils.set_random_seed` sets.
-            verbose: as for `fit`.
+            verbose, initial_epoch: as for `fit`.
+            rates: called with an epoch, counted from 0, and its number of steps: the learning rate of each step.
+            augmentation: of the samples, which are images then. What it draws is a function of the seed and the number
+                of the step.
         """
         if seed is None:
             seed = int(np.random.randint(2**31))
         train = put(x, y)
         validation = None if validation_data is None else put(*validation_data)
         make_variables(model, x, y)
-        program = EpochProgram(model, batch_size, shuffle)
-        state = state_of(model)
+        program = EpochProgram(model, batch_size, shuffle, augmentation)
+        steps = -(-len(x) // batch_size)
+
+        def given(epoch: int) -> Any:
+            """The arguments of the program."""
+            each = None if rates is None else np.asarray(rates(epoch, steps), np.float32)
+            return state_of(model), np.uint32(seed), np.int32(epoch), train, validation, each
+
         began = time.perf_counter()
-        lowered = jax.jit(program.epoch, donate_argnums=0).lower(state, np.uint32(seed), np.int32(0), train, validation)
+        lowered = jax.jit(program.epoch, donate_argnums=0).lower(*given(0))
         traced = time.perf_counter()
         run = lowered.compile(compiler_options=_compiler_options())
         listeners = keras.callbacks.CallbackList(
@@ -75,17 +91,17 @@ class JaxEngine:
             model=model,
             verbose=verbose,
             epochs=epochs,
-            steps=-(-len(x) // batch_size),
+            steps=steps,
             trace_seconds=traced - began,
             compile_seconds=time.perf_counter() - traced,
         )
         model.stop_training = False
         logs: dict[str, float] = {}
         listeners.on_train_begin()
-        for epoch in range(epochs):
+        for epoch in range(initial_epoch, epochs):
             listeners.on_epoch_begin(epoch)
             # A callback may have changed the state, the learning rate above all.
-            state, metrics = run(state_of(model), np.uint32(seed), np.int32(epoch), train, validation)
+            state, metrics = run(*given(epoch))
             _assign(model, state)
             logs = {name: float(value) for name, value in jax.device_get(metrics).items()}
             listeners.on_epoch_end(epoch, logs)
@@ -192,8 +208,11 @@ class EpochProgram:
     model: keras.Model
     batch_size: int
     shuffle: bool
+    augmentation: Augmentation | None = None
 
-    def epoch(self, state: State, seed: Any, number: Any, train: Pair, validation: Pair | None) -> Any:
+    def epoch(
+        self, state: State, seed: Any, number: Any, train: Pair, validation: Pair | None, rates: Any = None
+    ) -> Any:
         tally = _Tally(self.model)
         samples = len(train[0])
         order = jnp.arange(samples)
@@ -203,14 +222,28 @@ class EpochProgram:
         if _on_cpu():
             step = with_canonical_convolutions(step)
 
-        def train_on(carry: Any, chosen: Any) -> Any:
-            return step(carry, *(part[chosen] for part in train))
+        steps = -(-samples // self.batch_size)
+
+        def train_on(carry: Any, chosen: Any, done: Any) -> Any:
+            x, y = (part[chosen] for part in train)
+            if self.augmentation is not None:
+                x = changed(x, self.augmentation, draws_of(seed, number * steps + done, len(x)))
+            if rates is not None:
+                carry = _with_rate(self.model.optimizer, carry[0], rates[done]), carry[1]
+            return step(carry, x, y)
 
         state, trained = _in_batches(train_on, (state, tally.empty), order, self.batch_size)
         metrics = tally.results(trained, samples)
         if validation is not None:
             metrics |= _validate(self.model, tally, state, validation)
         return state, metrics
+
+
+def _with_rate(optimizer: Any, state: State, rate: Any) -> State:
+    """The state of a model with this learning rate."""
+    values = zip(optimizer.variables, state["optimizer"], strict=True)
+    rated = [rate if variable is optimizer.learning_rate else value for variable, value in values]
+    return {**state, "optimizer": rated}
 
 
 def _training_step(model: keras.Model, tally: _Tally) -> Callable[..., Any]:
@@ -232,11 +265,15 @@ def _training_step(model: keras.Model, tally: _Tally) -> Callable[..., Any]:
 
 
 def _validate(model: keras.Model, tally: _Tally, state: State, data: Pair) -> dict[str, Any]:
-    def evaluate(sums: Any, chosen: Any) -> Any:
+    averages = {id(average) for average in averages_of(model.optimizer)}
+    of_optimizer = zip(model.optimizer.variables, state["optimizer"], strict=True)
+    weights = [value for variable, value in of_optimizer if id(variable) in averages] or state["trainable"]
+
+    def evaluate(sums: Any, chosen: Any, done: Any) -> Any:
         x, y = (part[chosen] for part in data)
-        answers, *_ = model.stateless_call(state["trainable"], state["non_trainable"], x, training=False)
+        answers, *_ = model.stateless_call(weights, state["non_trainable"], x, training=False)
         loss, *_ = model.stateless_compute_loss(
-            state["trainable"], state["non_trainable"], sums[1], x=x, y=y, y_pred=answers, training=False
+            weights, state["non_trainable"], sums[1], x=x, y=y, y_pred=answers, training=False
         )
         return tally.add(sums, loss, x, y, answers)
 
@@ -251,10 +288,10 @@ def _validation_batch(samples: int) -> int:
     return next(fitting, VALIDATION_BATCH_SIZE)
 
 
-def _in_batches(step: Callable[[Any, Any], Any], carry: Any, order: Any, size: int) -> Any:
-    """`carry` after a step for each batch of indices; the last one may be smaller."""
+def _in_batches(step: Callable[[Any, Any, Any], Any], carry: Any, order: Any, size: int) -> Any:
+    """`carry` after a step for each batch of indices; the last one may be smaller. A step is told those before it."""
     whole = len(order) // size
     if whole:
-        batches = order[: whole * size].reshape(whole, size)
-        carry, _ = lax.scan(lambda carry, chosen: (step(carry, chosen), None), carry, batches)
-    return step(carry, order[whole * size :]) if len(order) % size else carry
+        batches = order[: whole * size].reshape(whole, size), jnp.arange(whole)
+        carry, _ = lax.scan(lambda carry, batch: (step(carry, *batch), None), carry, batches)
+    return step(carry, order[whole * size :], whole) if len(order) % size else carry

@@ -38,6 +38,10 @@ class ValidatedWeights:
         self._epochs.append(self._tested if self._validates else _checksum(model))
         self._tested = None
 
+    def epoch_passes(self) -> None:
+        """An epoch was trained in another process, and its weights are not known."""
+        self._epochs.append(None)
+
     def epochs_since(self, model: Any) -> int | None:
         """How many epochs ago the weights were validated that `model` has now: 0 for the last epoch.
 

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ...spaces.recipe_in_keras import averages_of
+
 
 @contextmanager
 def quick_tracing(model: keras.Model, x: Any, y: Any) -> Iterator[None]:
@@ -47,15 +49,15 @@ def _make_variables(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _adam_step(model: keras.Model) -> Any:
-    """`Adam.update_step` with one operation for each variable, where Keras has thirty; None for other optimizers.
+    """`update_step` of Adam and AdamW with one operation a variable, where Keras has thirty; None for others.
 
     The operation computes 1 - beta_2 in float32, which is 1.3e-5 off, and the size of a step half as much.
     """
-    if type(model.optimizer) is not keras.optimizers.Adam:
+    if type(model.optimizer) not in (keras.optimizers.Adam, keras.optimizers.AdamW):
         return None
     adam: Any = model.optimizer
     trained: Any = model.trainable_variables
-    moments = adam.variables[2:]  # after the number of steps and the learning rate
+    moments = adam.variables[2 + len(averages_of(adam)) :]  # after the number of steps and the learning rate
     if adam.amsgrad or len(moments) != 2 * len(trained):
         return None
     places = {id(variable.value): place for place, variable in enumerate(trained)}

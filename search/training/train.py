@@ -1,6 +1,8 @@
 """Training one network from a seed."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,11 +11,13 @@ import numpy as np
 
 from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
+from .checkpoints import SavedState
 from .engine import fit
 from .epochs import BatchReport, EpochMetrics, EpochReporter, final_metrics
 from .garbage import forget_trained_networks
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
+from .resuming import Checkpointer, checkpoint_for, first_epoch, trained_on
 
 
 def train(
@@ -27,6 +31,7 @@ def train(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     objective: str | None = None,
     report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
+    kept_in: Path | None = None,
     report_batches: BatchReport = lambda epoch, done, batches: None,
 ) -> tuple[keras.Model, list[EpochMetrics]]:
     """Build and train one network from `seed`.
@@ -40,33 +45,61 @@ def train(
         objective: the name of the metric for which a `HyperModel.fit` may return a value of its own. As in a search,
             what `fit` returns counts at the last epoch; where no epochs were reported, it is the only one.
         report: called after every epoch, counted from 1.
+        kept_in: the file of its checkpoint. A training that was killed goes on from there, and one that is over returns
+            what it returned; whoever has stored that removes the file. None: it begins anew in any case.
         report_batches: called within a long epoch.
 
     Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
     hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
     """
 
+    trained, own_fit = hypermodel_of(hypermodel), has_own_fit(hypermodel)
+    given: dict[str, Any] = {"epochs": epochs, "verbose": 0}
+    if validation is not None:
+        given["validation_data"] = validation
+    checkpoint = None
+    if kept_in is not None:
+        checkpoint = checkpoint_for(kept_in, hypermodel, hyperparameters.values, seed, (x, y), given)
+
     def keep_going(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
         report(epoch, metrics)
         return False
 
-    forget_trained_networks()
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    reporter = EpochReporter(keep_going, (), report_batches=report_batches)
-    trained = hypermodel_of(hypermodel)
-    model = trained.build(hyperparameters)
-    given = {} if validation is None else {"validation_data": validation}
-    results = fit(trained, hyperparameters, model, x, y, epochs=epochs, verbose=0, callbacks=[reporter], **given)
-    if reporter.failure is not None:
-        raise SearchFailed(f"the network could not be trained: {reporter.failure}")
-    ago, own_fit = reporter.epochs_since_kept, has_own_fit(hypermodel)
+    def train_on(saved: SavedState | None) -> tuple[keras.Model, list[EpochMetrics]]:
+        forget_trained_networks()
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        model = trained.build(hyperparameters)
+        reporter = EpochReporter(keep_going, (), report_batches=report_batches)
+        if saved is not None and saved.is_finished:
+            saved.restore(model)
+            reporter.take_over(saved.history)
+            return model, reporter.history
+        keeper = None if checkpoint is None else Checkpointer(checkpoint, reporter, saved)
+        callbacks = [reporter] if keeper is None else [reporter, keeper]
+        results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
+        if reporter.failure is not None:
+            raise SearchFailed(f"the network could not be trained: {reporter.failure}")
+        again = partial(validated_again, model, given)
+        history = _history_of(results, reporter, objective, own_fit, again)
+        if keeper is not None:
+            keeper.finish(history)
+        return model, history
+
+    return trained_on(checkpoint, train_on)
+
+
+def _history_of(
+    results: Any, reporter: EpochReporter, objective: str | None, own_fit: bool, again: Callable[[], dict[str, float]]
+) -> list[EpochMetrics]:
+    """The metrics of every epoch, up to the one whose weights the model has."""
+    ago = reporter.epochs_since_kept
     history = list(reporter.history)[: len(reporter.history) - (ago or 0)]
     if ago is None and not own_fit:
-        history[-1] = {**history[-1], **validated_again(model, given)}
+        history[-1] = {**history[-1], **again()}
     # What a `History` says of its end is then of other weights.
     is_corrected = isinstance(results, keras.callbacks.History) and ago != 0 and not (ago is None and own_fit)
     if objective is not None and not is_corrected:
         returned, _ = final_metrics(results, keras_tuner.Objective(objective, "max"))  # the direction plays no part
         history[-1:] = [{**(history[-1] if history else {}), **returned}]
-    return model, history
+    return history

@@ -58,7 +58,13 @@ class NetworkMeasure:
         if isinstance(self._hypermodel, SearchSpace):
             architecture = _described(self._hypermodel, hp)
             counted = cost(architecture)
-            return Size(counted.params, counted.macs, counted.peak_activation_bytes, architecture.summary)
+            return Size(
+                counted.params,
+                counted.macs,
+                counted.peak_activation_bytes,
+                architecture.summary,
+                counted.receptive_field,
+            )
         if not costs:
             return None
         keras.utils.clear_session(free_memory=False)  # a full collection takes longer than building

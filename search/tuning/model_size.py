@@ -1,7 +1,7 @@
 """The exact cost of a Keras model that was built: for spaces without a closed form."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from typing import Any, final
@@ -39,8 +39,8 @@ def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     every input value by its kernel. Everything without a kernel is 0: layers and operations that have no weights,
     normalisations and `PReLU`, which scale each value, and `Embedding`, which looks up.
 
-    `ram` is the largest input plus output of a layer, or of an operation, in bytes: float32, one sample, several inputs
-    or outputs added up.
+    `ram` is what is held while the layer or operation runs that needs most, in bytes: its inputs, its outputs, and what
+    was there before it and is still needed after it; float32, one sample.
 
     Args:
         model: built. `Sequential` or functional for `macs` and `ram`: another one has no graph of layers to follow.
@@ -55,31 +55,68 @@ def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     return Size(
         model.count_params(),
         sum(map(_macs, calls)) if "macs" in wanted else None,
-        max(map(_activation_bytes, calls), default=0) if "ram" in wanted else None,
+        max(_activation_bytes(calls), default=0) if "ram" in wanted else None,
     )
 
 
 @final
 @dataclass(frozen=True)
 class _Call:
-    """One call of a layer or an operation: the shapes, and how many steps of time it is made for."""
+    """One call of a layer or an operation: its tensors, and how many steps of time it is made for.
+
+    `inside` are the calls that a wrapper makes, and `kept` the tensors that are held while it runs besides its own.
+    """
 
     operation: Any
-    inputs: Sequence[Shape]
-    outputs: Sequence[Shape]
+    input_tensors: Mapping[int, Any]
+    output_tensors: Mapping[int, Any]
     steps: Shape
+    inside: list["_Call"] = field(default_factory=list)
+    kept: list[Any] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[Shape]:
+        """The shape of every input, without the batch."""
+        return _shapes(self.input_tensors.values())
+
+    @property
+    def outputs(self) -> list[Shape]:
+        """The shape of every output, without the batch."""
+        return _shapes(self.output_tensors.values())
 
 
 def _calls(model: keras.Model, wanted: Sequence[str]) -> list[_Call]:
-    calls: list[_Call] = []
     graph = graph_of(model)
     if graph is None:
         raise SpaceError(
             f"{model.name} ({type(model).__name__}) is not a graph of layers, so its {' and '.join(wanted)} cannot be "
             "counted: build it as a Sequential or functional model, or limit the parameters alone"
         )
-    _follow(calls, (), model, [keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in graph.inputs])
+    inputs = [keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in graph.inputs]
+    return _calls_of(model, (), inputs)
+
+
+def _calls_of(operation: Any, steps: Shape, inputs: Any) -> list[_Call]:
+    """The calls that a call of `operation` makes, in order, with the tensors that are held during each."""
+    calls: list[_Call] = []
+    outputs = _follow(calls, steps, operation, inputs)
+    _note_kept(calls, _tensors(inputs), _tensors(outputs))
     return calls
+
+
+def _note_kept(calls: Sequence[_Call], inputs: Mapping[int, Any], outputs: Mapping[int, Any]) -> None:
+    """Note with every call the tensors that are there before it, needed after it, and not its own."""
+    tensors, made, last_read = dict(inputs), dict.fromkeys(inputs, -1), {}
+    for place, call in enumerate(calls):
+        for known in call.output_tensors:
+            made.setdefault(known, place)
+        tensors |= call.output_tensors
+        last_read |= dict.fromkeys(call.input_tensors, place)
+    last_read |= dict.fromkeys(outputs, len(calls))
+    for known, tensor in tensors.items():
+        for place in range(made[known] + 1, last_read.get(known, 0)):
+            if known not in calls[place].input_tensors:
+                calls[place].kept.append(tensor)
 
 
 def _follow(calls: list[_Call], steps: Shape, operation: Any, *arguments: Any, **given: Any) -> Any:
@@ -87,26 +124,39 @@ def _follow(calls: list[_Call], steps: Shape, operation: Any, *arguments: Any, *
     if (graph := graph_of(operation)) is not None:
         return run_through_graph(graph, arguments[0], lambda inner: partial(_follow, calls, steps, inner))
     outputs = operation.compute_output_spec(*arguments, **given)
-    calls.append(_Call(operation, _shapes((arguments, given)), _shapes(outputs), steps))
+    call = _Call(operation, _tensors((arguments, given)), _tensors(outputs), steps)
+    calls.append(call)
     if isinstance(operation, keras.layers.TimeDistributed):
         batch, time, *rest = arguments[0].shape
-        _follow(calls, (*steps, time), operation.layer, keras.KerasTensor((batch, *rest), arguments[0].dtype))
+        step = keras.KerasTensor((batch, *rest), arguments[0].dtype)
+        call.inside.extend(_calls_of(operation.layer, (*steps, time), step))
     elif isinstance(operation, keras.layers.SpectralNormalization):
-        _follow(calls, steps, operation.layer, arguments[0])
+        call.inside.extend(_calls_of(operation.layer, steps, arguments[0]))
     return outputs
 
 
-def _shapes(tensors: Any) -> list[Shape]:
-    """The shape of every tensor, without the batch; one that is given twice is one."""
-    found = {id(tensor): tensor for tensor in keras.tree.flatten(tensors) if isinstance(tensor, keras.KerasTensor)}
-    return [tuple(tensor.shape[1:]) for tensor in found.values()]
+def _tensors(structure: Any) -> dict[int, Any]:
+    """Every tensor in a structure, by its identity: one that is given twice is one."""
+    return {id(tensor): tensor for tensor in keras.tree.flatten(structure) if isinstance(tensor, keras.KerasTensor)}
 
 
-def _activation_bytes(call: _Call) -> int:
-    return BYTES_PER_ACTIVATION * sum(_values(call, shape) for shape in (*call.inputs, *call.outputs))
+def _shapes(tensors: Iterable[Any]) -> list[Shape]:
+    return [tuple(tensor.shape[1:]) for tensor in tensors]
+
+
+def _activation_bytes(calls: Sequence[_Call], kept: Sequence[Any] = ()) -> Iterator[int]:
+    for call in calls:
+        held = [*kept, *call.kept]
+        shapes = (*call.inputs, *call.outputs, *_shapes(held))
+        yield BYTES_PER_ACTIVATION * sum(_values(call, shape) for shape in shapes)
+        yield from _activation_bytes(call.inside, held)
 
 
 def _macs(call: _Call) -> int:
+    return _own_macs(call) + sum(map(_macs, call.inside))
+
+
+def _own_macs(call: _Call) -> int:
     layer = call.operation
     if not getattr(layer, "weights", ()) or _computes_as(layer, WITHOUT_KERNEL + WRAPPERS):
         return 0

@@ -20,8 +20,11 @@ from ..study.events import Announcer, SearchObserver
 from ..study.liveness import runs_here
 from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
+from ..study.stored_study import StoredStudy
+from ..study.study_id import id_of, own_folder
 from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
+from .fixed import with_fixed
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
 from .keras_tuner_fixes import MendedOracle, exclusive
@@ -29,6 +32,9 @@ from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, war
 from .parallel import Relay
 from .settings import KERAS_TUNER_ARGUMENTS, Measure, OpenStudy, OracleArguments, StudySettings, study_settings
 from .trial_end import end_in_study, fail_where_unknown
+
+TRIALS = "trial_*/*"
+"""What trials leave in a project's folder."""
 
 
 class OptunaOracle(MendedOracle):
@@ -46,6 +52,7 @@ class OptunaOracle(MendedOracle):
             max_consecutive_failed_trials: as in `keras_tuner.Oracle`.
         measure: counts the network at some hyperparameters; an `OptunaTuner` gives it. None: nothing is counted.
         seed: of the proposals and the training. None: one is drawn, and kept in the study.
+        is_closed_form: whether `measure` takes no time to speak of. TPE's first trials are then spread over the budget.
         budget: the limits, a number of parameters, or None. It needs a `measure`.
         sampler: a name, one of `kerastuna.search.proposals.names.SAMPLER_NAMES` ("tpe"), or an Optuna sampler.
         pruner: "halving", "hyperband", "median", "none", or an Optuna pruner. None for what suits the goal: halving
@@ -71,6 +78,7 @@ class OptunaOracle(MendedOracle):
         max_trials: int | None = 10,
         *,
         measure: Measure | None = None,
+        is_closed_form: bool = False,
         **arguments: Unpack[OracleArguments],
     ) -> None:
         if unknown := sorted(arguments.keys() - OracleArguments.__annotations__.keys()):
@@ -88,7 +96,7 @@ class OptunaOracle(MendedOracle):
             self.seed = self.settings.seed  # KerasTuner draws one for 0 as well
         self.deadline: float | None = None
         self._epochs: int | None = None
-        self._measure = measure
+        self._measure, self._is_closed_form = measure, is_closed_form
         self._announcer = Announcer(arguments.get("observers", ()))
         self.declared: list[dict[str, Any]] | None = None
         self._open: OpenStudy | None = None
@@ -103,6 +111,16 @@ class OptunaOracle(MendedOracle):
         return self._opened.stored.study
 
     @property
+    def project_folder(self) -> Path:
+        """Where the project is kept: of this study, once that is open, and of no other one of its name."""
+        return Path(self._project_dir)
+
+    @property
+    def stored(self) -> StoredStudy:
+        """The study with its storage."""
+        return self._opened.stored
+
+    @property
     def _opened(self) -> OpenStudy:
         if self._open is not None:
             return self._open
@@ -114,9 +132,14 @@ class OptunaOracle(MendedOracle):
             space=self.parameter_space,
             declared=self.declared,
             size_at=None if self._measure is None else self._size_at,
+            is_closed_form=self._is_closed_form,
             announcer=self._announcer,
         )
         self.seed = self._open.seed
+        if in_folder and (owner := id_of(self._open.stored.study.user_attrs)) is not None:
+            # Another study of this name, of another storage, may have the project's folder.
+            own = own_folder(Path(str(self._directory)), self._project_name, owner, TRIALS)
+            self._project_name = own.name
         self.take_over()
         return self._open
 
@@ -128,8 +151,10 @@ class OptunaOracle(MendedOracle):
         """What hands on the reports of workers to the observers of the search that runs."""
         return Relay(self._opened.stored, self._announcer)
 
-    def declare_space(self) -> None:
-        """Let the hyperparameters that are known by now identify the study; call it before the study is opened."""
+    def declare_space(self, fixed: Mapping[str, Any] | None = None) -> None:
+        """Let what is known of the space identify the study, before it is opened; `fixed` values, by name, stay."""
+        if fixed:
+            self.hyperparameters, self._space = with_fixed(self.hyperparameters, fixed), None
         self.declared = self.parameter_space.describe()
 
     def take_over(self) -> None:
@@ -147,8 +172,9 @@ class OptunaOracle(MendedOracle):
 
     def reload(self) -> None:
         """Go on with a project. Everything is read from the study; KerasTuner's own files are not read."""
+        folder = Path(self._project_dir)
         if not self._trials:
-            warn_of_other_trials(Path(self._project_dir))
+            warn_of_other_trials(folder)
         self._restore()
         self.ongoing_trials = {}
         for trial in self._trials:

@@ -21,7 +21,9 @@ from ..study.liveness import fail_abandoned_trials, fail_trials_of, is_running_w
 from ..study.records import full_record
 from ..study.sharing import one_process_only
 from ..study.stored_study import StoredStudy
+from ..study.waiting import joining, outage
 from ..training.device import gpus
+from ..training.interruption import was_told_to_stop
 from ..workers.plan import Workers, compilation_environment, environments
 from ..workers.pool import WorkerPool
 from ..workers.process import Channel
@@ -93,8 +95,13 @@ class WorkerSearch:
         # Each machine has a monotonic clock of its own.
         deadline = None if self.until is None else time.monotonic() + self.until - time.time()
         token = _observer.set(_Reports(channel))
+
+        def tell(answers: bool, text: str) -> None:
+            channel.tell("storage", answers, text)
+
         try:
-            self.tuner(*self.made_with, **self.options).search(*self.fit, deadline=deadline, **self.fit_options)
+            with joining(), outage.told_by(tell, was_told_to_stop):
+                self.tuner(*self.made_with, **self.options).search(*self.fit, deadline=deadline, **self.fit_options)
         finally:
             _observer.reset(token)
 
@@ -120,6 +127,7 @@ class Relay:
             "epoch_ended": self._announcer.epoch_ended,
             "batches_done": self._announcer.batches_done,
             "ended": self._announcer.ended,
+            "storage": outage.heard,
         }
         if name == "started":
             self._running.add(values[0]["number"])

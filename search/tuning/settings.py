@@ -17,6 +17,7 @@ from ..proposals.distributions import ParameterSpace, Values
 from ..proposals.proposer import Infeasible, Proposer
 from ..proposals.pruners import pruner_for
 from ..proposals.samplers import sampler_for, uses_cmaes
+from ..proposals.start import Start
 from ..study.attributes import DRAWN_SEED
 from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
@@ -26,6 +27,7 @@ from ..study.names import JOURNAL_NAME
 from ..study.storage import open_storage
 from ..study.stored_study import StoredStudy
 from ..study.studies import open_study
+from ..study.waiting import WAIT_SECONDS
 from ..training.garbage import collections_paused
 from .goal_arguments import goal_for
 
@@ -148,6 +150,7 @@ class StudySettings:
         space: ParameterSpace,
         declared: Any,
         size_at: Callable[[Values], Size | None] | None,
+        is_closed_form: bool,
         announcer: Announcer,
     ) -> "OpenStudy":
         """Open the study, or make it, after its sampler and pruner were tried out.
@@ -161,6 +164,7 @@ class StudySettings:
             space: what is searched.
             declared: the hyperparameters that identify the space, JSON-able; None where they are not known yet.
             size_at: the size of the network at some values; None where nothing is counted.
+            is_closed_form: whether that takes no time to speak of.
             announcer: of the search.
 
         Raises InputError when there are limits and nothing to count them, and for a sampler or pruner that cannot serve
@@ -175,7 +179,7 @@ class StudySettings:
         pruner = self.pruner_of(None)
         check_pruner(pruner, self.goal.directions)
         journal = InMemoryStorage() if folder is None else folder / JOURNAL_NAME
-        opened = open_storage(journal if self.storage is None else self.storage)
+        opened = open_storage(journal if self.storage is None else self.storage, WAIT_SECONDS)
         study = open_study(
             opened,
             self.study_name or project or "untitled_project",
@@ -190,6 +194,7 @@ class StudySettings:
             study.set_user_attr(DRAWN_SEED, seed)
         stored = StoredStudy(study, opened)
         fail_abandoned_trials(stored)
+        starts = size_at is not None and is_closed_form and self.sampler == "tpe"
         proposer = Proposer(
             stored,
             sampler_for(self.sampler, seed),
@@ -197,6 +202,7 @@ class StudySettings:
             budget=self.budget,
             measure=size_at,
             infeasible=self.infeasible,
+            start=Start(seed, self.budget, size_at, looks_for_small=bool(self.goal.costs)) if starts else None,
             announcer=announcer,
             demands=self.goal.constraints(0.0).keys(),
         )

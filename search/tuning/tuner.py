@@ -39,6 +39,7 @@ from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
 from .settings import OracleArguments, TunerArguments
+from .trial_checkpoints import TrialCheckpoints
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 
@@ -59,6 +60,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
             by the variable MLFLOW_EXPERIMENT_NAME, else after the study.
         directory, project_name: as in KerasTuner.
+        fixed: values of hyperparameters that are not varied, by name; they belong to the identity of the study. A
+            conditional hyperparameter has its value wherever it is active.
         overwrite: begin anew: the project's folder is deleted, and the study when it is kept there. A study in a
             `storage` that was given stays, and goes on. Where there are a chief and workers, only the chief deletes.
         arguments: budget, pareto, minimize, reach, sampler, pruner, storage, study_name, infeasible, seed, identity,
@@ -82,6 +85,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        fixed: Mapping[str, Any] | None = None,
         **arguments: Unpack[TunerArguments],
     ) -> None:
         if hypermodel is None and type(self).run_trial is OptunaTuner.run_trial:
@@ -93,8 +97,10 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         rest: Any = {name: arguments[name] for name in given - own.keys()}
         self._measure = NetworkMeasure(hypermodel, lambda hp: self._build_hypermodel(hp))
         measure = None if hypermodel is None else lambda hp, costs: self.measure(hp)
-        oracle = OptunaOracle(objective, max_trials, measure=measure, **own)
+        is_closed_form = isinstance(hypermodel, SearchSpace)
+        oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
+        self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
         super().__init__(
@@ -105,6 +111,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             overwrite=overwrite and not self._is_worker(),  # the folder, with the study, is the chief's
             **rest,
         )
+        self._checkpoints = TrialCheckpoints(self, OptunaTuner, self._build_and_fit_model, self._seed_of)
 
     # The space
 
@@ -116,7 +123,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             self.oracle.update_space(space)
         else:
             super()._populate_initial_space()
-        self.oracle.declare_space()
+        self.oracle.declare_space(self._fixed)
 
     def reload(self) -> None:
         """Go on with the project in the folder; raises StudyError when the space has changed."""
@@ -194,6 +201,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
                 super().search(*args, **kwargs)
                 return
+            self._checkpoints.clean()
             with (
                 old_objects_passed_over(),
                 shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
@@ -229,9 +237,8 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             own = self._deepcopy_callbacks(callbacks)
             self._configure_tensorboard_dir(own, trial, execution)
             own += [tuner_callback(self, trial), reporter]
-            keras.utils.set_random_seed((self._seed_of(trial) + execution) % 2**32)
             try:
-                results.append(self._build_and_fit_model(trial, *args, **kwargs, callbacks=own))
+                results.append(self._checkpoints.train(trial, execution, reporter, own, callbacks, args, kwargs))
                 if reporter.failure is not None:
                     raise reporter.failure
             except Exception as error:
@@ -249,6 +256,11 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             if reporter.stopped:
                 break
         return results
+
+    def on_trial_end(self, trial: Any) -> None:
+        """End the trial, and remove its checkpoint unless it is tried again."""
+        super().on_trial_end(trial)
+        self._checkpoints.trial_ended(trial.trial_id)
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(self.hypermodel, SearchSpace):
@@ -310,6 +322,13 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
     def _seed_of(self, trial: Any) -> int:
         oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
         return oracle.seed_of(trial)
+
+    @property
+    def project_dir(self) -> str:
+        """The project's folder: of this study, also where another one of its name has the folder of that name."""
+        if isinstance(self.oracle, OptunaOracle):
+            return str(self.oracle.project_folder)
+        return super().project_dir
 
     def weights_of(self, number: int) -> Path:
         """Where the weights of the trial with this number are kept; the file may be missing."""

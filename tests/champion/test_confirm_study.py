@@ -5,6 +5,7 @@ The whole confirmation of images is tested from the shell in tests/end_to_end.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import optuna
 import pytest
 
 from kerastuna.search.champion import confirm_study as module
-from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, save_model
+from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, saved_model
 from kerastuna.search.champion.evaluation import TestResult
 from kerastuna.search.champion.ledger import openings
-from kerastuna.search.champion.record import champion_of
+from kerastuna.search.champion.record import champion_of, model_path_of
 from kerastuna.search.champion.retraining import Retraining
 from kerastuna.search.datasets.data import Dataset, fingerprint
 from kerastuna.search.datasets.task import Classification, Regression, Task
-from kerastuna.search.errors import DataError, SearchFailed, SpaceError
+from kerastuna.search.errors import DataError, InputError, SearchFailed, SpaceError, StudyError
 from kerastuna.search.report.champion_figures import champion_figures
 
 SHAPE = (2, 2, 1)
@@ -202,17 +203,55 @@ def test_a_model_that_keras_cannot_write_is_one_line(tmp_path: Path) -> None:
 
     model = Own(2)
     model(np.ones((1, 3), np.float32))
-    with pytest.raises(SearchFailed, match=r"the champion cannot be saved .*get_config") as refused:
-        save_model(model, tmp_path / "champion.keras")
+    with (
+        pytest.raises(SearchFailed, match=r"the champion cannot be saved .*get_config") as refused,
+        saved_model(model, tmp_path / "champion.keras"),
+    ):
+        pass
     assert len(str(refused.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_replaces_the_one_before_it(tmp_path: Path) -> None:
+def test_a_model_replaces_the_one_before_it_where_the_test_goes_well(tmp_path: Path) -> None:
     images = np.ones((2, 4, 4, 1), np.float32)
-    path = tmp_path / "champions" / "champion.keras"
+    path = tmp_path / "champion.keras"
+    (tmp_path / "champion.partial.keras").write_text("of a process that was killed")
     for units in (2, 3):
         model: Any = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(units)])
-        assert save_model(model, path) == path
+        with saved_model(model, path) as new:
+            assert new != path
+    with pytest.raises(DataError), saved_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), path):
+        raise DataError("a test part that cannot be read")
     loaded: Any = keras.models.load_model(path)
     np.testing.assert_allclose(loaded.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-6)
     assert [file.name for file in path.parent.iterdir()] == ["champion.keras"]
+
+
+def test_a_confirmation_that_another_process_took_over_opens_and_publishes_nothing(
+    give_test_part: Any, tmp_path: Path
+) -> None:
+    def taken_over() -> None:
+        raise StudyError("another process took over")
+
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    with pytest.raises(StudyError, match="took over"):
+        confirm_study(replace(given, check=taken_over), top=1, seeds=[1], again=False)
+    assert openings(given.study) == []
+    assert champion_of(given.study) is None
+    assert list(tmp_path.rglob("*.keras")) == []
+
+
+def test_the_record_knows_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "has_test", lambda spec: False)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    given.study.set_user_attr("study_id", {"id": "a" * 32, "born": True})
+    record = confirm_study(given, top=1, seeds=[1], again=False)
+    path = model_path_of(given.study, record, tmp_path)
+    assert str(path) == record["model_path"]
+    assert (record["study_id"], record["model_sha256"]) == ("a" * 32, sha256(path.read_bytes()).hexdigest())
+    path.write_bytes(b"the model of another confirmation")
+    with pytest.raises(InputError, match=r"is another model than the champion of study 'rows'.* --again"):
+        model_path_of(given.study, record, tmp_path)

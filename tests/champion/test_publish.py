@@ -9,6 +9,7 @@ from champion_record import RECORD
 from mlflow import MlflowClient
 
 from kerastuna.search.champion.publish import Publisher
+from kerastuna.search.study.study_id import StudyId
 from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
 
@@ -29,7 +30,7 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     )
     told: list[dict[str, Any]] = []
     for name, mean in (("first", 0.99), ("worse", 0.98)):
-        record = {**RECORD, "model_path": str(tmp_path / name / "champion.keras")}
+        record = {**RECORD, "registration": name, "model_path": str(tmp_path / name / "champion.keras")}
         record["test"] = {**RECORD["test"], "standard_error": None} if name == "first" else None
         epoch = {"accuracy": 0.5, "val_accuracy": 0.6, "loss": 2.0, "val_loss": 1.0}
         record["histories"] = [[epoch, epoch]]
@@ -67,3 +68,16 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert second.data.tags["reference"] == "eip_3"
     kept = {file.path for file in client.list_artifacts(version.run_id)}
     assert {"MODEL_CARD.md", "learning_curves.png"} <= kept
+
+
+def test_two_studies_of_one_name_have_two_registered_models(tracker: Tracker, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input(RECORD["data"]["input_shape"]), keras.layers.Flatten()])
+    told = []
+    for digit in "ab":
+        publisher = Publisher(tracker, tracker.tracking_uri, {}, StudyId(digit * 32, True))
+        record = {**RECORD, "study": "one", "registration": digit, "model_path": str(tmp_path / "champion.keras")}
+        told.append(publisher.publish(record, model, (0.0,), architecture=None, result=None, samples=None)["model"])
+    assert told == ["models:/one@champion", "models:/one-bbbbbbbb@champion"]
+    client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
+    version = client.get_model_version_by_alias("one-bbbbbbbb", "champion")
+    assert version.tags["kerastuna.study_id"] == "b" * 32

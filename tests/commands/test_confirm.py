@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kerastuna.search.commands import session
@@ -50,3 +51,21 @@ def test_the_gpu_is_not_hidden(searched: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert searched.run("confirm", "--study", "tiny", "--device", "gpu").status == 2
     assert hidden == [False]
+
+
+@pytest.mark.parametrize("command", [(*CONFIRM,), ("search", "--study", "tiny")])
+def test_a_test_set_that_cannot_be_used_is_refused_before_anything_trains(
+    searched: Any, confirmed: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    data, journal = searched.folder / "tiny.npz", searched.folder / "mlruns" / "optuna.journal"
+    good, before = data.read_bytes(), journal.read_bytes()
+    with np.load(data) as arrays:
+        np.savez(data, **{**arrays, "y_test": arrays["y_test"] + 1})
+    try:
+        given = [*searched.arguments[1:], "--trials", "9"] if command[0] == "search" else []
+        status, out, err = searched.run(*command, *given)
+    finally:
+        data.write_bytes(good)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith("kerastuna: y_test of 'tiny.npz' has labels from 1 to 2: allowed are 0 to 1")
+    assert journal.read_bytes() == before

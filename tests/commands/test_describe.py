@@ -10,7 +10,8 @@ def test_json_by_the_contract(kerastuna: Any) -> None:
     told = json.loads(kerastuna("describe", "eip_3", "--json").out)
     assert told["name"] == "eip_3"
     assert told["params"] == {"total": 14652, "trainable": 14440, "non_trainable": 212}
-    assert set(told) == {"name", "params", "macs", "peak_activation_bytes", "layers"}
+    assert set(told) == {"name", "params", "macs", "peak_activation_bytes", "receptive_field", "layers"}
+    assert told["receptive_field"] == 28
     assert sum(layer["params"] for layer in told["layers"]) == 14652
     assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
     assert told["layers"][0] == {
@@ -27,6 +28,7 @@ def test_the_table_of_layers(kerastuna: Any) -> None:
     table = kerastuna("describe", "eip_3").out
     assert "14,652 parameters (14,440 trainable, 212 not)" in table
     assert table.count("conv2d_") == 7
+    assert "receptive field 28 pixels" in " ".join(table.split())
 
 
 @pytest.mark.usefixtures("storage")

@@ -142,6 +142,23 @@ def test_a_study_is_named_after_what_it_is_about() -> None:
     smallest = SearchOptions(minimize="ram", reach=TARGET).study_name("mnist", "convnet", "quick")
     assert smallest == "mnist-convnet-15000-quick-least-ram"
     assert limited.limits == Budget(15_000, 3_000_000, 65_536)
+    fixed = SearchOptions(fix={"augment": "none", "dropout": "0.1"}).study_name("mnist", "compact", "full")
+    assert fixed == "mnist-compact-15000-full-augment-none-dropout-0.1"
+
+
+@pytest.mark.parametrize(
+    ("options", "filled"),
+    [
+        (SearchOptions(budget=99), 99),
+        (SearchOptions(pareto=["val_accuracy", "val_loss"]), 15_000),
+        (SearchOptions(pareto=["val_accuracy", "macs"]), None),
+        (SearchOptions(minimize="params", reach=TARGET), None),
+    ],
+)
+def test_a_budget_is_there_to_be_filled_unless_small_networks_are_looked_for(
+    options: SearchOptions, filled: int | None
+) -> None:
+    assert options.parameters_to_fill == filled
 
 
 def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
@@ -157,8 +174,9 @@ def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
         SearchOptions(space="m:S", data="m:d", trials=3, epochs=4),
         SearchOptions(max_macs=5, max_ram=6, pareto=("val_accuracy", "params")),
         SearchOptions(minimize="macs", reach=TARGET),
+        SearchOptions(fix={"augment": "none", "optimizer": "adam"}),
     ],
-    ids=["default", "full", "own", "front", "target"],
+    ids=["default", "full", "own", "front", "target", "fixed"],
 )
 def test_a_request_makes_the_same_study_again(options: SearchOptions) -> None:
     profile = options.resolved(on_gpu=False)

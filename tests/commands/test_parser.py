@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kerastuna.search.commands.options import DEFAULT_SPACE
 from kerastuna.search.commands.parser import make_parser
 
 COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
@@ -21,6 +22,12 @@ COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "descr
         (["--max-ram", "65536"], "max_ram", 65_536),
         (["--pareto", "val_accuracy, params,ram"], "pareto", ("val_accuracy", "params", "ram")),
         (["--reach", "val_accuracy=0.994"], "reach", {"val_accuracy": 0.994}),
+        (["--fix", "a=1, b=x,y", "--fix", "c=0.5", "--fix", "a=1"], "fix", {"a": "1", "b": "x,y", "c": "0.5"}),
+        ([], "fix", None),
+        (["--space", "compact"], "space", "kerastuna.spaces.compact:Compact"),
+        (["--space", "convnet"], "space", DEFAULT_SPACE),
+        (["--space", "compact:Mine"], "space", "compact:Mine"),
+        ([], "space", DEFAULT_SPACE),
     ],
 )
 def test_what_is_given_is_read(given: list[str], name: str, value: Any):
@@ -38,6 +45,9 @@ def test_what_is_given_is_read(given: list[str], name: str, value: Any):
         (["search", "--budget", "9" * 5000], "--budget"),
         (["confirm", "--seeds", "9" * 30], "from 1 to"),
         (["search", "--data", "a\0b"], "NUL"),
+        (["search", "--fix", "dropout"], "'dropout' is not of the form NAME=VALUE"),
+        (["search", "--fix", "=3"], "'=3' is not of the form NAME=VALUE"),
+        (["search", "--fix", "a=1", "--fix", "a=2"], "a is fixed twice, at 1 and 2: give one"),
     ],
 )
 def test_what_cannot_be_read_gets_one_short_line(

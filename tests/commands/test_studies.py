@@ -1,10 +1,14 @@
 """`kerastuna studies`: list and delete."""
 
 import json
+import re
+import time
 from typing import Any
 
 import optuna
 import pytest
+
+from kerastuna.search.study.liveness import this_worker
 
 pytestmark = pytest.mark.usefixtures("storage")
 
@@ -29,6 +33,37 @@ def test_delete(kerastuna: Any) -> None:
     assert "'two'" in err
     assert kerastuna("studies", "--delete", "one") == (0, "", "deleted study one; its runs stay in MLflow\n")
     assert json.loads(kerastuna("studies", "--json").out) == []
+
+
+def test_a_study_that_is_worked_on_is_deleted_by_force_only(kerastuna: Any, storage: Any) -> None:
+    study = optuna.create_study(storage=storage, study_name="busy")
+    for host in ("node1", "node2", "node2"):
+        trial = study.ask()
+        trial.set_user_attr("worker", {"host": host, "pid": 1, "started": "1", "boot": None})
+        trial.set_user_attr("last_seen", time.time() - 30)
+    status, out, err = kerastuna("studies", "--delete", "busy")
+    assert (status, out) == (2, "")
+    assert re.fullmatch(
+        r"kerastuna: study 'busy' is worked on, by 3 running trials \(1 on node1, 2 on node2, the last heard of 3\d s "
+        r"ago\); stop the search, or give --force, which ends it\n",
+        err,
+    )
+    assert "busy" in kerastuna("studies", "--json").out
+    told = "deleted study busy; its runs stay in MLflow, and the search that worked on it ends at its next step\n"
+    assert kerastuna("studies", "--delete", "busy", "--force") == (0, "", told)
+    assert [row["name"] for row in json.loads(kerastuna("studies", "--json").out)] == ["one"]
+
+
+def test_trials_of_processes_that_are_gone_do_not_keep_a_study(kerastuna: Any, storage: Any) -> None:
+    trial = optuna.create_study(storage=storage, study_name="left").ask()
+    trial.set_user_attr("worker", {**this_worker(), "started": "1"})
+    assert kerastuna("studies", "--delete", "left").status == 0
+
+
+def test_force_alone_is_refused(kerastuna: Any) -> None:
+    status, out, err = kerastuna("studies", "--force")
+    assert (status, out) == (2, "")
+    assert "--force is for --delete: give --delete NAME too" in err
 
 
 ODD_NAMES = ("../up", "/abs", "..", "a\nb", "\x1b[31mred", "x" * 300)

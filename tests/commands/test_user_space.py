@@ -59,6 +59,12 @@ SPACES = """
             super().__init__()
         def build(self, hp): ...
 
+    class Filled(keras_tuner.HyperModel):
+        def __init__(self, parameters=None):
+            self.told = parameters
+            super().__init__()
+        def build(self, hp): ...
+
     class Picky(keras_tuner.HyperModel):
         def __init__(self, classes):
             raise RuntimeError(f"not\\nfor {classes}")
@@ -79,6 +85,7 @@ def test_a_class_is_told_what_it_asks_for(folder: Path) -> None:
     assert load_space("my_spaces:Told", SHAPE, Classification(5)).told == (SHAPE, 5)
     assert load_space("my_spaces:Untold", SHAPE, Classification(5)).told == ()
     assert load_space("my_spaces:Anything", SHAPE, Classification(5)).told == {"input_shape": SHAPE, "classes": 5}
+    assert load_space("my_spaces:Filled", SHAPE, Classification(5), 700).told == 700
 
 
 def test_instances_and_functions_are_taken_as_they_are(folder: Path) -> None:
@@ -102,6 +109,7 @@ def test_kerastunas_own_space() -> None:
     ("spec", "message"),
     [
         ("my_spaces", "is not of the form module:attribute"),
+        ("my_spaces", "neither convnet nor compact"),
         ("my_spaces:", "is not of the form module:attribute"),
         (":build", "is not of the form module:attribute"),
         ("my spaces:build", "is not of the form module:attribute"),

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -224,6 +225,48 @@ def test_a_damaged_test_part_does_not_concern_training(tmp_path: Path):
     damage(spec, "y_test.npy")
     assert isinstance(load_dataset(spec), Dataset)
     assert "x_test" in refusal(load_test, spec, like=like())
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "another shape": ({"x_test": np.zeros((6, 5, 5), np.uint8)}, "both must have one shape"),
+    "another rank": ({"x_test": np.zeros((6, 20), np.uint8)}, "both must have one shape"),
+    "no samples": ({"x_test": np.zeros((0, 4, 5), np.uint8)}, "none of them 0"),
+    "texts": ({"x_test": np.full((6, 4, 5), "a")}, "must be integers or floating point"),
+    "NaN": ({"x_test": np.full((6, 4, 5), np.nan)}, "NaN, infinite or beyond float32"),
+    "wide integers": ({"x_test": np.full((6, 4, 5), 256)}, "allowed are 0 to 255"),
+    "an unknown label": ({"y_test": np.array([0, 1, 2, 3, 0, 1])}, "labels from 0 to 3: allowed are 0 to 2"),
+    "one label short": ({"y_test": np.arange(5) % 3}, "5 targets for 6 images"),
+    "no labels": ({"y_test": None}, "lacks y_test"),
+    "no images": ({"x_test": None}, "lacks x_test"),
+}
+
+
+@pytest.mark.parametrize("kind", ["file", "function"])
+@pytest.mark.parametrize("name", list(WRONG))
+def test_a_test_part_that_cannot_be_used_is_found_before_it_is_opened(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    replaced, told = WRONG[name]
+    spec = write_npz(tmp_path / "set.npz", small_set(**replaced))
+    if kind == "function":
+        module = f"data_with_{name.replace(' ', '_')}"
+        (tmp_path / f"{module}.py").write_text(f"import numpy as np\ndef load(): return dict(np.load({spec!r}))\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        spec = f"{module}:load"
+    refused = refusal(load_dataset, spec, check_test=True)
+    assert told in refused
+    assert refused == refusal(load_test, spec, like=like())
+    assert isinstance(load_dataset(spec), Dataset)
+
+
+def test_a_good_test_part_is_looked_at_and_not_kept(tmp_path: Path):
+    spec = write_npz(tmp_path / "set.npz", small_set(), compressed=True)
+    checked = load_dataset(spec, check_test=True)
+    assert checked.identity() == load_dataset(spec).identity()
+    for arrays in (small_set(x_test=None, y_test=None), small_set(x_test=np.ones((6, 4, 5), np.float32))):
+        assert isinstance(load_dataset(write_npz(tmp_path / "other.npz", arrays), check_test=True), Dataset)
+    damage(spec, "x_test.npy")
+    assert "x_test of" in refusal(load_dataset, spec, check_test=True)
 
 
 # Refusals

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from datasets_support import like, refusal, small_set, write_npz
 
-from kerastuna.search.datasets.data import check_spec, has_test, load_dataset, load_test
+from kerastuna.search.datasets.data import Dataset, check_spec, has_test, load_dataset, load_test
 from kerastuna.search.datasets.idx import has_idx_files, open_idx_folder
 from kerastuna.search.datasets.task import Classification, Regression
 
@@ -188,3 +188,22 @@ def test_folders_without_idx_files(tmp_path: Path):
     (tmp_path / ".train-images-idx3-ubyte").touch()
     assert not has_idx_files(str(tmp_path))
     assert not has_idx_files(str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        ({"x_test": np.zeros((6, 5, 4), np.uint8)}, "both must have one shape"),
+        ({"x_test": np.full((6, 4, 5), np.nan, np.float32)}, "NaN, infinite or beyond float32"),
+        ({"y_test": np.full(6, 3, np.uint8)}, "allowed are 0 to 2"),
+        ({"y_test": np.zeros(7, np.uint8)}, "7 targets for 6 images"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{}-ubyte", "{}-ubyte.gz"])
+def test_a_test_part_that_cannot_be_used_is_found_before_it_is_opened(
+    tmp_path: Path, replaced: dict[str, np.ndarray], told: str, form: str
+):
+    assert isinstance(load_dataset(str(write_folder(tmp_path / "good", form)), check_test=True), Dataset)
+    folder = write_folder(tmp_path / "bad", form, **replaced)
+    assert told in refusal(load_dataset, folder, check_test=True)
+    assert isinstance(load_dataset(str(folder)), Dataset)

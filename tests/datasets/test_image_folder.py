@@ -11,6 +11,7 @@ import pytest
 from datasets_support import like, refusal
 from PIL import Image
 
+from kerastuna.search.datasets import image_folder
 from kerastuna.search.datasets.data import check_spec, has_test, load_dataset, load_test
 from kerastuna.search.datasets.image_folder import open_image_folder
 from kerastuna.search.datasets.task import Classification
@@ -348,3 +349,46 @@ def test_more_images_than_memory_holds(tmp_path: Path):
     message = refusal(load_dataset, tmp_path)
     assert "9000 x 9000 pixels" in message
     assert "make the images smaller" in message
+
+
+def test_a_test_part_is_looked_at_without_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_classes(tmp_path / "train", images=10, pixels=RED)
+    write_classes(tmp_path / "test")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    write(tmp_path / "test" / "cat" / "photo.jpg", GREY.T.copy(), exif=turned)
+    data = load_dataset(str(tmp_path), check_test=True)
+    part = load_test(str(tmp_path), data)
+    assert part is not None
+    assert outline_of(tmp_path).shape == part[0].shape == (5, 5, 6, 3)
+    decoded: list[Any] = []
+    monkeypatch.setattr(Image.Image, "convert", lambda image, *given: decoded.append(image))
+    assert outline_of(tmp_path).shape == (5, 5, 6, 3)
+    assert decoded == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda folder: write(folder / "cat" / "9.png", GREY.T.copy()), "all images must have one size"),
+        (lambda folder: (folder / "cat" / "9.png").write_text("none"), "is not an image that Pillow reads"),
+        (lambda folder: tear(write(folder / "cat" / "9.png")), "cannot be read"),
+        (lambda folder: write_classes(folder, "cat dog", 2, np.zeros((7, 7), np.uint8)), "both must have one shape"),
+    ],
+)
+def test_a_test_part_that_cannot_be_used_is_found_before_it_is_opened(
+    tmp_path: Path, spoil: Callable[[Path], Any], told: str
+):
+    write_classes(tmp_path / "train", images=10)
+    write_classes(tmp_path / "test")
+    spoil(tmp_path / "test")
+    assert told in refusal(load_dataset, tmp_path, check_test=True)
+    assert len(load_dataset(str(tmp_path)).x_train) == 18
+
+
+def outline_of(folder: Path) -> np.ndarray:
+    return image_folder.test_outline(str(folder))
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from datasets_support import like, refusal, run_python, small_set, write_npz
 
-from kerastuna.search.datasets.data import check_spec, load_dataset, load_test
+from kerastuna.search.datasets.data import Dataset, check_spec, load_dataset, load_test
 from kerastuna.search.datasets.resolve import KERAS_NAMES, resolve
 from kerastuna.search.datasets.task import Classification
 from kerastuna.search.errors import DataError
@@ -64,6 +64,10 @@ def test_a_search_calls_nothing_of_the_test_part(write_module: Callable[[str], s
     assert load_dataset(f"{module}:Arrays").task == Classification(3)
     assert sys.modules[module].asked == ["x_train", "y_train"]
     assert "RuntimeError: the test part was opened" in refusal(load_test, f"{module}:Arrays", like=like())
+    sys.modules[module].Arrays.values["y_test"] = np.arange(6) % 3
+    assert isinstance(load_dataset(f"{module}:Arrays", check_test=True), Dataset)  # the images are not asked for
+    sys.modules[module].Arrays.values["y_test"] = np.arange(6)
+    assert "allowed are 0 to 2" in refusal(load_dataset, f"{module}:Arrays", check_test=True)
 
 
 def test_a_callable_of_the_working_folder(write_module: Callable[[str], str], capsys: pytest.CaptureFixture[str]):

@@ -36,5 +36,5 @@ def test_half_a_part_is_refused_unread():
 
 
 def test_places():
-    source = Source("set", {}, {"y_train": "column 'price' of 'a.csv'"})
+    source = Source("set", {}, places={"y_train": "column 'price' of 'a.csv'"})
     assert (source.place("x_train"), source.place("y_train")) == ("x_train of 'set'", "column 'price' of 'a.csv'")

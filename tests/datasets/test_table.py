@@ -377,3 +377,18 @@ def test_a_parquet_file_cut_or_damaged(tmp_path: Path):
     file.write_bytes(whole[:4] + bytes(255 - byte for byte in whole[4:60]) + whole[60:])
     check_spec(str(file))
     assert "a.parquet' cannot be read" in refusal(load_dataset, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"size": "large"}, "has texts"), ({"size": None}, "missing values"), ({"kind": "castle"}, "the class 'castle'")],
+)
+def test_a_test_part_that_cannot_be_used_is_found_before_it_is_opened(tmp_path: Path, change: Any, told: str):
+    frame = FRAME.assign(kind=np.where(N % 2 == 0, "house", "flat"))
+    tmp_path.joinpath("set").mkdir()
+    write(tmp_path / "set" / "train.csv", frame)
+    write(tmp_path / "set" / "test.csv", frame[:6])
+    assert isinstance(load_dataset(str(tmp_path / "set"), check_test=True), Dataset)
+    write(tmp_path / "set" / "test.csv", frame[:6].assign(**change))
+    assert told in refusal(load_dataset, tmp_path / "set", check_test=True)
+    assert isinstance(load_dataset(str(tmp_path / "set")), Dataset)

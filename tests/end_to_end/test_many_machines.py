@@ -108,7 +108,9 @@ def check_trials(found: Sequence[FrozenTrial], wanted: int, interrupted: int) ->
     assert len(trained) == wanted
     points = [json.dumps(trial.user_attrs["hyperparameters"], sort_keys=True) for trial in trained]
     assert len(set(points)) == wanted
-    assert not [trial for trial in found if not trial.state.is_finished()]
+    left = [trial for trial in found if not trial.state.is_finished()]
+    # Of two proposals for the last place one stepped back; it is for a search with more trials.
+    assert not [trial for trial in left if trial.state != TrialState.WAITING or "retry_of" in trial.user_attrs]
     failed = {trial.number: trial for trial in found if trial.state == TrialState.FAIL}
     assert [trial.user_attrs["reason"] for trial in failed.values()] == ["interrupted"] * interrupted
     again = {trial.user_attrs["retry_of"]: trial for trial in found if "retry_of" in trial.user_attrs}

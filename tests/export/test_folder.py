@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from export_support import write_export
+from killed_search import Copy
 
 from kerastuna.search.errors import InputError
-from kerastuna.search.export.folder import check_folder, keep_other_files, replace_export
+from kerastuna.search.export.folder import check_folder, keep_other_files, replace_export, scratch_prefix
+from kerastuna.search.study.scratch import make_scratch
 
 
 @pytest.fixture
@@ -37,6 +39,17 @@ def test_an_export_is_put_back_if_its_replacement_was_killed(out: Path) -> None:
     check_folder(out)
     assert (out / "model.keras").read_text() == "export model.keras"
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_half_an_export_of_a_killed_process_is_removed(out: Path) -> None:
+    def work() -> None:
+        (make_scratch(out.parent, scratch_prefix(out)) / "new").mkdir()
+
+    assert Copy(work).wait() == 0
+    assert len(list(out.parent.iterdir())) == 2
+    own = make_scratch(out.parent, scratch_prefix(out))
+    check_folder(out)
+    assert sorted(out.parent.iterdir()) == sorted([out, own])
 
 
 def test_files_that_are_not_part_of_the_export_are_kept(out: Path, tmp_path: Path) -> None:

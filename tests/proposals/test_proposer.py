@@ -24,6 +24,7 @@ from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace, Values, values_key
 from kerastuna.search.proposals.proposer import REFUSALS_IN_A_ROW, Proposer
 from kerastuna.search.proposals.samplers import sampler_for
+from kerastuna.search.proposals.start import FIRST_TRIALS, Start
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer, SearchObserver
@@ -521,6 +522,21 @@ def test_a_proposal_leaves_the_last_place_to_a_trial_that_is_enqueued_meanwhile(
     assert [t.state for t in study.trials if not is_rejection(t)][1:].count(TrialState.RUNNING) == 1
 
 
+def test_a_proposal_leaves_the_last_place_to_a_trial_that_fails_meanwhile() -> None:
+    """Its process was killed, and nobody has enqueued it again yet."""
+    study = opened(InMemoryStorage())
+    search(study, proposer_of(study), 1)
+    lost = claimed(proposer_of(study).next(NETWORKS, 3))
+
+    def meanwhile() -> None:
+        claimed(proposer_of(study, seed=1).next(NETWORKS, 3))
+        lost.keep(reason="interrupted")
+        study.tell(lost.number, state=TrialState.FAIL)
+
+    claim = claimed(in_between(study, meanwhile, seed=2).next(NETWORKS, 3))
+    assert claim.attributes["retry_of"] == lost.number
+
+
 def test_who_comes_second_for_an_enqueued_trial_proposes_another() -> None:
     study = opened(InMemoryStorage())
     for width in (1, 3):
@@ -801,3 +817,31 @@ def work(path: str, trials: int) -> None:
 
 if __name__ == "__main__":
     work(sys.argv[1], int(sys.argv[2]))
+
+
+def test_the_first_trials_are_chosen_by_the_start_and_the_later_ones_by_the_sampler() -> None:
+    study = opened(InMemoryStorage())
+
+    def wide(values: Values) -> Size:
+        return Size(size_of(values).params, receptive_field=int(values["width"]))
+
+    start = Start(0, BUDGET, wide, looks_for_small=False)
+    proposer = proposer_of(study, "tpe", start=start)
+    for number in range(FIRST_TRIALS):
+        expected = start.point(len(study.trials), NETWORKS)
+        claim = proposer.next(NETWORKS, None)
+        assert claim is not None
+        assert (claim.number, claim.values) == (number, expected)
+        claim.complete(accuracy(claim.values), [accuracy(claim.values)], {})
+    assert not any(map(is_rejection, study.trials))
+    claim = proposer.next(NETWORKS, None)
+    assert claim is not None
+    assert claim.values != start.point(claim.number, NETWORKS)
+
+
+def test_a_start_without_a_point_leaves_it_to_the_sampler() -> None:
+    study = opened(InMemoryStorage())
+    start = Start(0, Budget(1), size_of, looks_for_small=False)
+    claim = proposer_of(study, "tpe", start=start).next(NETWORKS, None)
+    assert claim is not None
+    assert size_of(claim.values).params <= 5000

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kerastuna.search.report.architecture_figure import blocks_of, draw_architecture
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -42,7 +43,7 @@ EVERYTHING = Architecture(
     (
         BatchNormalization(),
         *(Conv2D(128, (5, 3), strides=2, padding="same", activation="relu"), BatchNormalization(), Dropout(0.25)),
-        *(DepthwiseConv2D(3, padding="same", activation="relu"), BatchNormalization(), Activation("relu")),
+        *(DepthwiseConv2D(3, padding="same", activation="relu"), BatchNormalization(), Activation("relu"), Add(3)),
         *(
             Conv2D(1024, 1),
             Conv2D(1024, 1),
@@ -72,6 +73,7 @@ def test_blocks_end_with_their_pooling():
         ("head", [f"Conv2D 4{times}4, 10", "Flatten"]),
     ]
     assert blocks_of(EIP_3)[0][1][0].extras == ("relu", "BatchNorm", "dropout 0.1")
+    assert blocks_of(EVERYTHING)[0][1][2].extras == ("padded", "relu", "BatchNorm", "relu", "+")
 
 
 @pytest.mark.parametrize("architecture", [EIP_3, EVERYTHING], ids=["eip_3", "everything"])

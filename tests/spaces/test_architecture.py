@@ -11,6 +11,7 @@ import kerastuna.spaces
 from kerastuna.spaces import architecture, layers
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -77,6 +78,7 @@ def test_every_layer_has_a_shape_and_a_name_of_its_own() -> None:
         ((Conv2D(16), Conv2D(32), MaxPooling2D(), Conv2D(10, 4), Flatten()), "16-32 | 10 | flatten"),
         ((Conv2D(8, (1, 1)), GlobalMaxPooling2D(), Dense(10)), "p8 | global pool | dense 10"),
         ((AveragePooling2D(), GlobalAveragePooling2D()), "global pool"),
+        ((Conv2D(2, 1), BatchNormalization(), Add(2), Conv2D(2, 1)), "p2+-p2"),
     ],
 )
 def test_a_summary_is_made_from_the_layers(layers: tuple[Layer, ...], expected: str) -> None:
@@ -95,6 +97,29 @@ def test_an_infeasible_architecture_is_described_but_has_no_shapes() -> None:
         architecture.shapes  # noqa: B018
 
 
+def test_an_addition_takes_what_went_into_the_layers_that_it_passes_over() -> None:
+    layers = (Conv2D(2, 3, padding="same"), Dropout(0.1), Add(1), Add(3))
+
+    architecture = Architecture((4, 4, 2), layers)
+
+    assert architecture.additions == {2: 0, 3: -1}
+    assert architecture.shapes == ((4, 4, 2),) * 4
+    assert architecture.names == ("conv2d_1", "dropout_1", "add_1", "add_2")
+
+
+@pytest.mark.parametrize(
+    ("layers", "shapes"),
+    [
+        ((Conv2D(2, 3, padding="same"), Add(1)), r"\(4, 4, 1\) to \(4, 4, 2\)"),  # Keras would repeat the channel
+        ((Conv2D(1, 3), Add(1)), r"\(4, 4, 1\) to \(2, 2, 1\)"),
+        ((Flatten(), Add(1)), r"\(4, 4, 1\) to \(16,\)"),
+    ],
+)
+def test_an_addition_of_other_shapes_is_infeasible(layers: tuple[Layer, ...], shapes: str) -> None:
+    with pytest.raises(InfeasibleArchitecture, match=rf"^Add\(over=1\) cannot add {shapes}: the shapes must agree$"):
+        Architecture((4, 4, 1), layers).shapes  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("make", "given"),
     [
@@ -102,6 +127,7 @@ def test_an_infeasible_architecture_is_described_but_has_no_shapes() -> None:
         (lambda: Architecture((28, 0, 1), EVERY_KIND), "(28, 0, 1)"),
         (lambda: Architecture((28, 28, None), EVERY_KIND), "(28, 28, None)"),  # pyright: ignore[reportArgumentType]
         (lambda: Architecture((28, 28, 1), ()), "at least one layer"),
+        (lambda: Architecture((9, 9, 1), (Dropout(0.1), Add(2))), "Add(over=2) is layer 2: it can pass over 1 layers"),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_name(make: Callable[[], object], given: str) -> None:
@@ -124,7 +150,7 @@ def test_descriptions_are_values() -> None:
             setattr(frozen, field, 1)
 
 
-@pytest.mark.parametrize("module", ["architecture", "cost", "recipe", "references", "errors"])
+@pytest.mark.parametrize("module", ["architecture", "augmentation", "cost", "recipe", "references", "errors"])
 def test_the_pure_modules_import_no_library(module: str) -> None:
     heavy = ["keras", "keras_tuner", "mlflow", "numpy", "optuna", "rich", "tensorflow"]
     script = f"import sys, kerastuna.spaces.{module}; print(sorted(set({heavy}) & set(sys.modules)))"

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -51,6 +52,8 @@ from kerastuna.spaces.space import build_model
 def keras_layer(layer: Layer) -> keras.layers.Layer:
     """Independent of `build_model`, which is under test."""
     arguments = {"activation": layer.function} if isinstance(layer, Activation) else vars(layer)
+    if isinstance(layer, Add):
+        return keras.layers.Add()
     return getattr(keras.layers, type(layer).__name__)(**arguments)
 
 
@@ -100,13 +103,28 @@ def test_the_closed_form_equals_what_keras_counts(architecture: Architecture) ->
             layer.count_params(),
             arrays(layer.trainable_weights),
         )
-        for layer in model.layers
+        for layer in layers_of(model)
     ] == [(layer.name, layer.kind, layer.output_shape, layer.params, layer.trainable) for layer in expected.layers]
-    assert [layer.name for layer in model.layers] == list(architecture.names)
-    assert [layer.output.shape[1:] for layer in model.layers] == list(architecture.shapes)
-    assert expected.peak_activation_bytes == max(
-        4 * (prod(layer.input.shape[1:]) + prod(layer.output.shape[1:])) for layer in model.layers
-    )
+    assert [layer.name for layer in layers_of(model)] == list(architecture.names)
+    assert [layer.output.shape[1:] for layer in layers_of(model)] == list(architecture.shapes)
+    assert [layer.activation_bytes for layer in expected.layers] == bytes_held(model)
+    assert expected.peak_activation_bytes == max(bytes_held(model))
+
+
+def layers_of(model: keras.Model) -> list[Any]:
+    """Those of the description: a functional model also lists its input."""
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def bytes_held(model: keras.Model) -> list[int]:
+    """While each layer runs: its input, its output, and what was made before and is read after it, as float32."""
+    read = [keras.tree.flatten(layer.input) for layer in layers_of(model)]
+    made: list[Any] = [model.inputs[0], *(layer.output for layer in layers_of(model))]
+    held: list[int] = []
+    for place in range(len(read)):
+        later = {id(tensor) for tensors in read[place:] for tensor in tensors} | {id(made[place + 1])}
+        held.append(sum(4 * prod(tensor.shape[1:]) for tensor in made[: place + 2] if id(tensor) in later))
+    return held
 
 
 @BUILDS
@@ -115,7 +133,7 @@ def test_the_model_has_the_layers_as_they_are_described(architecture: Architectu
     model = build_model(architecture, name="described")
 
     assert model.name == "described"
-    for built, described in zip(model.layers, architecture.layers, strict=True):
+    for built, described in zip(layers_of(model), architecture.layers, strict=True):
         expected = keras_layer(described).get_config() | {"name": built.name, "dtype": built.get_config()["dtype"]}
         assert built.get_config() == expected
         if isinstance(described, Window):
@@ -210,6 +228,28 @@ def test_macs_of_a_dense_and_a_depthwise_layer_by_hand() -> None:
     assert [layer.macs for layer in counted.layers] == [4 * 3 * 6 * 9, 0, 72 * 7]
     assert [layer.params for layer in counted.layers] == [(9 + 1) * 6, 0, 72 * 7]
     assert [layer.activation_bytes for layer in counted.layers] == [4 * (189 + 72), 4 * (72 + 72), 4 * (72 + 7)]
+
+
+def test_the_peak_holds_what_an_addition_still_needs() -> None:
+    block = (Conv2D(6, 1), Conv2D(2, 1), Add(2))  # 2 channels in and out, 6 between: 8 values a pixel, and the 2 kept
+
+    counted = cost(Architecture((5, 5, 2), (*block, Conv2D(4, 1))))
+
+    assert [layer.activation_bytes for layer in counted.layers] == [4 * 25 * n for n in (2 + 6, 6 + 2 + 2, 6, 2 + 4)]
+    assert counted.peak_activation_bytes == 4 * 25 * 10
+    assert (counted.params, counted.macs) == (18 + 14 + 12, 25 * (12 + 12 + 8))
+
+
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        ((Conv2D(2), MaxPooling2D(), Conv2D(2), GlobalAveragePooling2D(), Dense(3)), 8),
+        ((Conv2D(2, 10), Flatten()), 10),
+        ((Flatten(), Dense(3)), 12),
+    ],
+)
+def test_the_receptive_field_of_a_network_is_that_of_its_last_map(layers: tuple[Layer, ...], field: int) -> None:
+    assert cost(Architecture((12, 10, 1), layers)).receptive_field == field
 
 
 def test_receptive_fields_of_eip_3() -> None:

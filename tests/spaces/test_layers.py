@@ -8,6 +8,7 @@ from kerastuna.spaces.errors import InfeasibleArchitecture, InputError
 from kerastuna.spaces.layer_base import Layer, Shape
 from kerastuna.spaces.layers import (
     Activation,
+    Add,
     AveragePooling2D,
     BatchNormalization,
     Conv2D,
@@ -45,6 +46,7 @@ from kerastuna.spaces.layers import (
         (BatchNormalization(), (5, 8, 7), (5, 8, 7)),
         (Dropout(0.5), (9,), (9,)),
         (Activation("relu"), (5, 8, 7), (5, 8, 7)),
+        (Add(2), (5, 8, 7), (5, 8, 7)),
     ],
 )
 def test_output_shape(layer: Layer, shape: Shape, expected: Shape) -> None:
@@ -97,6 +99,7 @@ def test_layers_that_do_not_fit_are_named_with_the_shape(layer: Layer, shape: Sh
         (lambda: AveragePooling2D(padding="no"), "AveragePooling2D(padding='no')"),  # pyright: ignore[reportArgumentType]
         (lambda: Dense(0), "Dense(units=0)"),
         (lambda: Dropout(1.0), "Dropout(rate=1.0)"),
+        (lambda: Add(0), "Add(over=0)"),
         (lambda: Dropout(-0.1), "Dropout(rate=-0.1)"),
         (lambda: Dropout(float("nan")), "Dropout(rate=nan)"),
     ],

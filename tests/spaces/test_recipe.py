@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerastuna.spaces.augmentation import Augmentation
 from kerastuna.spaces.errors import InputError
 from kerastuna.spaces.recipe import Decay, Recipe
 
@@ -73,6 +74,32 @@ def test_every_schedule_starts_at_its_learning_rate_and_never_rises(
     assert decayed == [round(rate, 10) for rate in decayed]
 
 
+def test_one_cycle_rises_to_its_peak_and_falls_in_straight_lines() -> None:
+    recipe = Recipe(0.01, 64, "one_cycle", warm_up=0.25, start_factor=0.1, end_factor=0.2)
+
+    assert [recipe.learning_rate_at(epoch, 8) for epoch in (0, 1, 2, 5, 8)] == [0.001, 0.0055, 0.01, 0.006, 0.002]
+    assert recipe.learning_rates_in(1, 8, steps=2) == [0.0055, 0.00775]
+    assert recipe.changes_within_epochs
+
+
+@pytest.mark.parametrize("decay", ["constant", "inverse_time", "exponential", "cosine"])
+def test_a_decay_begins_when_the_warm_up_ends(decay: Decay) -> None:
+    plain = Recipe(0.01, 64, decay, 0.3)
+    warmed = dataclasses.replace(plain, warm_up=0.5, start_factor=0.0)
+
+    assert [warmed.learning_rate_at(epoch, 4) for epoch in (0, 0.5, 1, 1.5)] == [0.0, 0.0025, 0.005, 0.0075]
+    after = [warmed.learning_rate_at(2 + epoch, 4) for epoch in (0, 0.5, 1, 1.5)]
+    assert after == [plain.learning_rate_at(epoch, 2) for epoch in (0, 0.5, 1, 1.5)]
+    assert warmed.changes_within_epochs
+
+
+def test_without_a_warm_up_the_rate_changes_from_epoch_to_epoch() -> None:
+    recipe = Recipe(0.01, 64, "cosine")
+
+    assert recipe.learning_rates_in(1, 4, steps=3) == [recipe.learning_rate_at(1, 4)] * 3
+    assert not recipe.changes_within_epochs
+
+
 @pytest.mark.parametrize(
     ("make", "given"),
     [
@@ -83,6 +110,16 @@ def test_every_schedule_starts_at_its_learning_rate_and_never_rises(
         (lambda: Recipe(0.1, 64, "linear"), "decay='linear'"),  # pyright: ignore[reportArgumentType]
         (lambda: Recipe(0.1, 64, "exponential", -1.0), "decay_rate=-1.0"),
         (lambda: Recipe(0.1, 64, "exponential", math.nan), "decay_rate=nan"),
+        (lambda: Recipe(0.1, 64, optimizer="lion"), "optimizer='lion'"),  # pyright: ignore[reportArgumentType]
+        (lambda: Recipe(0.1, 64, optimizer="sgd", weight_decay=-1), "weight_decay=-1"),
+        (lambda: Recipe(0.1, 64, weight_decay=0.1), "weight_decay=0.1"),
+        (lambda: Recipe(0.1, 64, warm_up=1.0), "warm_up=1.0"),
+        (lambda: Recipe(0.1, 64, "one_cycle"), "warm_up=0.0"),
+        (lambda: Recipe(0.1, 64, start_factor=1.1), "start_factor=1.1"),
+        (lambda: Recipe(0.1, 64, end_factor=-0.1), "end_factor=-0.1"),
+        (lambda: Recipe(0.1, 64, label_smoothing=1), "label_smoothing=1"),
+        (lambda: Recipe(0.1, 64, averaging=math.nan), "averaging=nan"),
+        (lambda: Recipe(0.1, 64, augmentation={"zoom": 0.1}), "augmentation={"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_what_is_not_allowed_is_refused_by_name(make: Callable[[], Recipe], given: str) -> None:
@@ -94,13 +131,14 @@ def test_what_is_not_allowed_is_refused_by_name(make: Callable[[], Recipe], give
 
 
 def test_an_unknown_decay_is_told_the_known_ones() -> None:
-    with pytest.raises(InputError, match="constant, inverse_time, exponential, cosine"):
+    with pytest.raises(InputError, match="constant, inverse_time, exponential, cosine, one_cycle"):
         Recipe(0.1, 64, "step")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_recipe_is_a_value() -> None:
-    recipe = Recipe(0.003, 64, "inverse_time", 0.319)
+    recipe = Recipe(0.003, 64, "inverse_time", 0.319, augmentation=Augmentation(zoom=0.1))
 
+    assert recipe in {dataclasses.replace(recipe)}
     assert recipe == dataclasses.replace(recipe)
     assert recipe != dataclasses.replace(recipe, batch_size=128)
     with pytest.raises(dataclasses.FrozenInstanceError):

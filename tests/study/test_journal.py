@@ -252,9 +252,9 @@ def test_a_journal_that_can_no_longer_be_written_or_read_is_told_in_one_line(tmp
     write_study(path)
     study = optuna.load_study(study_name="s", storage=open_journal(path))
     path.parent.rename(tmp_path / "away")
-    with pytest.raises(StudyError, match="cannot be locked: No such file or directory; what was stored is kept"):
+    with pytest.raises(StudyError, match="was deleted or moved while this search worked on it: nothing more is stored"):
         study.set_user_attr("key", "value")
-    with pytest.raises(StudyError, match="cannot be read: No such file or directory"):
+    with pytest.raises(StudyError, match="was deleted or moved while this search worked on it: nothing more is stored"):
         assert study.trials
     (tmp_path / "away").rename(path.parent)
     study.tell(study.ask(), 1.0)
@@ -280,3 +280,36 @@ def test_a_reader_of_a_whole_journal_needs_no_lock(tmp_path: Path) -> None:
         assert os.path.lexists(f"{path}.lock")  # else it was broken, after 30 seconds
     finally:
         lock.release()
+
+
+def test_a_journal_that_is_deleted_is_told_and_not_made_again(tmp_path: Path) -> None:
+    write_study(tmp_path / "journal")
+    study = optuna.load_study(study_name="s", storage=open_journal(tmp_path / "journal"))
+    (tmp_path / "journal").unlink()
+    for operation in (study.ask, study.get_trials, lambda: study.set_user_attr("seconds", 1.0)):
+        with pytest.raises(StudyError, match="was deleted or moved while this search worked on it: nothing more is st"):
+            operation()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_journal_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    write_study(tmp_path / "journal")
+    study = optuna.load_study(study_name="s", storage=open_journal(tmp_path / "journal"))
+    (tmp_path / "journal").unlink()
+    write_study(tmp_path / "journal")
+    before = (tmp_path / "journal").read_bytes()
+    for operation in (study.ask, study.get_trials, lambda: study.set_user_attr("seconds", 1.0)):
+        with pytest.raises(StudyError, match="was deleted while this search worked on it, and another one is in its p"):
+            operation()
+    assert (tmp_path / "journal").read_bytes() == before
+
+
+def test_the_same_journal_with_another_number_goes_on(tmp_path: Path) -> None:
+    """As some file systems of a network give after a while."""
+    write_study(tmp_path / "journal")
+    study = optuna.load_study(study_name="s", storage=open_journal(tmp_path / "journal"))
+    (tmp_path / "copy").write_bytes((tmp_path / "journal").read_bytes())
+    (tmp_path / "copy").rename(tmp_path / "journal")
+    study.set_user_attr("seconds", 1.0)
+    again = optuna.load_study(study_name="s", storage=open_journal(tmp_path / "journal"))
+    assert again.user_attrs["seconds"] == 1.0

@@ -1,7 +1,11 @@
 """Studies behind Optuna's gRPC proxy, in a process of its own, and what is told when it fails."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -10,7 +14,9 @@ from study_support import opened
 
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study import proxy
+from kerastuna.search.study.repeats import MARK, marked
 from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import load_study
 
 
@@ -37,6 +43,47 @@ def test_one_that_stops_is_told_in_one_line(tmp_path: Path) -> None:
     ) as told:
         study.ask()
     assert "\n" not in str(told.value)
+
+
+def test_one_that_restarts_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    port, url = servers.free_port(), f"sqlite:///{tmp_path}/studies.db"
+    with servers.grpc_proxy(url, tmp_path, port) as location:
+        storage = open_storage(location, 120.0)
+        stored = StoredStudy(opened(storage), storage)
+        number = stored.add(None)
+    with ThreadPoolExecutor() as pool:
+        kept = pool.submit(stored.keep, number, name="eip_1")
+        added = pool.submit(stored.add, None)
+        time.sleep(2)
+        assert not kept.done()
+        with servers.grpc_proxy(url, tmp_path, port):
+            kept.result(60)
+            assert added.result(60) == 1
+            assert [trial.user_attrs for trial in stored.trials()] == [{"name": "eip_1"}, {}]
+    told = [record.message for record in caplog.records]
+    assert [told[0].partition(":")[0], told[-1].partition(",")[0]] == [
+        "the storage of the study does not answer (UNAVAILABLE",
+        "the storage of the study answers again",
+    ]
+
+
+@contextmanager
+def storage_inside(storage: Any) -> Iterator[None]:
+    """In the block, what is called is a part of an operation: no mark is given, and nothing is repeated."""
+    storage._inside.is_inside = True
+    yield
+    storage._inside.is_inside = False
+
+
+def test_a_trial_that_was_added_before_the_connection_was_lost_is_found(location: str) -> None:
+    storage = open_storage(location)
+    stored = StoredStudy(opened(storage, "marks"), storage)
+    template = marked(None)
+    with storage_inside(storage):
+        first = storage.create_new_trial(stored._id, template)
+        storage._begun.add(template.system_attrs[MARK])  # type: ignore[attr-defined]  as where the answer was lost
+        assert storage.create_new_trial(stored._id, template) == first
+    assert len(stored.trials()) == 1
 
 
 def test_errors_of_optuna_stay_as_they_are(location: str) -> None:

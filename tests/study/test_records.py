@@ -76,6 +76,7 @@ def test_a_complete_trial() -> None:
         "message": None,
         "seed": 7,
         "name": "eip_1",
+        "continued_after": None,
     }
 
 

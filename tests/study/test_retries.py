@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from kerastuna.search.study.retries import Retries, is_interrupted, retry
+from kerastuna.search.study.retries import Retries, first_of, is_interrupted, retry, unsettled
 
 
 def trial(number: int, state: TrialState = TrialState.FAIL, **attributes: Any) -> FrozenTrial:
@@ -62,3 +62,18 @@ def test_a_retry_has_the_parameters_and_the_name_and_is_made_once() -> None:
     assert len(study.trials) == 2
     assert study.trials[1].system_attrs["fixed_params"] == {"n": 5, "m": 2, "k": 1}
     assert study.trials[1].user_attrs == {"retry_of": 0, "name": "eip_1"}
+
+
+def test_which_trials_are_still_to_come_to_an_end_and_which_was_the_first_of_each() -> None:
+    trials = [
+        trial(0, reason="interrupted"),
+        trial(1, reason="error"),
+        trial(2, reason="interrupted", retry_of=0),
+        trial(3, TrialState.WAITING, retry_of=2),
+        trial(4, reason="timeout"),  # owed a retry
+        trial(5, reason="interrupted"),
+        trial(6, TrialState.COMPLETE, retry_of=5),
+        trial(7, TrialState.RUNNING),
+    ]
+    assert [first_of(number, trials) for number in range(8)] == [0, 1, 0, 0, 4, 5, 5, 7]
+    assert unsettled(trials) == {0, 4, 7}

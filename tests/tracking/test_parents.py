@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tracking_support import EXPERIMENT, TRIAL, client_of, fail_on_warning, record_trial, runs_of
 
+from kerastuna.search.study.study_id import StudyId
 from kerastuna.search.tracking.tracker import Tracker
 
 # MLflow calls SQLAlchemy 2.1 in ways that it deprecates.
@@ -74,3 +75,19 @@ def test_two_processes_that_record_the_same_trial_leave_one_run(tracker, uri):
     runs = runs_of(uri)
     assert sorted(runs) == ["first", *(f"trial-000{number}" for number in range(4))]
     assert {run.info.status for name, run in runs.items() if name != "first"} == {"FINISHED"}
+
+
+def test_studies_of_one_name_have_runs_of_their_own(tracker, uri):
+    record_trial(tracker, 0)  # of an earlier version: without an id
+    parents = {}
+    for owner in (StudyId("a" * 32, True), StudyId("b" * 32, True), StudyId("c" * 32, False), StudyId("d" * 32, False)):
+        for _ in range(2):
+            other = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
+            parents.setdefault(owner.id[0], []).append(other.start_study("first", {}, {}, owner=owner))
+        other.reconcile([TRIAL | {"number": 0}])
+        assert other.run_id == parents[owner.id[0]][0]
+    first, second, old, late = ({*ids} for ids in parents.values())
+    assert old == {tracker.run_id}  # the older study has taken over what has no id
+    assert len(first | second | old | late) == 4
+    found = client_of(uri).search_runs([tracker.experiment_id], f"tags.`kerastuna.study_id` = '{'c' * 32}'")
+    assert sorted(str(run.info.run_name) for run in found) == ["first", "trial-0000"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import keras
 import mlflow
@@ -9,7 +10,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import get_model_info
 
-from kerastuna.search.tracking.registry import register_champion
+from kerastuna.search.study.study_id import StudyId
+from kerastuna.search.tracking import registry
+from kerastuna.search.tracking.registry import register_champion, registered_name
 from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
 from kerastuna.spaces.errors import InputError
@@ -25,7 +28,9 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return tracker
 
 
-def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: tuple[float, ...] | None = None):
+def _register(
+    tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: Any = None, registration: str = ""
+):
     initializer: Any = keras.initializers.Constant(weight)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=initializer)])
     (folder / "MODEL_CARD.md").write_text("a card")
@@ -42,6 +47,7 @@ def _register(tracker: Tracker, folder: Path, confirmed: float, weight: float, r
         metrics={"test_mean": 1 - confirmed},  # the worse on validation the better on test
         tags={"kerastuna.study": "digits"},
         artifacts=folder,
+        registration=registration or uuid4().hex,
     )
 
 
@@ -87,6 +93,7 @@ def test_a_model_of_the_users_own_class_is_registered_with_its_shapes(tracker: T
         metrics={},
         tags={},
         artifacts=tmp_path,
+        registration="own",
     )
     mlflow.set_tracking_uri(tracker.tracking_uri)
     signature: Any = get_model_info(registered.uri).signature
@@ -138,5 +145,67 @@ def test_a_store_that_cannot_be_used_is_one_line(tracker: Tracker, tmp_path: Pat
             metrics={},
             tags={},
             artifacts=tmp_path,
+            registration="none",
         )
     assert len(str(refused.value).splitlines()) == 1
+
+
+class Killed(BaseException):
+    """Takes the place of SIGKILL: what follows in the process does not happen."""
+
+
+def _killed(*given: Any, **named: Any) -> Any:
+    raise Killed
+
+
+def _champions(tracker: Tracker, registration: str) -> list[Any]:
+    client = MlflowClient(tracker.tracking_uri)
+    return client.search_runs([tracker.experiment_id], f"tags.`kerastuna.registration` = '{registration}'")
+
+
+@pytest.mark.parametrize("when", ["set_model_version_tag", "set_registered_model_alias"])
+def test_a_registration_that_was_killed_is_completed_and_not_done_twice(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    better = {"set_model_version_tag": 0.997, "set_registered_model_alias": 0.998}[when]
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", lambda *given: None)
+        patch.setattr(MlflowClient, when, _killed)
+        with pytest.raises(Killed):
+            _register(tracker, tmp_path, better, weight=5.0, registration=when)
+    versions = len(MlflowClient(tracker.tracking_uri).search_model_versions("name='digits-max'"))
+    again = _register(tracker, tmp_path, better, weight=5.0, registration=when)
+    assert again.is_champion
+    assert again.version == versions
+    (run,) = _champions(tracker, when)
+    assert (run.info.run_id, run.info.status) == (again.run_id, "FINISHED")
+    assert _register(tracker, tmp_path, better, weight=5.0, registration=when).version == again.version
+
+
+def test_a_run_that_a_kill_left_without_a_version_is_ended(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", lambda *given: None)
+        patch.setattr(registry, "_log_and_register", _killed)
+        with pytest.raises(Killed):
+            _register(tracker, tmp_path, 0.5, weight=6.0, registration="without")
+    (left,) = _champions(tracker, "without")
+    assert left.info.status == "RUNNING"
+    registered = _register(tracker, tmp_path, 0.5, weight=6.0, registration="without")
+    assert {run.info.run_id: run.info.status for run in _champions(tracker, "without")} == {
+        left.info.run_id: "FAILED",
+        registered.run_id: "FINISHED",
+    }
+
+
+def test_a_registered_model_belongs_to_a_study(tracker: Tracker):
+    uri, client = tracker.tracking_uri, MlflowClient(tracker.tracking_uri)
+    first, second, old = StudyId("a" * 32, True), StudyId("b" * 32, True), StudyId("c" * 32, False)
+    client.create_registered_model("of-an-earlier-version")
+    for _ in range(2):
+        assert registered_name(uri, "new", None) == "new"
+        assert registered_name(uri, "new", first) == "new"
+        assert registered_name(uri, "new", second) == "new-bbbbbbbb"
+        assert registered_name(uri, "of-an-earlier-version", first) == "of-an-earlier-version-aaaaaaaa"
+        assert registered_name(uri, "of-an-earlier-version", old) == "of-an-earlier-version"

@@ -67,6 +67,36 @@ def test_an_epoch_with_a_smaller_last_batch_and_its_validation_are_those_of_fit(
     assert fit["iterations"] == engine["iterations"] == EPOCHS * 4
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd", "averaged", "smoothed"])
+def test_every_recipe_has_the_numbers_of_fit(seen, name: str):
+    fit, engine = seen["recipes"][name]["fit"], seen["recipes"][name]["engine"]
+    assert largest_difference(fit["history"], engine["history"]) < 1e-5
+    assert largest_difference(fit["weights"], engine["weights"]) < 1e-5
+    assert fit["history"] != seen["recipes"]["plain"]["engine"]["history"]
+    assert seen["recipes"][name]["evaluated"] == pytest.approx(engine["history"]["val_loss"][-1], abs=1e-5)
+
+
+def test_weights_are_averaged_for_validation_alone(seen):
+    plain, averaged = (seen["recipes"][name]["engine"]["history"] for name in ("plain", "averaged"))
+    assert averaged["loss"] == pytest.approx(plain["loss"], abs=1e-6)
+    assert all(abs(one - other) > 1e-4 for one, other in zip(averaged["val_loss"], plain["val_loss"], strict=True))
+
+
+def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step(seen):
+    rates = seen["recipes"]["sgd"]["engine"]["history"]["learning_rate"]
+    assert rates == pytest.approx(seen["recipes"]["sgd"]["last_rates"])
+    assert rates.index(max(rates)) == 1
+
+
+def test_an_augmentation_changes_training_images_by_the_seed(seen):
+    found = seen["augmented"]
+    assert found["engine"] == found["again"] != found["other"]
+    assert found["engine"]["loss"] != found["plain"]["loss"]
+    for by in ("engine", "fit"):
+        assert len(set(found[by]["loss"])) == EPOCHS  # other changes in every epoch, at a learning rate of nearly 0
+        assert found[by]["val_loss"] == pytest.approx(found["plain"]["val_loss"], abs=1e-5)
+
+
 def test_the_model_can_be_evaluated_and_trained_on_by_keras(seen):
     assert largest_difference(seen["rest"]["evaluated"], seen["rest"]["last"]) < 1e-5
     assert seen["rest"]["iterations_later"] == EPOCHS * 4 + 4
@@ -166,21 +196,22 @@ def observe(folder: Path) -> dict[str, Any]:
         Layer,
         MaxPooling2D,
     )
+    from kerastuna.spaces.augmentation import Augmentation
     from kerastuna.spaces.recipe import Recipe
     from kerastuna.spaces.space import SearchSpace
 
     class Fixed(SearchSpace):
         """One network."""
 
-        def __init__(self, layers: Sequence[Layer], rate: float = 0.01) -> None:
+        def __init__(self, layers: Sequence[Layer], rate: float = 0.01, recipe: Recipe | None = None) -> None:
             super().__init__((9, 8, 2), 3)
-            self._layers, self._rate = tuple(layers), rate
+            self._layers, self._recipe = tuple(layers), recipe or Recipe(rate, BATCH, "inverse_time", 0.5)
 
         def architecture(self, hp: Any) -> Architecture:
             return Architecture(self.input_shape, self._layers)
 
         def recipe(self, hp: Any) -> Recipe:
-            return Recipe(self._rate, BATCH, "inverse_time", 0.5)
+            return self._recipe
 
     hp = keras_tuner.HyperParameters()
     engine = engine_for(keras.backend.backend())
@@ -256,6 +287,48 @@ def observe(folder: Path) -> dict[str, Any]:
     found["rest"]["last"] = {name: found["rest"]["engine"]["history"][f"val_{name}"][-1] for name in evaluated}
     space.fit(hp, model, x, y, verbose=0)
     found["rest"]["iterations_later"] = int(model.optimizer.iterations)
+
+    # The search's own `fit` trains by the engine, unless a callback asks for batches.
+    batches = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+
+    def by_recipe(recipe: Recipe, **given: Any) -> tuple[Any, ...]:
+        model = build(trained := Fixed(networks["dense"], recipe=recipe))
+        options = {"validation_data": validation, "shuffle": False, "epochs": EPOCHS, "verbose": 0} | given
+        history: Any = fit(trained, hp, model, x, y, **options)
+        assert ("compile_seconds" in history.params) == ("callbacks" not in given)
+        return model, history
+
+    changes: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "adamw": {"optimizer": "adamw", "weight_decay": 0.1, "decay": "cosine", "warm_up": 0.4},
+        "sgd": {"optimizer": "sgd", "weight_decay": 0.1, "decay": "one_cycle", "warm_up": 0.3, "end_factor": 0.1},
+        "averaged": {"averaging": 0.9},
+        "smoothed": {"label_smoothing": 0.1, "averaging": 0.8, "optimizer": "adamw", "decay": "cosine"},
+    }
+    found["recipes"] = {}
+    for name, changed in changes.items():
+        recipe = Recipe(0.01, BATCH, **changed)
+        model, history = by_recipe(recipe)
+        result: dict[str, Any] = {"engine": state(model, history)}
+        found["recipes"][name] = result
+        result["evaluated"] = model.evaluate(*validation, verbose=0, return_dict=True)["loss"]
+        result["last_rates"] = [recipe.learning_rates_in(epoch, EPOCHS, 4)[-1] for epoch in range(EPOCHS)]
+        if name != "plain":
+            result["fit"] = state(*by_recipe(recipe, callbacks=[batches]))
+
+    augmented = found["augmented"] = dict[str, Any]()
+    turning = {"augmentation": Augmentation(rotation=90, shift=0.3, zoom=0.2, brightness=0.2, contrast=0.2)}
+    for name, changed, given in [
+        ("plain", {}, {}),
+        ("engine", turning, {}),
+        ("again", turning, {}),
+        ("other", turning, {"seed": 5}),
+        ("fit", turning, {"callbacks": [batches]}),
+    ]:
+        model = build(slow := Fixed(head, recipe=Recipe(1e-9, BATCH, **changed)))
+        options = {"validation_data": validation, "shuffle": False, "epochs": EPOCHS, "verbose": 0} | given
+        np.random.seed(options.pop("seed", 4))  # of the engine
+        augmented[name] = fit(slow, hp, model, x, y, **options).history
 
     still = Fixed((Dropout(0.5), *head), rate=1e-12)
     by_fit, by_engine = build(still), build(still)

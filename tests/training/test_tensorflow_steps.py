@@ -16,12 +16,14 @@ from kerastuna.spaces.architecture import (
     Dropout,
     GlobalAveragePooling2D,
 )
+from kerastuna.spaces.augmentation import Augmentation
 from kerastuna.spaces.recipe import Recipe
 from kerastuna.spaces.space import SearchSpace
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces twice")
 
 HP = keras_tuner.HyperParameters()
+HP.values["recipe"] = "adam"
 X = np.random.default_rng(0).random((20, 6, 6, 1), "float32")
 Y = np.arange(20) % 3
 
@@ -32,10 +34,16 @@ class Fixed(SearchSpace):
         return Architecture(self.input_shape, (Conv2D(4, activation="relu"), BatchNormalization(), *head))
 
     def recipe(self, hp: Any) -> Recipe:
-        return Recipe(0.01, 8)
+        return RECIPES[hp.values["recipe"]]
 
 
 SPACE = Fixed((6, 6, 1), 3)
+RECIPES = {
+    "adam": Recipe(0.01, 8),
+    "adamw": Recipe(0.01, 8, "one_cycle", warm_up=0.3, optimizer="adamw", weight_decay=0.1, averaging=0.9),
+    "sgd": Recipe(0.01, 8, "cosine", optimizer="sgd", weight_decay=0.1, label_smoothing=0.1),
+    "augmented": Recipe(0.01, 8, averaging=0.9, augmentation=Augmentation(rotation=20, shift=0.1)),
+}
 
 
 def trained(train: Any, traces: list[Any] | None = None, **given: Any) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -61,7 +69,9 @@ def by_search(model: Any, *args: Any, **kwargs: Any) -> Any:
     return fit(SPACE, HP, model, *args, **kwargs)
 
 
-def test_the_numbers_are_those_of_fit():
+@pytest.mark.parametrize("recipe", ["adam", "adamw", "sgd", "augmented"])
+def test_the_numbers_are_those_of_fit(recipe: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(HP.values, "recipe", recipe)
     (by_fit, expected), (model, found) = trained(by_keras), trained(by_search)
     assert expected.keys() == found.keys()
     for name, values in expected.items():
@@ -73,7 +83,9 @@ def test_the_numbers_are_those_of_fit():
     assert shapes[0] == shapes[1]
 
 
-def test_a_step_is_traced_once():
+@pytest.mark.parametrize("recipe", ["adam", "adamw"])
+def test_a_step_is_traced_once(recipe: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(HP.values, "recipe", recipe)
     traces: list[Any] = []
     trained(by_search, traces, shuffle=False, epochs=1, validation_data=None)
     once = len(traces)

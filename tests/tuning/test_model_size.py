@@ -139,7 +139,16 @@ def test_layers_are_counted_at_every_call_and_in_nested_models() -> None:
     counted = model_size(model, limits=ALL)
     assert counted.params == (5 + 1) * 5 + (5 + 1) * 2 + (11 + 1) * 7
     assert counted.macs == 3 * (25 + 10) + 2 * 25 + 11 * 7
-    assert counted.ram == 4 * (3 * 5 + 3 * 5)
+    assert counted.ram == 4 * (3 * 5 + 3 * 5 + 5)  # the other input waits
+
+
+def test_what_a_later_layer_still_needs_is_held() -> None:
+    image = keras.Input((4,))
+    wide = layers.Dense(6)(image)
+    model = keras.Model(image, [layers.Add()([layers.Dense(4)(wide), image]), wide])
+    assert model_size(model, limits=ALL).ram == 4 * (4 + 4 + 4 + 6)  # the sum, while an output waits
+    once = keras.Model(image, layers.Add()([layers.Dense(4)(wide), image]))
+    assert model_size(once, limits=ALL).ram == 4 * (6 + 4 + 4)  # narrowing again, while the input waits
 
 
 def test_inputs_and_outputs_of_a_layer_are_added_up() -> None:

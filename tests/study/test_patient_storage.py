@@ -1,0 +1,72 @@
+"""Storages on servers: parts of an operation, and a study that was deleted while somebody works on it."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from study_support import opened
+
+from kerastuna.search.errors import StudyError
+from kerastuna.search.study.patient_storage import deleted
+from kerastuna.search.study.storage import open_storage
+from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.study.studies import delete_study
+from kerastuna.search.study.waiting import joining
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'studies.db'}" if request.param == "sqlite" else str(tmp_path / "studies.journal")
+
+
+def test_every_operation_tells_that_the_study_was_deleted(location: str) -> None:
+    storage = open_storage(location)
+    stored = StoredStudy(opened(storage), storage)
+    number = stored.add(None)
+    trial_id = stored.trial_id(number)
+    delete_study(open_storage(location), "s", force=True)
+    for operation in (
+        lambda: stored.trial(number),
+        stored.trials,
+        lambda: stored.add(None),
+        lambda: stored.keep(number, name="late"),
+        lambda: storage.set_trial_intermediate_value(trial_id, 1, 0.5),
+        lambda: stored.set_state(number, TrialState.FAIL),
+        lambda: stored.study.set_user_attr("seconds", 1.0),
+        lambda: stored.study.enqueue_trial({"n": 1}),
+    ):
+        with pytest.raises(StudyError) as told:
+            operation()
+        assert str(told.value) == str(deleted("s"))
+    assert optuna.get_all_study_names(open_storage(location)) == []
+
+
+def test_another_study_in_its_place_is_not_taken_for_it(location: str) -> None:
+    storage = open_storage(location)
+    stored = StoredStudy(opened(storage), storage)
+    number = stored.add(None)
+    delete_study(open_storage(location), "s", force=True)
+    opened(open_storage(location), "other")  # SQLite gives it the same number
+    with pytest.raises(StudyError, match="the study 's' was deleted while"):
+        stored.keep(number, name="late")
+
+
+def test_who_joins_a_study_does_not_make_it(location: str) -> None:
+    storage = open_storage(location)
+    with joining(), pytest.raises(StudyError, match="the study 's' was deleted while this search worked on it"):
+        opened(storage)
+    assert optuna.get_all_study_names(storage) == []
+    opened(storage)
+    with joining():
+        assert opened(storage).study_name == "s"
+
+
+def test_what_is_not_there_stays_an_error_of_optuna_while_the_study_is(location: str) -> None:
+    storage = open_storage(location)
+    StoredStudy(opened(storage), storage)
+    with pytest.raises(KeyError):
+        storage.get_study_id_from_name("nowhere")
+    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+        storage.create_new_study([StudyDirection.MAXIMIZE], "s")
