@@ -74,7 +74,7 @@ check-types: $(READY)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
 
 check-floors: $(READY)
-	.venv/bin/lint-imports --no-logo
+	PYTHONPATH=.venv/typings .venv/bin/lint-imports --no-logo
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
@@ -84,7 +84,8 @@ clean:
 # A virtual environment contains absolute paths: if it was made in another folder, or its Python is gone, make it again.
 UNUSABLE := $(shell grep -qsF "$$(pwd -P)/.venv/bin/python" .venv/bin/pip && .venv/bin/python -c '' || echo yes)
 
-# pip's editable install is an import hook, which pyright does not run: it follows .venv/typings instead.
+# pip's editable install is an import hook, which pyright does not run: it follows .venv/typings instead. So does
+# import-linter, which takes kerastuna.search for a root only where kerastuna is a plain folder.
 $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	@set -e; \
 	if [ -n "$(UNUSABLE)" ]; then \
@@ -104,7 +105,6 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \
-	ln -sfn ../../../search/package/__init__.py ../../../search/package/__main__.py .venv/typings/kerastuna/; \
 	touch $(READY)
 
 FORCE:

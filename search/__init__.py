@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .commands.functions import Champion, Export, confirm, export_champion
     from .datasets.data import Dataset, load_dataset, load_test
     from .errors import (
         DataError,
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "Champion",
     "DataError",
     "Dataset",
     "DeviceError",
+    "Export",
     "Figures",
     "InfeasibleArchitecture",
     "InputError",
@@ -40,6 +43,8 @@ __all__ = [
     "Size",
     "SpaceError",
     "StudyError",
+    "confirm",
+    "export_champion",
     "load_dataset",
     "load_test",
     "study_figures",
@@ -48,6 +53,7 @@ __all__ = [
 # The command answers --help and a wrong argument without importing any of this.
 _MODULES = {
     "study.budget": ("Budget", "Size"),
+    "commands.functions": ("Champion", "Export", "confirm", "export_champion"),
     "datasets.data": ("Dataset", "load_dataset", "load_test"),
     "study.events": ("SearchObserver",),
     "tuning.oracle": ("OptunaOracle",),

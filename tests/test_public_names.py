@@ -15,9 +15,11 @@ from kerastuna.search.tuning.settings import OracleArguments, TunerArguments
 PUBLIC = {
     "kerastuna.search": [
         "Budget",
+        "Champion",
         "DataError",
         "Dataset",
         "DeviceError",
+        "Export",
         "Figures",
         "InfeasibleArchitecture",
         "InputError",
@@ -30,6 +32,8 @@ PUBLIC = {
         "Size",
         "SpaceError",
         "StudyError",
+        "confirm",
+        "export_champion",
         "load_dataset",
         "load_test",
         "study_figures",

@@ -21,21 +21,11 @@ SEEDS = {"quick": 2, "full": 5}
 
 def confirm(options: argparse.Namespace) -> int:
     """Confirm the best trials of a study and print the champion."""
-    study = open_study_of(options)
-    from .session import check_options, log_report, open_session, request_of
-
-    wanted = search_options(options, study=study.study_name, **request_of(study))
-    check_options(wanted)
+    champion = confirmed(options)
     from ..display.lines import show_line
-    from ..display.progress import make_progress
     from ..display.summary import champion_json, champion_lines
     from ..display.tables import console
 
-    with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
-        progress.message("loading Keras and the data")
-        session = open_session(wanted, progress, stack)
-        champion = confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
-        log_report(session.study, session.tracker)
     if options.json:
         print_json(champion_json(champion))
     else:
@@ -43,6 +33,23 @@ def confirm(options: argparse.Namespace) -> int:
         for line in champion_lines(champion):
             show_line(out, line)
     return 0
+
+
+def confirmed(options: argparse.Namespace) -> Mapping[str, Any]:
+    """Confirm the best trials of the study that `options` name; returns the champion's record."""
+    study = open_study_of(options)
+    from .session import check_options, log_report, open_session, request_of
+
+    wanted = search_options(options, study=study.study_name, **request_of(study))
+    check_options(wanted)
+    from ..display.progress import make_progress
+
+    with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
+        progress.message("loading Keras and the data")
+        session = open_session(wanted, progress, stack)
+        champion = confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+        log_report(session.study, session.tracker)
+    return champion
 
 
 def confirm_session(

@@ -35,7 +35,9 @@ def export(options: argparse.Namespace) -> int:
 
         check_formats(formats)
     with redirect_stdout(sys.stderr):
-        manifest, out = _reference(options, formats) if options.reference is not None else _of_study(options, formats)
+        manifest, out = (
+            _reference(options, formats) if options.reference is not None else exported(options, formats, say)
+        )
     _print_manifest(manifest, out, options.json)
     return 0 if manifest["passed"] else _not_passed(manifest, out)
 
@@ -56,7 +58,8 @@ def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, 
         return export_reference(options.reference, wanted, epochs, out, formats, say), out
 
 
-def _of_study(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, Any], Path]:
+def exported(options: argparse.Namespace, formats: Any, say: Say) -> tuple[Mapping[str, Any], Path]:
+    """Export the champion or a trial of the study that `options` name; returns the manifest and its folder."""
     study = open_study_of(options)
     from ..study.scratch import own_temporary_folder
     from .session import request_of

@@ -12,7 +12,7 @@ from .options import RUNS_FOLDER, SearchOptions
 
 VARIABLES = (
     *("SPACE", "DATA", "TASK", "TARGET", "OBJECTIVE", "IMAGES", "BUDGET", "MAX_MACS", "MAX_RAM", "PARETO", "MINIMIZE"),
-    *("REACH", "PROFILE", "TRIALS", "EPOCHS", "TIMEOUT", "DEVICE", "WORKERS", "RAY", "SEED", "STUDY"),
+    *("REACH", "PROFILE", "TRIALS", "EPOCHS", "TIMEOUT", "DEVICE", "WORKERS", "RAY", "SEED", "FIX", "STUDY"),
 )
 """What `make search` takes; other options are passed on by ARGS."""
 

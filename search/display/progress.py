@@ -4,6 +4,7 @@ Events arrive as plain values and update one immutable `State`. What is shown is
 Any number of trials may run at the same time; each is known by its number.
 """
 
+import importlib.util
 import math
 import sys
 import time
@@ -282,8 +283,18 @@ class RichProgress(Progress):
         pass  # the display shows it
 
 
+def is_notebook() -> bool:
+    """Whether this process runs a notebook in which rich can update what it shows: that needs ipywidgets."""
+    return Console().is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+
+
 def make_progress(*, file: TextIO | None = None, force_plain: bool = False) -> Progress:
-    """The live display where `file` (standard error by default) is a capable terminal, plain lines elsewhere."""
+    """The live display in a notebook, and where `file` (standard error by default) is a capable terminal.
+
+    Plain lines elsewhere.
+    """
+    if file is None and not force_plain and is_notebook():
+        return RichProgress(console=Console())  # which writes to the notebook
     stream: TextIO = file or sys.stderr
     # Checked before rich is used: with FORCE_COLOR set, rich takes a file for a terminal and writes control characters.
     if not force_plain and stream.isatty():

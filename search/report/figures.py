@@ -2,8 +2,10 @@
 
 import io
 import warnings
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import final
 
@@ -24,6 +26,15 @@ class Figures:
 
     drawn: Mapping[str, Figure]
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """The figures as a notebook shows them, below each other, and why others are left out."""
+        shown = [
+            f'<img alt="{escape(name)}" src="data:image/png;base64,{b64encode(png(figure)).decode()}">'
+            for name, figure in self.drawn.items()
+        ]
+        missing = [f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in self.left_out.items()]
+        return "<br>".join(shown) + (f"<p>Left out:</p><ul>{''.join(missing)}</ul>" if missing else "")
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write every figure to `folder` as `NAME.png` and return the paths; creates the folder if needed."""

@@ -1,5 +1,7 @@
 """The display of a search: the live one on a terminal, and plain lines elsewhere."""
 
+import builtins
+import importlib.util
 import io
 import math
 import os
@@ -12,7 +14,7 @@ from typing import Any, TextIO
 import pytest
 from rich.console import Console
 
-from kerastuna.search.display.progress import PlainProgress, Progress, RichProgress, make_progress
+from kerastuna.search.display.progress import PlainProgress, Progress, RichProgress, is_notebook, make_progress
 
 SUMMARY = "16-32-p16 | 16-32 | p10 | conv | 14,652 params"
 
@@ -359,3 +361,18 @@ def test_a_terminal_gets_the_display(terminal: TextIO, monkeypatch: pytest.Monke
 def test_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert isinstance(make_progress(file=io.StringIO()), PlainProgress)
+
+
+def test_a_notebook_gets_the_live_display_where_it_can_update_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shell:  # what rich looks for in the name space of a notebook
+        pass
+
+    assert not is_notebook()
+    Shell.__name__ = "ZMQInteractiveShell"
+    monkeypatch.setattr(builtins, "get_ipython", Shell, raising=False)
+    for installed in (True, False):
+        spec = importlib.util.spec_from_loader("ipywidgets", None) if installed else None
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, spec=spec: spec)
+        assert is_notebook() is installed
+        assert isinstance(make_progress(), RichProgress if installed else PlainProgress)
+    assert isinstance(make_progress(force_plain=True), PlainProgress)

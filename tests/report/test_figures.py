@@ -1,5 +1,8 @@
 """Figures are saved as files."""
 
+import re
+from base64 import b64decode
+
 import matplotlib.style
 from study_samples import BUDGET, NAMES
 
@@ -38,3 +41,12 @@ def test_another_style_of_the_process_changes_nothing(study):
     with matplotlib.style.context("ggplot"):  # Optuna's own plots set it
         styled = {name: png(figure) for name, figure in study_figures(study, BUDGET).drawn.items()}
     assert styled == plain
+
+
+def test_a_notebook_shows_the_figures_and_why_others_are_left_out():
+    shown = Figures({"one": new_figure(), "two": new_figure()}, {"three": "fewer than <4> trials"})._repr_html_()
+    pictures = re.findall(r'<img alt="(\w+)" src="data:image/png;base64,([^"]+)">', shown)
+    assert [name for name, _ in pictures] == ["one", "two"]
+    assert b64decode(pictures[0][1]).startswith(b"\x89PNG")
+    assert "<li>three: fewer than &lt;4&gt; trials</li>" in shown
+    assert "Left out" not in Figures({"one": new_figure()})._repr_html_()

@@ -1,0 +1,59 @@
+"""`confirm` and `export_champion` as functions: what they return, what a notebook shows, and what they raise."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerastuna.search import Champion, InputError, StudyError, confirm, export_champion
+
+
+@pytest.fixture(scope="module")
+def folder(searched: Any) -> Path:
+    return searched.folder
+
+
+@pytest.fixture(scope="module")
+def champion(folder: Path) -> Champion:
+    before = Path.cwd()
+    os.chdir(folder)  # the data and the space were named from there
+    try:
+        return confirm("tiny", top=1, seeds=1, device="cpu")
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def test_the_champion_tells_of_itself(champion: Champion) -> None:
+    assert champion.record["validation"]["n"] == champion.record["test"]["n"] == 1
+    assert str(champion).startswith(f"champion: trial {champion.record['trial']}, {champion.record['params']:,} param")
+    assert champion._repr_html_() == f"<pre>{champion}</pre>"
+    assert confirm(top=1, seeds=1, device="cpu").record == champion.record  # the latest study, confirmed already
+
+
+def test_the_champion_is_exported(champion: Champion, tmp_path: Path) -> None:
+    told: list[str] = []
+    export = export_champion("tiny", formats=["keras"], out=tmp_path / "out", progress=told.append)
+    assert export.passed
+    assert export.folder == tmp_path / "out"
+    assert list(export.manifest["formats"]) == ["keras"]
+    assert (export.folder / "manifest.json").is_file()
+    assert [line.split()[0] for line in str(export).splitlines() if " yes " in line] == ["keras"]
+    assert export._repr_html_().startswith("<pre>")
+    assert told
+
+
+def test_errors_are_raised(champion: Champion, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="study 'two' does not exist"):
+        confirm("two")
+    with pytest.raises(InputError, match="there is no study yet"):
+        export_champion(folder=tmp_path)
+    with pytest.raises(InputError, match="--trial 999: study 'tiny' has no complete trial"):
+        export_champion("tiny", trial=999)
+    with pytest.raises(InputError, match="onyx"):
+        export_champion("tiny", formats=["onyx"])
