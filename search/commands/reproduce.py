@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..messages import counted
 from .common import print_json, search_options
-from .references import check_reference, reference_cost, reference_names
+from .references import check_reference, reference_names, reference_network
 
 if TYPE_CHECKING:
     from ..champion.reproduction import Images
@@ -80,17 +80,18 @@ def _images(most: int | None) -> "Images":
 
 
 def _row(name: str, values: Sequence[float], epochs: int, images: "Images") -> dict[str, Any]:
+    from ...spaces.cost import cost
     from ...spaces.references import REFERENCES
 
-    reference = REFERENCES[name]
-    summary, cost = reference_cost(name)
-    measured = {"total": cost.params, "trainable": cost.trainable, "non_trainable": cost.non_trainable}
+    reference, network = REFERENCES[name], reference_network(name)
+    size = cost(network)
+    measured = {"total": size.params, "trainable": size.trainable, "non_trainable": size.non_trainable}
     published = (
         None if reference.reported_params is None else dict(zip(measured, reference.reported_params, strict=True))
     )
     return {
         "name": name,
-        "summary": summary,
+        "summary": network.summary,
         "params": measured,
         "published_params": published,
         "counts_agree": None if published is None else measured == published,

@@ -55,6 +55,7 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert run.data.tags["trial.number"] == str(RECORD["trial"])
     assert len(client.get_metric_history(version.run_id, "params")) == 1
     assert "reference" not in run.data.tags
+    assert run.inputs is not None
     assert {part.dataset.name for part in run.inputs.dataset_inputs} >= {"mnist training with validation"}
     model = client.get_registered_model(registered)
     assert model.description == (

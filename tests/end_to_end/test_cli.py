@@ -88,6 +88,7 @@ def test_mlflow_holds_the_trained_trials_and_the_table_of_the_refused(folder: Pa
     accuracy = client.get_metric_history(eip_3.info.run_id, "val_accuracy")
     assert [point.step for point in accuracy] == [1]
     assert round(accuracy[0].value, 4) == eip_3.data.metrics["value"]
+    assert eip_3.inputs is not None
     parts = {part.dataset.name for part in eip_3.inputs.dataset_inputs}
     assert len(parts) == 2
     assert {name.rpartition(" ")[2] for name in parts} == {"training", "validation"}
