@@ -106,9 +106,9 @@ def _fill(
     results = verify(folder, source, progress)
     for name, problem in problems.items():
         results[name] = {"passed": False, "problems": [f"cannot be written ({problem})"], "notes": [], "bytes": 0}
-    for name in names:
-        progress(f"{name}: {summary(results[name], source.unit)}")
     manifest["formats"] = {name: {"files": {}} | entries.get(name, {}) | results[name] for name in names}
+    for name, result in manifest["formats"].items():
+        progress(f"{name}: {summary(result, source.unit)}")
     for result in results.values():
         manifest["output"]["shape"] = result.get("output_shape", manifest["output"]["shape"])  # (n,) or (n, width)
     refused = any(result["passed"] is False for result in results.values())

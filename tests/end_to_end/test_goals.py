@@ -57,7 +57,7 @@ def trained(study: optuna.Study) -> list[FrozenTrial]:
 
 def test_each_refusal_names_every_limit_it_broke(tmp_path: Path):
     budget = Budget(15_000, macs=2_000_000, ram=30_000)
-    tuner = Formula(tmp_path, grows, objective="val_accuracy", budget=budget, max_trials=8)
+    tuner = Formula(tmp_path, grows, objective="val_accuracy", budget=budget, max_trials=8, sampler="random")
     tuner.search(verbose=0)
     records = [trial_record(trial) for trial in tuner.oracle.study.trials]
     for record, trial in zip(records, tuner.oracle.study.trials, strict=True):

@@ -48,6 +48,7 @@ def test_what_fits_may_be_trained(stored: StoredStudy) -> None:
         "flash": None,
         "activations": None,
         "summary": "net",
+        "receptive_field": None,
     }
 
 
