@@ -183,6 +183,7 @@ def observe(folder: Path) -> dict[str, Any]:
     from kerastuna.search.training.jax_engine import JaxEngine, use_compilation_cache
     from kerastuna.spaces.architecture import (
         Activation,
+        Add,
         Architecture,
         AveragePooling2D,
         BatchNormalization,
@@ -235,6 +236,8 @@ def observe(folder: Path) -> dict[str, Any]:
             AveragePooling2D((2, 1), strides=2),
             Conv2D(4, 1, activation="tanh"),
             BatchNormalization(),
+            Conv2D(4, 3, padding="same"),
+            Add(over=1),
             GlobalMaxPooling2D(),
             Dense(3, activation="softmax"),
         ),
