@@ -47,7 +47,7 @@ def test_a_reference_network_is_trained_first(kerastuna: Any, mnist_slice: Path,
     assert status == 0, err
     manifest = json.loads(out)
     assert (manifest["lineage"]["reference"], manifest["lineage"]["params"]) == ("eip_3", 14652)
-    assert "training eip_3 on 40 images for 1 epochs" in err
+    assert "training eip_3 on 40 images for 1 epoch" in err
     assert (tmp_path / "export" / "eip_3" / "manifest.json").is_file()
 
 
