@@ -5,6 +5,8 @@ Each function gives its reason. tests/compat/test_tensorflow.py fails when an up
 
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -22,6 +24,45 @@ def forget_reduced_gradients() -> int:
     for name in names:
         registered.pop(name, None)
     return len(names)
+
+
+@contextmanager
+def order_of_each_epoch(seed: int, first: int = 0) -> Iterator[None]:
+    """Within the block, Keras's `fit` on TensorFlow gives every epoch an order of the samples of its own.
+
+    Once a seed is set, `tf.random.shuffle` in a data set begins anew with every iterator. Keras makes an iterator for
+    each epoch, and so all epochs of a training would have the same batches in the same order.
+
+    Args:
+        seed: of the orders, at least 0. The order of an epoch is a function of it and of the epoch.
+        first: the epoch, from 0, that `fit` begins with.
+    """
+    import tensorflow as tf
+    from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+    plain = ArrayDataAdapter.get_tf_dataset
+    with tf.device("CPU:0"):  # where data sets are made
+        epoch = tf.Variable(first, dtype=tf.int64, trainable=False)
+
+    def shuffle(indices: Any) -> Any:
+        seeds = tf.stack([tf.constant(seed, tf.int64), epoch.assign_add(1)])
+        return tf.random.experimental.stateless_shuffle(indices, seeds)
+
+    def get_tf_dataset(adapter: Any) -> Any:
+        if tf.distribute.has_strategy():
+            return plain(adapter)
+        kept: Any = tf.random.shuffle
+        tf.random.shuffle = shuffle
+        try:
+            return plain(adapter)  # traces the function that shuffles
+        finally:
+            tf.random.shuffle = kept
+
+    ArrayDataAdapter.get_tf_dataset = get_tf_dataset
+    try:
+        yield
+    finally:
+        ArrayDataAdapter.get_tf_dataset = plain
 
 
 def _is_of_reduction(derivative: Any) -> bool:

@@ -1,8 +1,8 @@
 """Going on with a training that was killed, from its checkpoint. On a CPU the result is that of an undisturbed one.
 
-Everything that decides the epochs to come is kept or follows from what is kept. The order of the samples does: on
-TensorFlow, Keras draws one from the seed of the training for every epoch alike; on JAX, the engine draws it from seed
-and epoch, and Keras from NumPy. Trainings of which that is not sure have no checkpoint, and begin anew.
+Everything that decides the epochs to come is kept or follows from what is kept. The order of the samples does: it is
+drawn from the seed of the training and the epoch, except by Keras's `fit` on JAX, which draws it from NumPy. Trainings
+of which that is not sure have no checkpoint, and begin anew.
 """
 
 import functools
@@ -10,12 +10,14 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, final
 
 import keras
 import numpy as np
 
+from ..compat.tensorflow import order_of_each_epoch
 from .checkpoints import Checkpoint, SavedState, UnfitCheckpoint, Values, can_be_kept, values_of
 from .device import software
 from .epochs import EpochMetrics, EpochReporter, OutOfTime
@@ -154,6 +156,19 @@ class Checkpointer(keras.callbacks.Callback):
 def first_epoch(saved: SavedState | None) -> dict[str, int]:
     """The argument of `fit` that lets it go on from `saved`, where there is one."""
     return {} if saved is None else {"initial_epoch": len(saved.history)}
+
+
+def seeded(seed: int, saved: SavedState | None) -> AbstractContextManager[None]:
+    """Set the seed of a training, for everything that is random. `fit` is to be called within the block.
+
+    Args:
+        seed: of the training.
+        saved: the state that it goes on from; None to begin anew.
+    """
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    return order_of_each_epoch(seed, 0 if saved is None else len(saved.history))
 
 
 def trained_on(checkpoint: Checkpoint | None, train: Callable[[SavedState | None], Result]) -> Result:

@@ -17,7 +17,7 @@ from .epochs import BatchReport, EpochMetrics, EpochReporter, final_metrics
 from .garbage import forget_trained_networks
 from .hypermodels import has_own_fit
 from .kept_weights import validated_again
-from .resuming import Checkpointer, checkpoint_for, first_epoch, trained_on
+from .resuming import Checkpointer, checkpoint_for, first_epoch, seeded, trained_on
 
 
 def train(
@@ -68,7 +68,7 @@ def train(
     def train_on(saved: SavedState | None) -> tuple[keras.Model, list[EpochMetrics]]:
         forget_trained_networks()
         keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        order = seeded(seed, saved)
         model = trained.build(hyperparameters)
         reporter = EpochReporter(keep_going, (), report_batches=report_batches)
         if saved is not None and saved.is_finished:
@@ -77,7 +77,8 @@ def train(
             return model, reporter.history
         keeper = None if checkpoint is None else Checkpointer(checkpoint, reporter, saved)
         callbacks = [reporter] if keeper is None else [reporter, keeper]
-        results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
+        with order:
+            results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
         if reporter.failure is not None:
             raise SearchFailed(f"the network could not be trained: {reporter.failure}")
         again = partial(validated_again, model, given)

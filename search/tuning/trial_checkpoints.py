@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-import keras
 import keras_tuner
 
 from ..compat.keras_tuner import trains_as
@@ -17,7 +16,7 @@ from ..study.names import CHECKPOINT_FOLDER
 from ..study.retries import first_of, unsettled
 from ..training.checkpoints import Checkpoint, SavedState
 from ..training.epochs import EpochReporter
-from ..training.resuming import Checkpointer, checkpoint_for, first_epoch, trained_on
+from ..training.resuming import Checkpointer, checkpoint_for, first_epoch, seeded, trained_on
 from .keras_tuner_trials import trial_id_of
 from .oracle import OptunaOracle
 
@@ -72,10 +71,10 @@ class TrialCheckpoints:
         checkpoint = self._checkpoint_of(trial, seed, args, {**kwargs, "callbacks": of_user})
 
         def train_on(saved: SavedState | None) -> Any:
-            keras.utils.set_random_seed(seed)
             keeper = [] if checkpoint is None else [Checkpointer(checkpoint, reporter, saved)]
             given = {**kwargs, **first_epoch(saved), "callbacks": [*callbacks, *keeper]}
-            return self._build_and_fit(trial, *args, **given)
+            with seeded(seed, saved):
+                return self._build_and_fit(trial, *args, **given)
 
         try:
             return trained_on(checkpoint, train_on)
