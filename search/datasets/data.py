@@ -180,9 +180,11 @@ def _check_test_part(source: Source, like: Dataset) -> None:
     if not source.has_test:
         return
     source.require("test")
-    x, y = source.outline("x_test"), source.readers["y_test"]()
+    x, y = source.outline("x_test"), source.outline("y_test")
     if x is not None:
         _check_test_samples(x, source, like)
+    if y is None:
+        return
     samples = len(x) if x is not None else len(y) if y.ndim else 0
     matching_targets(y, samples, source.place("y_test"), like.unit, like.task)
 

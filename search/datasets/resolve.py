@@ -100,7 +100,7 @@ def _open_keras(name: str) -> Readers:
 
 
 def _open_callable(spec: str, module: str, attribute: str) -> Source:
-    """The data set of a user's function; a function that it returns for the test samples is their opening."""
+    """The data set of a user's function; a function that it returns for the test part is its opening."""
     where = shown(spec)
     loader = import_attribute(module, attribute, f"data set {where}", DataError)
     if not callable(loader):
@@ -122,7 +122,7 @@ def _open_callable(spec: str, module: str, attribute: str) -> Source:
     keys = guarded(partial(list, arrays), f"{where} failed", DataError)
     readers = {key: partial(guarded, partial(read, key), f"{key} of {where} failed", DataError) for key in keys}
 
-    def outline() -> np.ndarray | None:
-        return None if callable(arrays["x_test"]) else readers["x_test"]()
+    def outline(key: str) -> np.ndarray | None:
+        return None if callable(arrays[key]) else readers[key]()
 
-    return Source(spec, readers, {"x_test": outline})
+    return Source(spec, readers, {key: partial(outline, key) for key in ("x_test", "y_test")})

@@ -31,7 +31,8 @@ def first(folder: Path) -> dict:
 
 
 def test_search_json_by_the_contract(folder: Path, first: dict):
-    assert set(first) == {"study", "profile", "trials", "best", "champion", "mlflow", "seconds"}
+    assert set(first) == {"study", "profile", "trials", "failures", "best", "champion", "mlflow", "seconds"}
+    assert first["failures"] == {}
     assert first["study"] == "one"
     assert first["profile"] == "quick"
     assert first["trials"] == {
@@ -57,7 +58,7 @@ def test_the_references_over_the_budget_are_refused_with_their_counts(folder: Pa
         (3, "COMPLETE", None, 13380),
     ] or trials[4:]  # the enqueued ones that were not reached yet are WAITING
     contract = {"number", "state", "reason", "value", "params", "macs", "epochs", "seconds", "hyperparameters"}
-    assert set(trials[0]) == contract | {"ram", "limits"}
+    assert set(trials[0]) == contract | {"ram", "flash", "activations", "limits"}
     assert (trials[0]["limits"], trials[2]["limits"]) == (["params"], None)
     assert trials[0]["epochs"] == 0
     assert trials[2]["epochs"] == 1
@@ -120,7 +121,7 @@ def test_a_study_of_another_identity_is_refused(folder: Path, first: dict):
 def test_what_there_is_is_told_while_and_after_a_search(folder: Path, first: dict):
     assert "eip_3" in call_kerastuna(folder, "trials", "--study", "one").stdout
     everything = call_kerastuna(folder, "trials", "--study", "one", "--all").stdout
-    assert "over_budget" in everything
+    assert "over budget" in everything
     assert "15,810" in everything
     rows = json.loads(call_kerastuna(folder, "studies", "--json").stdout)
     assert [row["name"] for row in rows] == ["one"]

@@ -270,7 +270,7 @@ def test_a_model_over_max_model_size_fails_its_trial(tmp_path: Path, data: Datas
     for units in (2, 1):
         tuner.oracle.enqueue({"units": units})
     study = search(tuner, data)
-    assert outcomes(study) == {("FAIL", "error"): 1, ("COMPLETE", None): 1}
+    assert outcomes(study) == {("FAIL", "build_error"): 1, ("COMPLETE", None): 1}
     assert study.best_params == {"units": 1}
 
 
