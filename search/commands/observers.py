@@ -85,7 +85,8 @@ class ConfirmationRecorder(ConfirmationObserver):
         self._runs: dict[tuple[int, int], str | None] = {}  # by the number of the trial and the seed, of what runs
 
     def confirmation_started(self, study: str, done: int, total: int) -> None:
-        """Tell the other."""
+        """End the runs that a killed confirmation left, and tell the other."""
+        self._tracker.end_lost_trainings()
         self._other.confirmation_started(study, done, total)
 
     def confirmation_ended(self) -> None:

@@ -122,6 +122,16 @@ def create_training_run(client: MlflowClient, study_run: StudyRun, name: str, ta
     return run.info.run_id
 
 
+def end_lost_trainings(client: MlflowClient, study_run: StudyRun) -> None:
+    """End the trainings below the study's run that seem to be running."""
+    condition = (
+        f"tags.`mlflow.parentRunId` = '{study_run.run_id}' AND tags.`{KIND_TAG}` = 'training' "
+        "AND attributes.status = 'RUNNING'"
+    )
+    for run in list(search_runs(client, study_run.experiment_id, condition)):
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
 def is_kept(client: MlflowClient, study_run: StudyRun, number: int, run_id: str) -> bool:
     """Whether the run that was just created for a trial stays: another process may have created one, too.
 

@@ -30,6 +30,7 @@ from .runs import (
     StudyRun,
     create_training_run,
     create_trial_run,
+    end_lost_trainings,
     end_trial_run,
     trial_runs,
 )
@@ -194,6 +195,10 @@ class Tracker:
         if run_id is not None:
             status = "FAILED" if failed else "FINISHED"
             self._connection.attempt(lambda client: client.set_terminated(run_id, status))
+
+    def end_lost_trainings(self) -> None:
+        """End the runs of trainings whose process was killed. Only the process that confirms the study may call it."""
+        self._connection.attempt(lambda client: end_lost_trainings(client, self.study_run))
 
     def mark_trials(self, tag: str, values: Mapping[int, str]) -> None:
         """Set `tag` on the runs of trials to the value given for their number, where it has another value."""

@@ -46,16 +46,19 @@ def test_a_study_is_a_parent_run_with_a_nested_run_per_trial(tracker, uri):
 
 
 def test_a_training_is_a_run_with_curves_that_is_no_trial(tracker, uri):
-    good, bad = (tracker.start_training(f"confirm-0003-seed-{seed}", {"seed": seed}) for seed in (7, 8))
+    good, bad, _ = (tracker.start_training(f"confirm-0003-seed-{seed}", {"seed": seed}) for seed in (7, 8, 9))
     tracker.log_epochs(good, EPOCHS)
     tracker.end_training(good)
     tracker.end_training(bad, failed=True)
     tracker.end_training(None)  # as of one whose run could not be made
+    tracker.end_lost_trainings()
     runs = runs_of(uri)
     assert {name: run.info.status for name, run in runs.items() if "seed" in name} == {
         "confirm-0003-seed-7": "FINISHED",
         "confirm-0003-seed-8": "FAILED",
+        "confirm-0003-seed-9": "KILLED",
     }
+    assert runs["first"].info.status == "RUNNING"
     run = runs["confirm-0003-seed-7"]
     assert history(uri, run, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
     assert run.data.tags["mlflow.parentRunId"] == tracker.run_id
