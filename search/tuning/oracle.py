@@ -17,8 +17,8 @@ from ..proposals.distributions import ParameterSpace, Values, values_key
 from ..study.attributes import HYPERPARAMETERS, NAME, SEED, is_trained
 from ..study.budget import Size
 from ..study.events import Announcer, SearchObserver
-from ..study.liveness import runs_here
-from ..study.reasons import STOPPED_EARLY, TIMEOUT
+from ..study.liveness import fail_trials_of, runs_here, this_worker
+from ..study.reasons import INTERRUPTED, STOPPED_EARLY, TIMEOUT
 from ..study.seeds import derive_seed
 from ..study.stored_study import StoredStudy
 from ..study.study_id import id_of, own_folder
@@ -217,6 +217,8 @@ class OptunaOracle(MendedOracle):
                 raise
             finally:
                 self.abandon_all(reason)
+                if reason == INTERRUPTED:  # it may have come between a claim and its return
+                    fail_trials_of(self.stored, this_worker())
                 self.deadline = self._epochs = None
 
     def search_record(self, epochs: int | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def name(url: str) -> Iterator[str]:
     yield name
     storage = open_storage(url)
     if name in optuna.get_all_study_names(storage):
-        delete_study(storage, name)
+        delete_study(storage, name, force=True)
 
 
 def make(folder: Path, url: str, name: str) -> OptunaOracle:

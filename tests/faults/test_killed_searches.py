@@ -30,7 +30,7 @@ from kerastuna.search.study.storage import open_storage
 SECONDS = float(os.environ.get("KERASTUNA_FAULTS_SECONDS", "20"))
 SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
 TRIALS = 5
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 OBEYED = (0, 130)
 SPACE = """
     import keras

@@ -15,6 +15,7 @@ from tuner_support import OBJECTIVE, Function, Untrained, accuracy, outcomes, pe
 from kerastuna.search import OptunaTuner
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.errors import SpaceError, StudyError
+from kerastuna.search.proposals.proposer import Proposer
 from kerastuna.search.study.events import SearchObserver
 from kerastuna.spaces import ConvNet
 from kerastuna.spaces import space as space_module
@@ -358,6 +359,21 @@ def test_an_interruption_keeps_the_trial_for_the_next_time(tmp_path: Path, data:
     assert outcomes(study) == {("FAIL", "interrupted"): 1, ("COMPLETE", None): 1}
     assert study.trials[0].user_attrs["hyperparameters"] == study.trials[1].user_attrs["hyperparameters"]
     assert study.trials[0].user_attrs["seed"] == study.trials[1].user_attrs["seed"]
+
+
+def test_an_interruption_right_after_a_claim_loses_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    keep = Proposer._keep
+
+    def interrupted(*args: Any) -> None:
+        keep(*args)
+        raise KeyboardInterrupt
+
+    tuner = Function(lambda hp: hp.Int("units", 1, 9) / 10, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Proposer, "_keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tuner.search(verbose=0)
+    assert outcomes(tuner.oracle.study) == {("FAIL", "interrupted"): 1, ("WAITING", None): 1}
 
 
 def test_after_an_interruption_the_same_tuner_goes_on(tmp_path: Path):
