@@ -11,8 +11,9 @@ from .common import program
 from .options import RUNS_FOLDER, SearchOptions
 
 VARIABLES = (
-    *("SPACE", "DATA", "TASK", "TARGET", "OBJECTIVE", "IMAGES", "BUDGET", "MAX_MACS", "MAX_RAM", "PARETO", "MINIMIZE"),
-    *("REACH", "PROFILE", "TRIALS", "EPOCHS", "TIMEOUT", "DEVICE", "WORKERS", "RAY", "SEED", "FIX", "STUDY"),
+    *("SPACE", "DATA", "TASK", "TARGET", "OBJECTIVE", "IMAGES", "BUDGET", "MAX_MACS", "MAX_RAM", "MAX_FLASH"),
+    *("BOARD", "PARETO", "MINIMIZE", "REACH", "PROFILE", "TRIALS", "EPOCHS", "TIMEOUT", "TRIAL_TIMEOUT", "DEVICE"),
+    *("WORKERS", "RAY", "SEED", "FIX", "STUDY"),
 )
 """What `make search` takes; other options are passed on by ARGS."""
 

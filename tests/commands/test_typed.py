@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from kerastuna.search.commands.cli import COMMANDS
 from kerastuna.search.commands.common import search_options
 from kerastuna.search.commands.options import SearchOptions
 from kerastuna.search.commands.parser import make_parser
@@ -37,9 +38,6 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def parsed(command: str) -> argparse.Namespace:
     return make_parser(dict.fromkeys(COMMANDS, lambda options: 0)).parse_args(shlex.split(command)[1:])
-
-
-COMMANDS = ("search", "confirm", "export", "trials", "studies", "repair", "describe", "ui", "dashboard", "bench")
 
 
 def test_the_search_is_told_again_as_it_was_typed_in_profile_full() -> None:
