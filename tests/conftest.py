@@ -36,10 +36,11 @@ def _little_to_collect() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_outage() -> Iterator[None]:
-    """What one test finds out about its storage is nothing to the next one."""
+def _nothing_left() -> Iterator[None]:
+    """What one test finds out about its storage, or tells MLflow, is nothing to the next one."""
     yield
     vars(outage).update(vars(Outage()))
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # `mlflow.set_tracking_uri` sets it
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from kerastuna.search.tracking.store import default_tracking_uri
 
 SEARCH = (
     *("search", "--data", "slice.npz", "--images", "200", "--epochs", "2", "--budget", "2000", "--device", "cpu"),
-    *("--no-warm-start", "--workers", "2", "--no-confirm", "--study", "s", "--trials", "40"),
+    *("--no-warm-start", "--workers", "2", "--no-confirm", "--study", "s", "--trials", "400"),
 )
 
 
@@ -25,7 +25,7 @@ def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, r
     with begin_kerastuna(tmp_path, *SEARCH, "--storage", given) as process:
         assert process.stderr is not None
         lines = [""]
-        while "(1/40)" not in lines[-1]:
+        while "(1/400)" not in lines[-1]:
             lines.append(process.stderr.readline())
             assert lines[-1], lines
         refused = call_kerastuna(tmp_path, "studies", "--storage", given, "--delete", "s", check=2)
