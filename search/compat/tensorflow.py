@@ -37,10 +37,12 @@ def order_of_each_epoch(seed: int, first: int = 0) -> Iterator[None]:
         seed: of the orders, at least 0. The order of an epoch is a function of it and of the epoch.
         first: the epoch, from 0, that `fit` begins with.
     """
-    import tensorflow as tf
-    from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+    import tensorflow
+    from keras.src.trainers.data_adapters import array_data_adapter
 
-    plain = ArrayDataAdapter.get_tf_dataset
+    tf: Any = tensorflow
+    adapters: Any = array_data_adapter.ArrayDataAdapter
+    plain = adapters.get_tf_dataset
     with tf.device("CPU:0"):  # where data sets are made
         epoch = tf.Variable(first, dtype=tf.int64, trainable=False)
 
@@ -51,18 +53,18 @@ def order_of_each_epoch(seed: int, first: int = 0) -> Iterator[None]:
     def get_tf_dataset(adapter: Any) -> Any:
         if tf.distribute.has_strategy():
             return plain(adapter)
-        kept: Any = tf.random.shuffle
+        kept = tf.random.shuffle
         tf.random.shuffle = shuffle
         try:
             return plain(adapter)  # traces the function that shuffles
         finally:
             tf.random.shuffle = kept
 
-    ArrayDataAdapter.get_tf_dataset = get_tf_dataset
+    adapters.get_tf_dataset = get_tf_dataset
     try:
         yield
     finally:
-        ArrayDataAdapter.get_tf_dataset = plain
+        adapters.get_tf_dataset = plain
 
 
 def _is_of_reduction(derivative: Any) -> bool:
