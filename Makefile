@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # .pre-commit-config.yaml runs the same checks.
-CHECKS := check-format check-lint check-types check-floors
+CHECKS := check-format check-lint check-types check-floors check-packages
 
 .PHONY: help search ui export test coverage check faults $(CHECKS) clean FORCE
 
@@ -31,7 +31,7 @@ help:
 	@echo 'make export   write the winner in every format to export/ (STUDY=)'
 	@echo 'make test     run the tests (ARGS=tests/study for some of them)'
 	@echo 'make coverage run the tests and show which lines they miss'
-	@echo 'make check    check format, lint, types and floors; also one by one: $(CHECKS)'
+	@echo 'make check    check format, lint, types, floors, packages; also one by one: $(CHECKS)'
 	@echo 'make faults   kill and stop searches at random moments for FAULTS_SECONDS=600, and send 500 signals (COUNT=)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
@@ -75,6 +75,9 @@ check-types: $(READY)
 
 check-floors: $(READY)
 	PYTHONPATH=.venv/typings .venv/bin/lint-imports --no-logo
+
+check-packages: $(READY)
+	@.venv/bin/python .ci/audit
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
