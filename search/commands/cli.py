@@ -7,13 +7,14 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from types import TracebackType
 
 from ..errors import InputError, KerastunaError
 from ..messages import hidden_secrets, one_line, redact, secrets_of
-from ..training.interruption import forget, second_signal_forces, stop
+from ..training.interruption import forget, second_signal_forces, stop, was_told_to_stop
 from .common import program
 from .parser import make_parser
 
@@ -78,7 +79,7 @@ def _run(given: Sequence[str]) -> int:
         for number in STOPPING:  # all as Ctrl-C: keep everything, say how to go on
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, stop)
-        with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)):
+        with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)), _interruptions():
             return options.command(options)
     except KerastunaError as error:
         print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
@@ -97,6 +98,17 @@ def _run(given: Sequence[str]) -> int:
         )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
+
+
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """What TensorFlow, or somebody who catches everything, made of an interruption is one again."""
+    try:
+        yield
+    except Exception as error:
+        if was_told_to_stop():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _tell_of_the_end(again: str) -> None:

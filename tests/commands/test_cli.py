@@ -154,6 +154,23 @@ def test_an_interruption_says_how_to_go_on(kerastuna: Any, studies_does: Any, nu
     assert err.endswith("To go on: kerastuna studies --folder 'my runs'\n")
 
 
+@pytest.mark.parametrize("error", [SearchFailed, RuntimeError])
+def test_what_somebody_made_of_an_interruption_is_one(
+    kerastuna: Any, studies_does: Any, error: type[Exception]
+) -> None:
+    def interrupted() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise error("as TensorFlow does") from None
+        return 0
+
+    studies_does(interrupted)
+    status, out, err = kerastuna("studies")
+    assert (status, out) == (130, "")
+    assert err.startswith("kerastuna: interrupted; nothing that was finished is lost.")
+
+
 def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
     program = """
         import sys
