@@ -74,6 +74,10 @@ _PASSED = (AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMax
 _FUSED = ("relu", "relu6")
 _LINEAR = (None, "linear")
 _OPERATOR_OF = {"relu": "relu", "relu6": "relu", "sigmoid": "logistic", "softmax": "softmax", "tanh": "tanh"}
+_KNOWN = (
+    *(Activation, Add, AveragePooling2D, BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten),
+    *(GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D),
+)
 
 
 @final
@@ -147,8 +151,8 @@ def _aligned(size: int) -> int:
 
 
 def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int] | None:
-    """The operators of the int8 file, and how many BatchNormalizations remain; None for a layer with another activation
-    than linear, relu, relu6, sigmoid, softmax and tanh, whose operators are not known.
+    """The operators of the int8 file, and how many BatchNormalizations remain; None for a layer that is not one
+    of `kerastuna.spaces`, or has another activation than linear, relu, relu6, sigmoid, softmax and tanh.
 
     A BatchNormalization before a max pooling is taken to be folded, which needs gains that are not negative. Raises
     InfeasibleArchitecture when a layer does not fit its input.
@@ -164,7 +168,7 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
 
     for place, (layer, after) in enumerate(zip(layers, shapes, strict=True)):
         activation = layer.function if isinstance(layer, Activation) else getattr(layer, "activation", None)
-        if activation not in (*_LINEAR, *_OPERATOR_OF):
+        if activation not in (*_LINEAR, *_OPERATOR_OF) or not isinstance(layer, _KNOWN):
             return None
         before, source = (shapes[place - 1] if place else architecture.input_shape), made[-1]
         may_fuse, count = may_fuse and place - 1 not in tapped, len(operators)
@@ -206,11 +210,9 @@ def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:
             yield Operator("maximum", values, scratch=4 * values)
         case Flatten():
             yield Operator("reshape", values)
-        case BatchNormalization():
+        case _:  # BatchNormalization
             yield Operator("multiply", values, weights=after[-1])
             yield Operator("add", values, weights=after[-1])
-        case _:
-            raise NotImplementedError(layer.kind)
 
 
 def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:

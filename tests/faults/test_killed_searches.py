@@ -8,16 +8,12 @@ import os
 import random
 import signal
 import subprocess
-import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import optuna
-import pytest
 from command_server import Command, CommandServer
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
@@ -32,30 +28,10 @@ SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
 TRIALS = 5
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 OBEYED = (0, 130)
-SPACE = """
-    import keras
-
-    def build(hp):
-        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
-        model.add(keras.layers.Dense(hp.Int("units", 1, 40), activation="relu"))
-        model.add(keras.layers.Dense(2, activation="softmax"))
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model
-"""
 SEARCH = (
-    *("search", "--space", "tiny_space_of_kills:build", "--data", "tiny.npz", "--budget", "2000", "--device", "cpu"),
+    *("search", "--space", "tiny_space:build", "--data", "tiny.npz", "--budget", "2000", "--device", "cpu"),
     *("--no-confirm", "--epochs", "3", "--trials", str(TRIALS)),
 )
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[CommandServer]:
-    draw = np.random.default_rng(0)
-    images, labels = draw.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 2
-    np.savez(tmp_path / "tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
-    (tmp_path / "tiny_space_of_kills.py").write_text(textwrap.dedent(SPACE))
-    with CommandServer(tmp_path, CUDA_VISIBLE_DEVICES="", TF_NUM_INTRAOP_THREADS="1") as server:
-        yield server
 
 
 def kill(command: Command, draw: random.Random, workers: int) -> str:

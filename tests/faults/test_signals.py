@@ -6,15 +6,11 @@ The variable KERASTUNA_SIGNALS says how many signals are sent; `make faults` sen
 import os
 import random
 import signal
-import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import optuna
-import pytest
 from command_server import Command, CommandServer
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,30 +22,10 @@ SIGNALS = int(os.environ.get("KERASTUNA_SIGNALS", "40"))
 SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
 LONGEST = 2.0
 """Seconds to a signal: from the beginning of the command, or from that of the search, when it takes a trial."""
-SPACE = """
-    import keras
-
-    def build(hp):
-        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
-        model.add(keras.layers.Dense(hp.Int("units", 1, 40), activation="relu"))
-        model.add(keras.layers.Dense(2, activation="softmax"))
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model
-"""
 SEARCH = (
-    *("search", "--space", "tiny_space_of_signals:build", "--data", "tiny.npz", "--budget", "2000", "--study", "tiny"),
+    *("search", "--space", "tiny_space:build", "--data", "tiny.npz", "--budget", "2000", "--study", "tiny"),
     *("--device", "cpu", "--workers", "1", "--pruner", "none", "--no-confirm", "--epochs", "100000"),
 )
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[CommandServer]:
-    draw = np.random.default_rng(0)
-    images, labels = draw.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 2
-    np.savez(tmp_path / "tiny.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
-    (tmp_path / "tiny_space_of_signals.py").write_text(textwrap.dedent(SPACE))
-    with CommandServer(tmp_path, CUDA_VISIBLE_DEVICES="", TF_NUM_INTRAOP_THREADS="1") as server:
-        yield server
 
 
 def trials_of(folder: Path) -> list[FrozenTrial]:

@@ -1,7 +1,8 @@
 """What a network takes on a chip, as it is told before the network is built."""
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, final
 
 import pytest
 from architectures import FEASIBLE
@@ -26,8 +27,16 @@ from kerastuna.spaces.architecture import (
 from kerastuna.spaces.chip import LEAST_FLASH, LEAST_RAM, chip_cost, operators_of, planned
 from kerastuna.spaces.convnet import ConvNet
 from kerastuna.spaces.errors import InfeasibleArchitecture
+from kerastuna.spaces.layer_base import SameShape
 from kerastuna.spaces.point import Point
 from kerastuna.spaces.references import REFERENCES
+
+
+@final
+@dataclass(frozen=True)
+class Own(SameShape):
+    """A layer that `kerastuna.spaces` does not have."""
+
 
 RELU = Conv2D(4, activation="relu")
 LINEAR = Conv2D(4)
@@ -130,6 +139,7 @@ def test_an_activation_that_an_addition_passes_over_is_an_operator_of_its_own() 
 def test_an_activation_whose_operators_are_not_known() -> None:
     assert operators_of(network(Conv2D(4, activation="gelu"))) is None
     assert chip_cost(network(LINEAR, Activation("elu"))) is None
+    assert chip_cost(network(LINEAR, Own())) is None
     with pytest.raises(InfeasibleArchitecture):
         chip_cost(network(Conv2D(4, 13)))
 
