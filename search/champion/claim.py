@@ -1,6 +1,5 @@
 """One process confirms a study at a time: it claims this in the storage, and reports that it is alive."""
 
-import socket
 import threading
 import time
 import uuid
@@ -12,7 +11,7 @@ from ..compat.optuna_attributes import change_attribute
 from ..errors import StudyError
 from ..study.attributes import CONFIRMING
 from ..study.heartbeat import HEARTBEAT_SECONDS
-from ..study.liveness import LONG_AGO_SECONDS, SILENT_SECONDS, is_running_worker, this_worker
+from ..study.liveness import Watch, this_worker
 from ..study.stored_study import StoredStudy
 from ..training.interruption import stop_if_told
 
@@ -48,10 +47,10 @@ class Claim:
 
     def take(self, tell: Callable[[str], None]) -> None:
         """Wait until no other process confirms, which is told once, and claim it."""
-        watch = _Watch()
+        watch = Watch()
         while True:
             stop_if_told()
-            held = self._change(lambda old: self._content() if old is None or watch.is_dead(old) else old)
+            held = self._change(lambda old: self._content() if old is None or _is_dead(old, watch) else old)
             if held["token"] == self._token:
                 break
             if not self.waited:
@@ -102,23 +101,8 @@ def confirming(stored: StoredStudy, tell: Callable[[str], None]) -> Iterator[Cla
         claim.give_back()
 
 
-@final
-class _Watch:
-    """Whether the process that has a claim is dead: looked up on this machine; else by its reports."""
-
-    def __init__(self) -> None:
-        self._heard: tuple[Any, float] = (None, 0.0)
-
-    def is_dead(self, held: Mapping[str, Any]) -> bool:
-        worker, now = held["worker"], time.monotonic()
-        if worker == this_worker():
-            return held["token"] not in _held  # it could not be given back
-        if (running := is_running_worker(worker)) is not None:
-            return not running
-        longest = SILENT_SECONDS if worker["host"] == socket.gethostname() else LONG_AGO_SECONDS  # two clocks
-        if time.time() - held["last_seen"] >= longest:
-            return True
-        report = (held["token"], held["last_seen"])
-        if self._heard[0] != report:
-            self._heard = report, now
-        return now - self._heard[1] >= SILENT_SECONDS
+def _is_dead(held: Mapping[str, Any], watch: Watch) -> bool:
+    """Whether the process that has the claim is gone, or could not give it back."""
+    if held["worker"] == this_worker():
+        return held["token"] not in _held
+    return watch.is_dead(held["token"], held["worker"], held["last_seen"])

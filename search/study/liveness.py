@@ -89,13 +89,25 @@ class Watch:
 
     def __init__(self) -> None:
         self._outages = outage.count
-        self._heard: dict[int, tuple[Any, float]] = {}  # number -> its last report, and when it was first seen here
+        self._heard: dict[Any, tuple[Any, float]] = {}  # key -> its last report, and when it was first seen here
 
     def is_abandoned(self, trial: FrozenTrial, now: float | None = None) -> bool:
         """Whether nobody trains the running `trial` any more; `now` is on the clock of `time.monotonic`."""
         if is_foreign(trial):
             return False
-        worker, last_seen = trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_SEEN)
+        return self.is_dead(trial.number, trial.user_attrs.get(WORKER), trial.user_attrs.get(LAST_SEEN), now)
+
+    def is_dead(
+        self, key: Any, worker: dict[str, Any] | None, last_seen: float | None, now: float | None = None
+    ) -> bool:
+        """Whether a process is gone.
+
+        Args:
+            key: by which it is known again at the next look.
+            worker: as `this_worker` described it there; None where it left no name.
+            last_seen: when it reported, in seconds since 1970.
+            now: on the clock of `time.monotonic`.
+        """
         if worker is not None and (running := is_running_worker(worker)) is not None:
             return not running
         if self._outages != outage.count:
@@ -105,10 +117,10 @@ class Watch:
         if could_report and last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
             return True
         now = time.monotonic() if now is None else now
-        heard, since = self._heard.get(trial.number, (None, now))
-        if heard != last_seen or trial.number not in self._heard:
+        heard, since = self._heard.get(key, (None, now))
+        if heard != last_seen or key not in self._heard:
             since = now
-        self._heard[trial.number] = (last_seen, since)
+        self._heard[key] = (last_seen, since)
         return now - since >= SILENT_SECONDS
 
 

@@ -14,6 +14,7 @@ from killed_search import Copy
 from kerastuna.search.champion import claim as module
 from kerastuna.search.champion.claim import confirming
 from kerastuna.search.errors import StudyError
+from kerastuna.search.study import liveness
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 
@@ -110,7 +111,7 @@ def test_a_process_elsewhere_is_followed_when_it_reports_no_more(
 
     with confirming(claimed(time.time() - 3601), fail):
         pass
-    monkeypatch.setattr(module, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 0.5)
     told: list[str] = []
     began = time.monotonic()
     with confirming(claimed(time.time()), told.append) as claim:
