@@ -1,0 +1,1 @@
+"""What `benchmarks/samplers.py` runs: whole searches on a table of trained networks, without training."""

@@ -1,0 +1,69 @@
+"""The contenders of a replay, by name, in the order in which they are shown."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, final
+
+from . import keras_tuner_searches
+from .clock import Clock
+from .kerastuna_searches import kerastuna_search, references
+
+Run = Callable[[Clock, int], int]
+"""From a clock and a search seed to the number of refused proposals; what was trained is in the clock."""
+
+
+@final
+@dataclass(frozen=True)
+class Contender:
+    """A way to search.
+
+    Attributes:
+        title: in tables and figures.
+        run: searches.
+        needs: a package that is not installed with Kerastuna; None for none.
+    """
+
+    title: str
+    run: Run
+    needs: str | None = None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the package that it needs is installed."""
+        return self.needs is None or find_spec(self.needs) is not None
+
+
+def _own(title: str, *, warm: bool = False, needs: str | None = None, **arguments: Any) -> Contender:
+    return Contender(title, partial(_warm if warm else kerastuna_search, **arguments), needs)
+
+
+def _warm(clock: Clock, seed: int, **arguments: Any) -> int:
+    return kerastuna_search(clock, seed, first=list(references().values()), **arguments)
+
+
+BASELINE, DEFAULT = "random", "tpe"
+CONTENDERS: Mapping[str, Contender] = {
+    BASELINE: _own("random", sampler="random", pruner="none"),
+    "random_pruned": _own("random, pruned", sampler="random"),
+    "random_warm": _own("random, references first", sampler="random", pruner="none", warm=True),
+    DEFAULT: _own("TPE, the default"),
+    "tpe_learn": _own("TPE, refusals shown", infeasible="learn"),
+    "tpe_no_start": _own("TPE, no start proposals", starts=False),
+    "tpe_learn_no_start": _own("TPE, refusals shown, no start", starts=False, infeasible="learn"),
+    "tpe_no_pruning": _own("TPE, not pruned", pruner="none"),
+    "tpe_learn_no_pruning": _own("TPE, refusals shown, not pruned", pruner="none", infeasible="learn"),
+    "tpe_plain": _own("TPE, no start, not pruned", starts=False, pruner="none"),
+    "tpe_median": _own("TPE, median pruner", pruner="median"),
+    "tpe_hyperband": _own("TPE, Hyperband's pruner", pruner="hyperband"),
+    "tpe_warm": _own("TPE, references first", warm=True),
+    "tpe_learn_warm": _own("TPE, refusals shown, references first", infeasible="learn", warm=True),
+    "gp": _own("GP", sampler="gp", needs="torch"),
+    "cmaes": _own("CMA-ES", sampler="cmaes", needs="cmaes"),
+    "nsga2": _own("NSGA-II", sampler="nsga2"),
+    "qmc": _own("quasi-random", sampler="qmc"),
+    "kt_random": Contender("KerasTuner RandomSearch", keras_tuner_searches.random_search),
+    "kt_bayesian": Contender("KerasTuner BayesianOptimization", keras_tuner_searches.bayesian_optimization),
+    "kt_hyperband": Contender("KerasTuner Hyperband", keras_tuner_searches.hyperband),
+}

@@ -1,0 +1,72 @@
+"""The benchmark of samplers from beginning to end, on a small table; its table and its figure."""
+
+import json
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+import samplers
+from replay.measures import search_from_json
+from replay.outputs import markdown
+from replay.table import append, write_header
+from replay_support import HEADER, table
+
+SEEDS, TRIALS = 2, 6
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samplers")
+    write_header(folder / "table.jsonl", HEADER)
+    for training in table(30, repeated=3).trainings:
+        append(folder / "table.jsonl", training)
+    arguments = ["--table", str(folder / "table.jsonl"), "--seeds", str(SEEDS), "--trials", str(TRIALS)]
+    assert samplers.main([*arguments, "--results", str(folder), "--contenders", "random", "tpe", "kt_random"]) == 0
+    return folder / "samplers.json"
+
+
+def test_every_contender_searches_with_every_seed(results: Path) -> None:
+    told = json.loads(results.read_text())
+    searches = [search_from_json(values) for values in told["searches"]]
+    assert [(one.seed, one.contender) for one in searches] == [
+        (seed, name) for seed in (1, 2) for name in ("random", "tpe", "kt_random")
+    ]
+    assert {one.epochs for one in searches} == {TRIALS * 4} == {told["limit"]}
+    assert all(one.steps and one.seconds > 30 for one in searches)
+
+
+def test_the_table_and_the_figure_are_written(results: Path) -> None:
+    text = results.with_suffix(".md").read_text()
+    assert "200 training and 100 validation images, 4 epochs a training, 24 epochs a search, n = 2 search seeds" in text
+    assert "36 trainings of 30 networks" in text
+    [row] = [line for line in text.splitlines() if line.startswith("| random |")]
+    assert row.count(" % (") == 3
+    assert "The goal: the default has random search's final" in text
+    assert matplotlib.image.imread(results.with_suffix(".png")).shape[1] == 1080
+
+
+def test_the_goal_is_told_as_it_was_reached(results: Path) -> None:
+    told = json.loads(results.read_text())
+    searches = [search_from_json(values) for values in told["searches"] if values["contender"] != "tpe"]
+    for at, verdict in ((8, "after 8 epochs: reached"), (9, "after 9 epochs: not reached")):
+        steps = [{"at": at, "seconds": 1.0, "observed": 0.99, "expected": 0.99, "values": {}}]
+        default = [search_from_json({**told["searches"][1], "steps": steps, "seed": seed}) for seed in (1, 2)]
+        assert f"The median search has it {verdict}." in markdown(told, [*searches, *default])
+    never = [search_from_json({**told["searches"][1], "steps": []})]
+    assert "The median search has it never: not reached." in markdown(told, [*searches, *never])
+    assert "there is no goal" in markdown(told, never)
+
+
+def test_it_is_drawn_anew_from_its_results(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = results.with_suffix(".md").read_text()
+    results.with_suffix(".md").unlink()
+    assert samplers.main(["--redraw", str(results)]) == 0
+    assert results.with_suffix(".md").read_text() == text
+    assert text in capsys.readouterr().out
+
+
+def test_the_ends_of_searches_are_written_once_each(results: Path, tmp_path: Path) -> None:
+    assert samplers.main(["--write-ends", str(results), "1", str(tmp_path / "ends.json")]) == 0
+    ends = json.loads((tmp_path / "ends.json").read_text())
+    searches = json.loads(results.read_text())["searches"][:3]
+    assert [one["steps"][-1]["values"] for one in searches] == ends
