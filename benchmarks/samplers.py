@@ -8,8 +8,10 @@ and start. What training a network would bring is looked up in a table of real t
 error is stated with the results. The clock is simulated: it counts epochs, and every search has the same number of
 them. Searches see the noise of training; their best networks are judged without it.
 
-Contenders whose package is missing (GP: torch, CMA-ES: cmaes; pip install 'kerastuna[samplers]') are left out. The
-results are written to benchmarks/results/: samplers.json (after every search), .md and .png.
+CMA-ES (which needs pip install 'kerastuna[samplers]') is left out where its package is missing. Two contenders are left
+out unless they are named: GP, whose proposals take minutes a search, and KerasTuner's BayesianOptimization, which
+proposes what RandomSearch does until 81 trials are complete. The results are written to benchmarks/results/:
+samplers.json (after every search), .md and .png.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -51,12 +53,33 @@ def replay(name: str, seed: int, world: WorldOf, epochs: int, limit: int) -> Sea
         clock.spent,
         round(clock.seconds, 1),
         round(time.process_time() - began, 2),
-        steps_of(clock.trials),
+        steps := steps_of(clock.trials),
+        None if not steps else next(trial.values for trial in clock.trials if trial.at == steps[-1].at),
     )
 
 
-def run(path: Path, contenders: Sequence[str], seeds: int, trials: int, results: Path) -> Path:
-    """Run all searches; returns the file with their results."""
+def as_text(told: Mapping[str, Any]) -> str:
+    """The results as JSON, with a line for each search."""
+    head = json.dumps({name: value for name, value in told.items() if name != "searches"}, indent=1)
+    searches = ",\n  ".join(json.dumps(search, allow_nan=False) for search in told["searches"])
+    return f'{head.removesuffix("}").rstrip()},\n "searches": [\n  {searches}\n ]\n}}\n'
+
+
+def run(
+    path: Path, contenders: Sequence[str], seeds: int, trials: int, results: Path, *, goes_on: bool = False
+) -> Path:
+    """Run all searches; returns the file with their results.
+
+    Args:
+        path: of the table.
+        contenders: by name.
+        seeds: of searches, counted from 1.
+        trials: full trainings that a search has epochs for.
+        results: the folder to write to.
+        goes_on: keep the searches that are in the file already, and run those that are missing.
+
+    Raises ValueError when those are of another table, or had other epochs.
+    """
     table = read_table(path)
     surrogate, noise = Surrogate(table), Noise(table)
     told: dict[str, Any] = {
@@ -74,14 +97,22 @@ def run(path: Path, contenders: Sequence[str], seeds: int, trials: int, results:
     }
     results.mkdir(parents=True, exist_ok=True)
     written, began = results / "samplers.json", time.monotonic()
+    if goes_on and written.exists():
+        before = json.loads(written.read_text())
+        if any(before[name] != told[name] for name in ("limit", "table", "trainings")):
+            raise ValueError(f"{written} is of another table or of other epochs: run without --go-on")
+        told["searches"] = before["searches"]
+    known = {(one["contender"], one["seed"]) for one in told["searches"]}
     with old_objects_passed_over():  # as in a search
         for seed in range(1, seeds + 1):
             for name in contenders:
+                if (name, seed) in known:
+                    continue
                 search = replay(
                     name, seed, lambda seed: world_of(table, surrogate, noise, seed), table.epochs, told["limit"]
                 )
                 told["searches"].append(asdict(search))
-                written.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
+                written.write_text(as_text(told))
                 best = f"{search.steps[-1].expected:.4f}" if search.steps else "none"
                 print(
                     f"{(time.monotonic() - began) / 60:5.1f} min  seed {seed:2}  {name:20} trained {search.trained:3}, "
@@ -105,7 +136,7 @@ def write(path: Path) -> None:
 def ends_of(path: Path, count: int) -> list[dict[str, Any]]:
     """The networks with which the first `count` searches of each contender ended, each once."""
     searches = [search_from_json(values) for values in json.loads(path.read_text())["searches"]]
-    ends = [search.steps[-1].values for search in searches if search.steps and search.seed <= count]
+    ends = [search.end for search in searches if search.end is not None and search.seed <= count]
     return [json.loads(text) for text in dict.fromkeys(json.dumps(dict(values), sort_keys=True) for values in ends)]
 
 
@@ -117,16 +148,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--trials", type=int, default=60, help="full trainings that a search has epochs for (%(default)s)"
     )
-    possible = [name for name, contender in CONTENDERS.items() if contender.is_possible]
+    main = [name for name, contender in CONTENDERS.items() if contender.is_possible and not contender.by_name]
     parser.add_argument(
         "--contenders",
         nargs="+",
         choices=CONTENDERS,
-        default=possible,
+        default=main,
         metavar="NAME",
         help=f"of {', '.join(CONTENDERS)}",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to (%(default)s)")
+    parser.add_argument("--go-on", action="store_true", help="keep the searches that were run before, on this table")
     parser.add_argument("--redraw", type=Path, metavar="JSON", help="only write the table and the figure of a run anew")
     parser.add_argument(
         "--write-ends", nargs=3, metavar=("JSON", "SEEDS", "FILE"), help="only write where the searches of a run ended"
@@ -144,9 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        write(run(options.table, options.contenders, options.seeds, options.trials, options.results))
+        asked = options.table, options.contenders, options.seeds, options.trials, options.results
+        write(run(*asked, goes_on=options.go_on))
     except KeyboardInterrupt:
-        print("interrupted; for what was finished: --redraw the .json in the folder of the results", file=sys.stderr)
+        print("interrupted: --go-on runs the rest, --redraw JSON shows what was finished", file=sys.stderr)
         return 130
     return 0
 

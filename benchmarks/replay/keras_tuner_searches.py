@@ -3,6 +3,9 @@
 A network over the budget, or whose layers do not fit, is a failed trial, as in `side_by_side/keras_tuner_peers.py`,
 and costs no epochs here. BayesianOptimization proposes at random until 81 trials are complete, as that module tells.
 Hyperband goes on with a network where its last round left it, and pays for the epochs that follow.
+
+KerasTuner counts its seed up by one for every network that it draws, so that searches with consecutive seeds try the
+same networks. Here it is given seeds that are far apart.
 """
 
 import tempfile
@@ -14,6 +17,7 @@ import keras_tuner
 from keras_tuner.errors import FailedTrialError
 
 from kerastuna.search.compat.keras_tuner import tracebacks_hidden
+from kerastuna.search.study.seeds import derive_seed
 
 from .clock import Clock, Spent
 from .kerastuna_searches import METRIC
@@ -87,7 +91,7 @@ def _search(clock: Clock, seed: int, kind: Any, **arguments: Any) -> int:
             None,
             objective=keras_tuner.Objective(METRIC, "max"),
             hyperparameters=declared(),
-            seed=seed,
+            seed=derive_seed(seed, "keras_tuner"),
             max_consecutive_failed_trials=NEVER,
             directory=folder,
             project_name="replay",

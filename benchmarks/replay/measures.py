@@ -24,14 +24,12 @@ class Step:
         seconds: simulated.
         observed: its accuracy as the search saw it.
         expected: its accuracy without noise.
-        values: of its hyperparameters.
     """
 
     at: int
     seconds: float
     observed: float
     expected: float
-    values: Mapping[str, Any]
 
 
 @final
@@ -47,6 +45,7 @@ class Search:
         seconds: simulated, of all trainings.
         replaying: seconds that the replay itself took, of the processor: the proposals.
         steps: the best network, from the first complete trial on.
+        end: the hyperparameters of the last one; None where no trial was complete.
     """
 
     contender: str
@@ -58,6 +57,7 @@ class Search:
     seconds: float
     replaying: float
     steps: Sequence[Step]
+    end: Mapping[str, Any] | None
 
 
 def search_from_json(values: Mapping[str, Any]) -> Search:
@@ -70,7 +70,7 @@ def steps_of(trials: Sequence[Trial]) -> list[Step]:
     steps: list[Step] = []
     for trial in trials:
         if trial.complete and (not steps or trial.observed > steps[-1].observed):
-            steps.append(Step(trial.at, trial.seconds, trial.observed, trial.expected, trial.values))
+            steps.append(Step(trial.at, trial.seconds, trial.observed, trial.expected))
     return steps
 
 

@@ -100,7 +100,8 @@ def _note(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
         f"{error['rank']:.2f}; for the better half, {100 * error['mean_of_best']:.1f} points and "
         f"{error['rank_of_best']:.2f}. Searches see accuracies with the noise of {noise['networks']} networks that "
         f"were trained from several seeds: a standard deviation of {100 * noise['deviation']:.1f} points, "
-        f"{100 * noise['deviation_of_best']:.1f} for the better half. Differences below these are not to be trusted."
+        f"{100 * noise['deviation_of_best']:.1f} for the better half. The spread over the seeds tells how certain a "
+        "difference is on this surrogate, not whether the surrogate is right."
     )
 
 

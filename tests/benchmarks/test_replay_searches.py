@@ -71,6 +71,9 @@ def test_random_search_of_keras_tuner(capfd: pytest.CaptureFixture[str]) -> None
     assert all(trial.complete and is_allowed(trial.values) for trial in ran.trials)
     assert refused > 3
     assert "Traceback" not in "".join(capfd.readouterr())
+    other = clock(8)
+    keras_tuner_searches.random_search(other, 2)
+    assert not {tuple(one.values.items()) for one in ran.trials} & {tuple(one.values.items()) for one in other.trials}
 
 
 def test_hyperband_of_keras_tuner_pays_for_an_epoch_once(monkeypatch: pytest.MonkeyPatch) -> None:
