@@ -52,7 +52,7 @@ export: $(READY)
 test: $(READY)
 	.venv/bin/pytest $(if $(COVERAGE),--cov) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Measuring takes 1.3 to 1.8 times the processor time, so only `make coverage` and .ci/run do it.
+# Measuring takes 1.3 to 1.8 times the processor time, so only `make coverage` does it.
 coverage: COVERAGE := 1
 coverage: test
 
