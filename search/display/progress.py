@@ -32,6 +32,7 @@ from .progress_state import (
     estimate_line,
     printable,
     rejection_counts,
+    running_line,
     score,
     started_line,
     trial_line,
@@ -43,6 +44,8 @@ Clock = Callable[[], float]
 
 # A log shows that the search is still working even where nearly every proposal is rejected.
 REJECTIONS_PER_LINE = 500
+LONGEST_SILENCE = 60.0
+"""After so many seconds without a line, a log tells how far the running trials have come."""
 BAR_WIDTH = 16
 
 
@@ -75,6 +78,10 @@ class Progress(ABC):
     @abstractmethod
     def _log(self, line: str) -> None:
         """Write a line about a change, unless the display shows the change in another way."""
+
+    @abstractmethod
+    def _went_on(self) -> None:
+        """The running trials have come further."""
 
     def search_started(
         self,
@@ -153,11 +160,13 @@ class Progress(ABC):
         self._state = replace(self._state.with_running(trial), pace=pace, paced=now)
         if pace.first_epochs + pace.later_epochs == 1:
             self.message(estimate_line(self._state, seconds, now))
+        self._went_on()
 
     def batches_done(self, *, number: int | str, done: int, batches: int | None) -> None:
         """Within an epoch that takes long, `done` of its `batches` are done; None where their number is not known."""
         before = self._state.running.get(number, RunningTrial(number))
         self._state = self._state.with_running(replace(before, batch=done, batches=batches))
+        self._went_on()
 
     def trial_ended(
         self,
@@ -224,11 +233,12 @@ class Progress(ABC):
 
 @final
 class PlainProgress(Progress):
-    """Writes lines without control characters: one for each trial that ended, none for its epochs."""
+    """Writes lines without control characters: one for each trial that ended, and one a minute while none does."""
 
     def __init__(self, *, file: TextIO, clock: Clock = time.monotonic) -> None:
         super().__init__(clock=clock)
         self._file = file
+        self._wrote = clock()
 
     def message(self, text: str) -> None:
         for line in text.splitlines():
@@ -236,6 +246,12 @@ class PlainProgress(Progress):
 
     def _log(self, line: str) -> None:
         print(line, file=self._file, flush=True)
+        self._wrote = self._clock()
+
+    def _went_on(self) -> None:
+        now = self._clock()
+        if now - self._wrote >= LONGEST_SILENCE:
+            self._log(running_line(self._state, now))
 
 
 @final
@@ -281,6 +297,9 @@ class RichProgress(Progress):
 
     def _log(self, line: str) -> None:
         pass  # the display shows it
+
+    def _went_on(self) -> None:
+        pass  # the display is drawn again anyway
 
 
 def is_notebook() -> bool:

@@ -198,6 +198,19 @@ def epochs_done(trial: RunningTrial) -> float:
     return trial.epoch + (min(1.0, trial.batch / trial.batches) if trial.batches else 0.0)
 
 
+def running_line(state: State, now: float) -> str:
+    """The line about the trials that are training."""
+    trials: list[str] = []
+    for trial in state.running.values():
+        told = [f"trial {trial.number}: epoch {trial.epoch}/{trial.epochs}"]
+        if state.objective in trial.metrics:
+            told.append(f"{state.objective} {score(trial.metrics[state.objective], state.objective)}")
+        trials.append(", ".join(filter(None, (*told, within_epoch(trial, now)))))
+    left = state.seconds_left(now)
+    times = [f"about {about(left)} left"] if left else []
+    return "; ".join([*trials, f"{state.trials_done}/{state.trials_total} trials done", *times])
+
+
 def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, now: float) -> str:
     """The line at the end of a trial, which took `seconds`."""
     line = (

@@ -86,6 +86,26 @@ def test_plain_lines_of_a_search() -> None:
     ]
 
 
+def test_plain_tells_once_a_minute_how_far_long_trials_have_come() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress(file=file, clock=clock)
+    progress.search_started(study="long", **ACCURACY, **{**QUICK, "epochs": 20})
+    progress.trial_started(number=1, summary=SUMMARY)
+    progress.trial_started(number=2, summary=SUMMARY)
+    for epoch in (1, 2, 3):
+        clock.now += 25.0
+        progress.epoch_ended(number=1, epoch=epoch, epochs=20, metrics={"val_accuracy": 0.98}, seconds=25.0)
+    clock.now += 70.0  # the epoch of trial 2 is longer
+    progress.batches_done(number=2, done=300, batches=600)
+    progress.batches_done(number=2, done=301, batches=600)
+    trials = (
+        "trial 1: epoch 3/20, val_accuracy 0.9800, epoch 4: 70 s; trial 2: epoch 0/20, epoch 1: batch 300/600, 2 min"
+    )
+    assert file.getvalue().splitlines()[2:] == [
+        f"{trials}; 0/4 trials done; about 15 min left",
+    ]
+
+
 def test_plain_resumes_with_a_time_limit() -> None:
     clock, file = Clock(), io.StringIO()
     progress = PlainProgress(file=file, clock=clock)

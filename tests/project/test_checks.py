@@ -35,9 +35,9 @@ def test_the_hooks_are_the_checks() -> None:
         assert [name for name in ("search/cli.py", "pyproject.toml") if not re.search(hook["files"], name)] == []
 
 
-def test_continuous_integration_holds_the_checks_and_the_coverage() -> None:
+def test_continuous_integration_runs_the_tests_and_the_checks() -> None:
     assert "make check" in CI
-    assert "make test COVERAGE=1" in CI
+    assert any(line.startswith("make test") for line in CI)
 
 
 def test_coverage_is_measured_by_the_tests_themselves() -> None:
