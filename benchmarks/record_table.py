@@ -32,7 +32,7 @@ prepare_environment("cpu")  # before Keras is imported
 from replay.clock import Clock, World  # noqa: E402
 from replay.kerastuna_searches import kerastuna_search, references  # noqa: E402
 from replay.networks import LIMITS, PARAMETERS, SPACE, as_plain, declared, neighbour, random_point, size_at  # noqa: E402
-from replay.table import Course, Table, Training, append, mean_course, read_table, write_header  # noqa: E402
+from replay.table import END, Course, Table, Training, append, mean_course, read_table, write_header  # noqa: E402
 
 from kerastuna.search.datasets.data import Dataset, load_dataset  # noqa: E402
 from kerastuna.search.proposals.distributions import Values, values_key  # noqa: E402
@@ -204,7 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repeated", type=int, default=15, help="points that are trained from three seeds (%(default)s)"
     )
-    parser.add_argument("--ends", type=Path, metavar="JSON", help="train only these points, from three seeds each")
+    parser.add_argument("--ends", type=Path, metavar="JSON", help="train only these points, as --repeats says")
+    parser.add_argument("--repeats", type=int, default=3, help="seeds that each of these is trained from (%(default)s)")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     one_thread()
@@ -213,8 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record(recorder, options)
         return 0
     for values in json.loads(options.ends.read_text()):
-        for repeat in range(3):
-            recorder.training("end", values, repeat)
+        for repeat in range(options.repeats):
+            recorder.training(END, values, repeat)
     return 0
 
 

@@ -31,7 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from replay.clock import Clock
 from replay.contenders import CONTENDERS
 from replay.measures import Search, search_from_json, steps_of
-from replay.surrogate import Noise, Surrogate, WorldOf, world_of
+from replay.surrogate import Noise, Surrogate, WorldOf, error_at_ends, world_of
 from replay.table import read_table
 
 from kerastuna.search.training.garbage import old_objects_passed_over
@@ -88,6 +88,7 @@ def run(
         "table": table.header,
         "trainings": len(table.trainings),
         "error": asdict(surrogate.error()),
+        "ends": None if (ends := error_at_ends(table)) is None else asdict(ends),
         "noise": {
             "networks": noise.networks,
             "deviation": noise.deviation,

@@ -98,10 +98,20 @@ def _note(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
         f"it. On networks that it did not see (cross-validation) it is off by {100 * error['mean']:.1f} points of "
         f"accuracy in the mean (median {100 * error['median']:.1f}), and ranks them with a Spearman correlation of "
         f"{error['rank']:.2f}; for the better half, {100 * error['mean_of_best']:.1f} points and "
-        f"{error['rank_of_best']:.2f}. Searches see accuracies with the noise of {noise['networks']} networks that "
-        f"were trained from several seeds: a standard deviation of {100 * noise['deviation']:.1f} points, "
-        f"{100 * noise['deviation_of_best']:.1f} for the better half. The spread over the seeds tells how certain a "
-        "difference is on this surrogate, not whether the surrogate is right."
+        f"{error['rank_of_best']:.2f}.{_ends(run['ends'])} Searches see accuracies with the noise of "
+        f"{noise['networks']} networks that were trained from several seeds: a standard deviation of "
+        f"{100 * noise['deviation']:.1f} points, {100 * noise['deviation_of_best']:.1f} for the better half. The "
+        "spread over the seeds tells how certain a difference is on this surrogate, not whether the surrogate is right."
+    )
+
+
+def _ends(error: Mapping[str, Any] | None) -> str:
+    if error is None:
+        return ""
+    return (
+        f" {error['networks']} networks where searches on it ended were trained in earnest: it had told "
+        f"{100 * error['told']:.1f} % in the mean, and they had {100 * error['trained']:.1f} %, off by "
+        f"{100 * error['mean']:.1f} points in the mean."
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -21,7 +20,7 @@ from kerastuna.search.study.seeds import derive_seed
 
 from .clock import World
 from .features import features_at
-from .table import Course, Table, Training, mean_course
+from .table import END, Course, Table, Training, mean_course
 
 LOWEST, HIGHEST = 0.02, 0.9975
 """Accuracies are kept within these, so that their logarithm of odds is finite."""
@@ -59,6 +58,23 @@ class Error:
     rank: float
     mean_of_best: float
     rank_of_best: float
+
+
+@final
+@dataclass(frozen=True)
+class EndError:
+    """How a surrogate that was fitted without them tells the networks where searches on it ended.
+
+    Attributes:
+        networks: that were trained.
+        told, trained: the mean accuracy after all epochs, by the surrogate and in earnest.
+        mean: absolute error.
+    """
+
+    networks: int
+    told: float
+    trained: float
+    mean: float
 
 
 @final
@@ -107,6 +123,17 @@ class Surrogate:
         )
 
 
+def error_at_ends(table: Table) -> EndError | None:
+    """The error at the ends of searches that the table has; None where it has none."""
+    ends = [trainings for trainings in table.points if all(training.source == END for training in trainings)]
+    if not ends:
+        return None
+    others = Surrogate(Table(table.header, [one for one in table.trainings if table.of(one.values) not in ends]))
+    told = np.array([others.course(trainings[0].values).curve[-1] for trainings in ends])
+    trained = np.array([mean_course(trainings).curve[-1] for trainings in ends])
+    return EndError(len(ends), float(told.mean()), float(trained.mean()), float(np.abs(told - trained).mean()))
+
+
 def _rank_correlation(some: np.ndarray, others: np.ndarray) -> float:
     """Spearman's correlation; of equal values the earlier one ranks lower."""
     ranks = [np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (some, others)]
@@ -123,7 +150,7 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> Any:
     model = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound
-        return clone(model).fit(x, y)
+        return model.fit(x, y)
 
 
 @final

@@ -9,6 +9,9 @@ from typing import Any, final
 
 from kerastuna.search.proposals.distributions import Values, values_key
 
+END = "end"
+"""The source of points where replayed searches ended."""
+
 
 @final
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Whole searches in a simulated clock: Kerastuna's, and those of KerasTuner's tuners."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from replay import keras_tuner_searches
@@ -49,7 +50,7 @@ def test_references_come_first() -> None:
 
 
 @pytest.mark.parametrize("option", [{"starts": False}, {"infeasible": "learn"}])
-def test_options_change_the_proposals(option: dict[str, object]) -> None:
+def test_options_change_the_proposals(option: dict[str, Any]) -> None:
     plain, changed = clock(13), clock(13)
     kerastuna_search(plain, 1, pruner="none")
     kerastuna_search(changed, 1, pruner="none", **option)

@@ -1,12 +1,13 @@
 """What answers where the table has no network."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from replay.networks import random_point
-from replay.surrogate import Noise, Surrogate, accuracy, odds, world_of
-from replay.table import Table
-from replay_support import HEADER, curve_at, table
+from replay.surrogate import Noise, Surrogate, accuracy, error_at_ends, odds, world_of
+from replay.table import END, Table
+from replay_support import HEADER, curve_at, table, training
 
 TABLE = table(40, repeated=4)
 SURROGATE, NOISE = Surrogate(TABLE), Noise(TABLE)
@@ -17,6 +18,18 @@ def test_networks_that_it_has_not_seen_are_ranked() -> None:
     assert error.networks == 40
     assert error.rank > 0.9
     assert error.median <= 0.05 < 10 * error.mean
+
+
+def test_the_ends_of_searches_are_told_by_a_surrogate_without_them() -> None:
+    assert error_at_ends(TABLE) is None
+    ends = [replace(training(random_point(random.Random(seed)), more=0.05), source=END) for seed in (20, 21, 22)]
+    error = error_at_ends(Table(HEADER, [*TABLE.trainings, *ends]))
+    assert error is not None
+    told = [SURROGATE.course(end.values).curve[-1] for end in ends]
+    assert (error.networks, error.told) == (3, pytest.approx(sum(told) / 3, abs=0.001))
+    assert error.trained == pytest.approx(sum(end.curve[-1] for end in ends) / 3)
+    off = [abs(one - end.curve[-1]) for one, end in zip(told, ends, strict=True)]
+    assert error.mean == pytest.approx(sum(off) / 3, abs=0.001)
 
 
 def test_networks_that_are_not_in_the_table_have_a_course_too() -> None:

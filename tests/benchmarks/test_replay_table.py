@@ -24,7 +24,7 @@ def test_trainings_are_found_by_their_values_and_seed() -> None:
     made = table(3, repeated=1)
     values = made.trainings[0].values
     assert [one.seed for one in made.of(values)] == [0, 1, 2]
-    assert made.with_seed(values, 2) is made.of(dict(reversed(values.items())))[2]
+    assert made.with_seed(values, 2) is made.of(dict(reversed(list(values.items()))))[2]
     assert made.with_seed(values, 5) is None
     assert made.of({**values, "dropout": 9}) == []
 

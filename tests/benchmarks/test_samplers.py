@@ -58,6 +58,17 @@ def test_the_goal_is_told_as_it_was_reached(results: Path) -> None:
     assert "there is no goal" in markdown(told, never)
 
 
+def test_ends_that_were_trained_in_earnest_are_told(results: Path) -> None:
+    told = json.loads(results.read_text())
+    searches = [search_from_json(values) for values in told["searches"]]
+    assert "trained in earnest" not in markdown(told, searches)
+    told["ends"] = {"networks": 5, "told": 0.95, "trained": 0.941, "mean": 0.012}
+    assert (
+        "5 networks where searches on it ended were trained in earnest: it had told 95.0 % in the mean, and they had "
+        "94.1 %, off by 1.2 points in the mean."
+    ) in markdown(told, searches)
+
+
 def test_it_is_drawn_anew_from_its_results(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = results.with_suffix(".md").read_text()
     results.with_suffix(".md").unlink()
