@@ -10,7 +10,7 @@ from .clock import Trial
 
 CHANCE = 0.1
 """The accuracy of a search without a complete trial: that of guessing among ten classes."""
-T_95 = {5: 2.57, 10: 2.23, 20: 2.09, 30: 2.04}
+T_95 = {5: 2.57, 10: 2.23, 15: 2.13, 19: 2.09, 30: 2.04}
 """Student's t for 95 % from this many degrees of freedom; the next lower one is taken."""
 
 

@@ -58,6 +58,7 @@ def markdown(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
     names = [name for name in CONTENDERS if of(searches, name)]
     columns = [
         "",
+        "searches",
         *(f"best network after {epochs} epochs" for epochs in thirds(limit)),
         "against the default, points",
         "epochs to random search's end",
@@ -117,7 +118,8 @@ def _ends(error: Mapping[str, Any] | None) -> str:
 
 def _row(searches: Sequence[Search], name: str, limit: int, target: float | None) -> list[str]:
     own = of(searches, name)
-    cells = [_accuracies([incumbent_at(search, epochs) for search in own]) for epochs in thirds(limit)]
+    cells = [str(len(own))]
+    cells += [_accuracies([incumbent_at(search, epochs) for search in own]) for epochs in thirds(limit)]
     found = None if name == DEFAULT else difference(own, of(searches, DEFAULT), limit)
     cells.append("-" if found is None else f"{100 * found[0]:+.2f} ± {100 * found[1]:.2f}")
     if target is None:

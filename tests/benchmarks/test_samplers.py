@@ -40,7 +40,7 @@ def test_the_table_and_the_figure_are_written(results: Path) -> None:
     text = results.with_suffix(".md").read_text()
     assert "200 training and 100 validation images, 4 epochs a training, 24 epochs a search, n = 2 search seeds" in text
     assert "36 trainings of 30 networks" in text
-    [row] = [line for line in text.splitlines() if line.startswith("| random |")]
+    [row] = [line for line in text.splitlines() if line.startswith("| random | 2 |")]
     assert row.count(" % (") == 3
     assert "The goal: the default has random search's final" in text
     assert matplotlib.image.imread(results.with_suffix(".png")).shape[1] == 1080
