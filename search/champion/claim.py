@@ -18,7 +18,7 @@ from ..training.interruption import stop_if_told
 POLL_SECONDS = 1.0
 """Between two looks at the claim of another process."""
 _held: set[str] = set()
-"""The tokens of the claims of this process."""
+"""The tokens of the claims that this process has, or waits for."""
 
 
 @final
@@ -47,6 +47,7 @@ class Claim:
 
     def take(self, tell: Callable[[str], None]) -> None:
         """Wait until no other process confirms, which is told once, and claim it."""
+        _held.add(self._token)  # first: another thread may see the claim as soon as it is written
         watch = Watch()
         while True:
             stop_if_told()
@@ -60,7 +61,6 @@ class Claim:
                     "present: waiting for its champion"
                 )
             time.sleep(POLL_SECONDS)
-        _held.add(self._token)
         threading.Thread(target=self._report, name="heartbeat of a confirmation", daemon=True).start()
 
     def give_back(self) -> None:
@@ -94,8 +94,8 @@ def confirming(stored: StoredStudy, tell: Callable[[str], None]) -> Iterator[Cla
         tell: receives a line when there is someone to wait for.
     """
     claim = Claim(stored)
-    claim.take(tell)
     try:
+        claim.take(tell)
         yield claim
     finally:
         claim.give_back()

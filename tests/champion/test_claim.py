@@ -77,6 +77,21 @@ def test_of_two_that_begin_at_once_one_waits_for_the_other(location: str | Path)
         assert not claim.waited
 
 
+def test_no_thread_takes_a_claim_from_another_just_as_it_is_written(
+    location: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_attribute = module.change_attribute
+
+    def slow(*arguments: Any) -> Any:
+        try:
+            return change_attribute(*arguments)
+        finally:
+            time.sleep(0.2)  # the other thread looks meanwhile
+
+    monkeypatch.setattr(module, "change_attribute", slow)
+    test_of_two_that_begin_at_once_one_waits_for_the_other(location)
+
+
 def test_a_killed_process_is_followed_at_once(location: str | Path) -> None:
     other = Copy(lambda: hold_for_good(location))
     while held(location) is None:
