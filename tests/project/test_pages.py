@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def parse(arguments: list[str]) -> None:
             pytest.fail(f"kerastuna does not take: {shlex.join(arguments)}")
 
 
+@cache
 def dry_run(command: str) -> str:
     """What `make` would run for `command`."""
     _, *rest = shlex.split(command)
