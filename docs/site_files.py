@@ -11,7 +11,14 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"),
-    *("docs/**/*.md", "docs/**/*.png", "docs/site.css", "benchmarks/results/*.md", "benchmarks/results/*.png"),
+    *(
+        "docs/**/*.md",
+        "docs/**/*.png",
+        "docs/site.css",
+        "docs/notebooks/*.ipynb",
+        "benchmarks/results/*.md",
+        "benchmarks/results/*.png",
+    ),
 )
 
 
