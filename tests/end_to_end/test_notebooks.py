@@ -1,4 +1,4 @@
-"""The notebooks in docs/, cell by cell as programs, on less data: what a cell ends with is shown as a notebook shows it.
+"""The notebooks in docs/, cell by cell as programs, on less data: what a cell ends with is shown as a notebook does.
 
 No kernel is started: KerasTuner imports IPython wherever it is installed, and every process of the tests would wait for
 it.
