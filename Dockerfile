@@ -14,7 +14,7 @@ COPY data data
 # Editable: MNIST is found beside the code.
 RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[export,postgresql]'
 
-# Any user may run it: caches need a folder to be written to.
-ENV HOME=/tmp
+# Any user may run it: caches need a folder that can be written to, and MLflow notes who runs it.
+ENV HOME=/tmp USER=kerastuna
 WORKDIR /work
 CMD ["kerastuna", "search"]
