@@ -21,6 +21,7 @@ from ..training.hypermodels import has_own_fit
 from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
+from .int8 import Figure, validation_figure
 
 CONFIRM, FINAL = "confirm", "final"
 """What a network is trained again for."""
@@ -57,6 +58,20 @@ NOBODY = ConfirmationObserver()
 
 @final
 @dataclass(frozen=True)
+class Confirmed:
+    """What a training tells of a candidate.
+
+    Attributes:
+        history: the metrics of every epoch.
+        int8: the figure of its model in int8; None where it was not measured.
+    """
+
+    history: list[EpochMetrics]
+    int8: Figure | None
+
+
+@final
+@dataclass(frozen=True)
 class Retraining:
     """How the networks of a confirmation are trained.
 
@@ -68,6 +83,7 @@ class Retraining:
         epochs: of every training.
         observer: told of every training; by default nobody.
         checkpoints: the folder that every training is kept in; None for nowhere.
+        int8: whether the models are measured in int8, too.
     """
 
     hypermodel: Any
@@ -77,6 +93,7 @@ class Retraining:
     epochs: int
     observer: ConfirmationObserver = NOBODY
     checkpoints: Path | None = None
+    int8: bool = False
 
     @property
     def metric(self) -> str:
@@ -92,14 +109,14 @@ class Retraining:
         if (path := self._checkpoint(trial, seed, purpose)) is not None:
             Checkpoint(path, {}).remove()
 
-    def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
-        """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
+    def on_training_images(self, trial: FrozenTrial, seed: int) -> Confirmed:
+        """Train the network of `trial` as in the search, from `seed`.
 
         Raises SearchFailed when it cannot be trained, and when the objective is missing or not finite at the end.
         """
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
-        _, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
         last = history[-1]
         if (told := objective_problem([self.objective], last)) is not None:
             raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
@@ -108,7 +125,7 @@ class Retraining:
             raise SearchFailed(
                 f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
             )
-        return history
+        return Confirmed(history, validation_figure(model, dataset, self.metric) if self.int8 else None)
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
         """Train the network of `trial` on training and validation samples together, from `seed`.

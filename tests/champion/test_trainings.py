@@ -83,7 +83,7 @@ def test_workers_train_what_this_process_would_have_trained(
             images = training.dataset.x_validation
             outcomes.append([model.predict(images, verbose=0) for model, _ in results])
         else:
-            outcomes.append([[epoch["loss"] for epoch in history] for history in results])
+            outcomes.append([[epoch["loss"] for epoch in result.history] for result in results])
     np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-3, atol=1e-5)
     assert not np.allclose(outcomes[0][0], outcomes[0][1])  # by their seeds
 
