@@ -10,11 +10,10 @@ import numpy as np
 
 from ..datasets.answers import Answers
 from ..datasets.data import Dataset
-from ..errors import SpaceError
 from ..export.int8_models import Int8Models, NotQuantised
-from ..training.answers import answers_of
 from ..training.interruption import stop_if_told
 from ..training.saved_model import modules_of
+from ..tuning.int8_objective import int8_figure
 
 Figure = Mapping[str, Any]
 """Of one model: {"metric", "value", "float"}, or {"missing": why}."""
@@ -47,13 +46,11 @@ def figures_of(
 
 def validation_figure(model: keras.Model, dataset: Dataset, metric: str) -> Figure:
     """What a trained model reaches in int8 on the validation samples; arguments as for `figures_of`."""
-    x, y = dataset.x_validation, dataset.y_validation
     try:
-        answers = answers_of(model, dataset.task, x, y, metric)
-    except SpaceError as error:
+        x, y = dataset.x_validation, dataset.y_validation
+        return int8_figure(model, dataset.x_train, x, y, dataset.task, metric).record()
+    except NotQuantised as error:
         return {"missing": str(error)}
-    with in_int8([model], dataset) as quantised:
-        return figures_of(quantised, x, y, dataset, answers, metric)[0]
 
 
 def int8_record(figures: Sequence[Figure | None]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from ..datasets.data import Dataset
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
+from ..study.int8_names import in_float, is_in_int8
 from ..training.checkpoints import Checkpoint
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit
@@ -97,8 +98,8 @@ class Retraining:
 
     @property
     def metric(self) -> str:
-        """The objective as Keras calls it where there is no validation."""
-        return self.objective.removeprefix("val_")
+        """The objective in float, as Keras calls it where there is no validation."""
+        return in_float(self.objective).removeprefix("val_")
 
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
@@ -117,6 +118,14 @@ class Retraining:
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
         model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        int8 = None
+        if self.int8 or is_in_int8(self.objective):
+            int8 = validation_figure(model, dataset, self.metric)
+        if is_in_int8(self.objective):
+            if int8 is None or int8.get("metric") != self.metric:
+                told = f"{self.objective} is not known, {(int8 or {}).get('missing', 'which the training reports')}"
+                raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
+            history[-1] = {**history[-1], self.objective: int8["value"]}
         last = history[-1]
         if (told := objective_problem([self.objective], last)) is not None:
             raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
@@ -125,7 +134,7 @@ class Retraining:
             raise SearchFailed(
                 f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
             )
-        return Confirmed(history, validation_figure(model, dataset, self.metric) if self.int8 else None)
+        return Confirmed(history, int8)
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
         """Train the network of `trial` on training and validation samples together, from `seed`.
@@ -140,7 +149,7 @@ class Retraining:
         y = np.concatenate([dataset.y_train, dataset.y_validation])
         seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
         model, history = self._train(trial, seed, FINAL, x, y, seen)
-        return model, None if seen is None else number_of(history[-1].get(self.objective))
+        return model, None if seen is None else number_of(history[-1].get(in_float(self.objective)))
 
     def _checkpoint(self, trial: FrozenTrial, seed: int, purpose: str) -> Path | None:
         return None if self.checkpoints is None else self.checkpoints / f"{purpose}_{trial.number}_{seed}.npz"
@@ -158,7 +167,7 @@ class Retraining:
                 y,
                 self.epochs,
                 validation=validation,
-                objective=self.objective,
+                objective=in_float(self.objective),
                 report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
                 kept_in=self._checkpoint(trial, seed, purpose),
                 report_batches=lambda *told: self.observer.batches_done(trial.number, seed, *told),

@@ -146,7 +146,8 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add(
         "--objective",
         metavar="NAME[:max|min]",
-        help="any metric that the training reports (val_accuracy; val_loss where numbers are predicted)",
+        help="any metric that the training reports, or val_accuracy_int8, as on a chip (val_accuracy; val_loss where "
+        "numbers are predicted)",
     )
     add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
     add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")

@@ -14,6 +14,7 @@ from ..messages import cause_in, counted, is_accuracy, percent, points, redact, 
 from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import Goal, goal_of
+from ..study.int8_names import is_in_int8
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, failure_counts, trial_record
 from ..tracking.runs import StudyRun
@@ -146,12 +147,13 @@ def champion_lines(champion: Champion) -> list[str]:
     size = "" if champion["params"] is None else f", {champion['params']:,} parameters"
     curse = champion["winners_curse"]
     more = f"{100 * curse:+.2f} points" if is_accuracy(metric) else f"{signed(curse, metric)} against the mean"
+    scored = f"{'in int8 ' if is_in_int8(metric) else ''}{_mean(validation, metric)}"
     reference = champion.get("reference")  # a record of an older version does not tell
     name = f", reference network {reference}" if reference else ""
     lines = [
         f"champion: trial {champion['trial']}{name}{size}  {champion['summary']}",
         *([f"  {not_beaten(reference)}"] if reference else []),
-        f"  validation {_mean(validation, metric)} over {counted(validation['n'], 'fresh seed')}; in the search "
+        f"  validation {scored} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:

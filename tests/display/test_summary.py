@@ -168,6 +168,10 @@ def test_what_int8_costs_is_a_line_and_in_the_json() -> None:
         "  int8 validation 94.65 % (-0.35): means, beside those of the same models in float",
         f"  int8: not known, {why['missing']}",
     ]
+    optimised = in_int8(validation, test) | {"objective": "val_accuracy_int8"}
+    assert champion_lines(optimised)[1].startswith(
+        "  validation in int8 95.00 % +- 0.20 over 2 fresh seeds; in the search"
+    )
     assert champion_lines(in_int8(validation, None))[2:4] == [
         "  test: the data set has no test part",
         "  int8 validation 94.65 % (-0.35): means, beside those of the same models in float",
