@@ -23,7 +23,8 @@ SEARCH_OPTIONS = $(call option,--space,SPACE) $(call option,--data,DATA) $(call 
 	$(call option,--epochs,EPOCHS) $(call option,--timeout,TIMEOUT) $(call option,--trial-timeout,TRIAL_TIMEOUT) \
 	$(call option,--device,DEVICE) \
 	$(call option,--workers,WORKERS) $(call option,--ray,RAY) \
-	$(call option,--seed,SEED) $(call option,--fix,FIX) $(call option,--study,STUDY)
+	$(call option,--seed,SEED) $(call option,--fix,FIX) $(call option,--study,STUDY) \
+	$(call option,--begin-with,BEGIN_WITH)
 
 help:
 	@echo 'make search   find the best network within the budget; prints where to look next'
@@ -37,7 +38,7 @@ help:
 	@echo
 	@echo 'make search takes TRIALS= EPOCHS= BUDGET= DATA= SPACE= PROFILE= STUDY= SEED= TIMEOUT= TRIAL_TIMEOUT='
 	@echo 'DEVICE= WORKERS= RAY= IMAGES= FIX= MAX_MACS= MAX_RAM= MAX_FLASH= BOARD= PARETO= MINIMIZE= REACH= OBJECTIVE='
-	@echo 'TASK= TARGET=;'
+	@echo 'TASK= TARGET= BEGIN_WITH=;'
 	@echo 'ARGS= passes any other option on. PYTHON= names the interpreter that makes .venv.'
 
 search: $(READY)

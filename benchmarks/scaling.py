@@ -51,7 +51,7 @@ def work() -> None:
     from sqlalchemy.pool import Pool
 
     from kerastuna.search import OptunaTuner
-    from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
+    from kerastuna.search.proposals.cautious_pruner import CautiousPruner
     from kerastuna.search.proposals.pruners import named_pruner
     from kerastuna.search.study.proxy import SCHEME
     from kerastuna.search.study.storage import open_storage
@@ -66,7 +66,7 @@ def work() -> None:
 
         return call
 
-    usual = FirstHalfPruner(named_pruner("halving", EPOCHS), EPOCHS)
+    usual = CautiousPruner(named_pruner("halving", EPOCHS), EPOCHS)
 
     class Disobeyed(BasePruner):
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:

@@ -16,6 +16,7 @@ NAMES = {
     "optimization_history",
     "hyperparameter_importances",
     "parallel_coordinates",
+    "slices",
     "params_vs_accuracy",
     "intermediate_values",
     "incumbent_over_time",

@@ -93,6 +93,7 @@ class SearchOptions:
         study: its name; None for data-space-budget-profile.
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
         warm_start: whether the reference networks of the space are tried first.
+        begin_with: another study of the space, whose best trials are tried next; None for none.
 
     Raises InputError for a value outside these bounds, and StudyError for a name that `check_study_name` refuses.
     """
@@ -130,6 +131,7 @@ class SearchOptions:
     storage: str | None = None
     tracking_uri: str | None = None
     warm_start: bool = True
+    begin_with: str | None = None
     folder: Path = RUNS_FOLDER
 
     def __post_init__(self) -> None:
@@ -160,8 +162,9 @@ class SearchOptions:
         for limit, name, least in ((limits.flash, "flash", LEAST_FLASH), (limits.ram, "ram", LEAST_RAM)):
             if limit is not None and limit < least:
                 raise InputError(f"--max-{name} {limit}: no network takes fewer than {least:,} bytes; give more")
-        if self.study is not None:
-            check_study_name(self.study)
+        for study, option in ((self.study, "--study "), (self.begin_with, "--begin-with ")):
+            if study is not None:
+                check_study_name(study, option)
         self._check_goal()
 
     def _check_goal(self) -> None:

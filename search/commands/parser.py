@@ -195,6 +195,7 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     )
     add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
     add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
+    add("--begin-with", metavar="STUDY", help="then try the best of another study first, such as one of fewer epochs")
     add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")
     _add_confirmation(search)
     add("--tracking-uri", metavar="URI", help="of MLflow (the variable MLFLOW_TRACKING_URI, else mlruns/mlflow.db)")

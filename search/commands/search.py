@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from ..display.progress import Progress
-    from ..tuning.tuner import OptunaTuner
     from .session import Session
 
 
@@ -23,8 +22,10 @@ def search(options: argparse.Namespace) -> int:
     """Search, confirm the best trials unless told otherwise, and print what was found."""
     wanted = search_options(options)
     from .session import check_options
+    from .starting_points import check_begin_with
 
     check_options(wanted)
+    check_begin_with(wanted)
     from ..display.progress import make_progress
 
     # What the user's own code prints does not belong among the results.
@@ -110,7 +111,9 @@ def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_jso
     if as_json:
         print_json(search_json(result))
     else:
-        print_summary(result, commands_after(options), sys.stdout)
+        print_summary(
+            result, commands_after(options, session.study.study_name if _results(session) else None), sys.stdout
+        )
 
 
 def _no_result(session: "Session") -> int:
@@ -139,10 +142,10 @@ def run_search(session: "Session", progress: "Progress") -> None:
     failed as interrupted, everything else is kept, and it is raised again.
     """
     from ..study.attributes import SEARCH_SECONDS
+    from .starting_points import enqueue_starting_points
 
     options, study = session.options, session.study
-    if options.warm_start:
-        _enqueue_starting_points(session.tuner)
+    enqueue_starting_points(session.tuner, options)
     if options.profile == "auto":
         choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full takes hours on a CPU"
         progress.message(f"profile {session.profile.name}: {choice}")
@@ -150,22 +153,6 @@ def run_search(session: "Session", progress: "Progress") -> None:
         _train(session)
     finally:
         study.set_user_attr(SEARCH_SECONDS, study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
-
-
-def _enqueue_starting_points(tuner: "OptunaTuner") -> None:
-    """Enqueue the starting points of the space; one in which a fixed value takes the place of another has no name."""
-    from keras_tuner.engine.hyperparameters import Fixed
-
-    from ...spaces.space import SearchSpace
-
-    if tuner.oracle.study.get_trials(deepcopy=False) or not isinstance(tuner.hypermodel, SearchSpace):
-        return
-    declared = tuner.oracle.get_space().space
-    fixed = {hp.name: hp.default for hp in declared if isinstance(hp, Fixed)}
-    defaults = {hp.name: hp.default for hp in declared} if fixed else {}  # of what a fixed value brings into play
-    for name, values in tuner.hypermodel.starting_points().items():
-        is_changed = any(values.get(other, value) != value for other, value in fixed.items())
-        tuner.oracle.enqueue({**defaults, **values, **fixed}, None if is_changed else name)
 
 
 def _train(session: "Session") -> None:

@@ -13,7 +13,7 @@ from .options import RUNS_FOLDER, SearchOptions
 VARIABLES = (
     *("SPACE", "DATA", "TASK", "TARGET", "OBJECTIVE", "IMAGES", "BUDGET", "MAX_MACS", "MAX_RAM", "MAX_FLASH"),
     *("BOARD", "PARETO", "MINIMIZE", "REACH", "PROFILE", "TRIALS", "EPOCHS", "TIMEOUT", "TRIAL_TIMEOUT", "DEVICE"),
-    *("WORKERS", "RAY", "SEED", "FIX", "STUDY"),
+    *("WORKERS", "RAY", "SEED", "FIX", "STUDY", "BEGIN_WITH"),
 )
 """What `make search` takes; other options are passed on by ARGS."""
 
@@ -24,10 +24,11 @@ def is_typed_as_make() -> bool:
     return "MAKELEVEL" in os.environ and makefile.is_file() and makefile.parent == Path.cwd().resolve()
 
 
-def commands_after(options: SearchOptions) -> Commands:
-    """What can be typed after the search of `options`, as it was typed."""
+def commands_after(options: SearchOptions, study: str | None) -> Commands:
+    """What can be typed after the search of `options`, as it was typed; `study` is its study where that has results."""
     ui = _ui_location(options)
-    given = options.arguments("profile", "images", "trials", "epochs", "timeout", "study") | {"profile": "full"}
+    given = options.arguments("profile", "images", "trials", "epochs", "timeout", "study")
+    given |= {"profile": "full", **({} if study is None else {"begin_with": study})}
     if not is_typed_as_make():
         full = shlex.join(part for name, value in given.items() for part in _argument(name, value))
         return Commands(

@@ -36,7 +36,7 @@ class Commands:
         location: options that lead to the study where it is not in the usual place.
         ui: the user interface.
         export: the export of the champion; None for that of the program.
-        full: the same search again, in profile full.
+        full: the same search again, in profile full, which begins with the best of this one.
     """
 
     program: str
@@ -245,7 +245,7 @@ def _next_steps(result: SearchResult, commands: Commands) -> list[tuple[str, str
     elif goal.results(result.study.get_trials(deepcopy=False)):
         more.append((f"{program} confirm {study}", "retrain the best on fresh seeds, open the test set once"))
     if result.profile == "quick" and goal.compares_by_metric:
-        effort = f"all {result.unit}, 20 epochs, 100 trials"
+        effort = f"all {result.unit}, 20 epochs, 100 trials, the best of these first"
         more.append((commands.full, f"{effort}: hours on a CPU, made for a GPU"))
     return more
 

@@ -7,7 +7,7 @@ from optuna.pruners import BasePruner, NopPruner
 
 from ..errors import InputError
 from ..study.goal import Goal
-from .first_half_pruner import FirstHalfPruner
+from .cautious_pruner import CautiousPruner
 from .names import PRUNER_NAMES, PrunerName
 from .target_pruner import TargetPruner
 
@@ -29,7 +29,8 @@ def pruner_for(goal: Goal, pruner: str | BasePruner | None, epochs: int | None) 
             one metric, the distance to the target where there is one, and no pruner for a Pareto front.
         epochs: of a full trial; None where the number is not known.
 
-    A pruner that is chosen by name stops trials in their first half only. An Optuna pruner decides at every epoch.
+    A pruner that is chosen by name stops trials in their first half only, and only where four others came as far. An
+    Optuna pruner decides at every epoch.
 
     Raises InputError for an unknown name, and for a pruner that cannot serve the goal.
     """
@@ -37,7 +38,7 @@ def pruner_for(goal: Goal, pruner: str | BasePruner | None, epochs: int | None) 
         if isinstance(pruner, BasePruner):
             return pruner
         named = named_pruner(pruner or "halving", epochs)
-        return named if epochs is None or isinstance(named, NopPruner) else FirstHalfPruner(named, epochs)
+        return named if epochs is None or isinstance(named, NopPruner) else CautiousPruner(named, epochs)
     if pruner not in (None, "none"):
         raise InputError(
             f"pruner {pruner!r} compares trials by one metric, which is not what this study is after: leave it "

@@ -1,11 +1,8 @@
 """Figures of the hyperparameters: their importances, and their values as parallel coordinates."""
 
-import math
-import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import optuna
@@ -13,14 +10,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import CannotDraw
 from ..messages import shortened
-from ..study.attributes import HYPERPARAMETERS
 from ..study.goal import goal_of, score_of
 from ..study.records import finite
+from .hyperparameter_axes import INACTIVE, Importances, folded, most_telling, scale
 from .study_view import StudyView
 from .style import BLUE, COLOURS, GREY, heading, legend_below, new_axes, outer_fence
 from .trial_axes import MANY_LINES, draw_lines
@@ -31,13 +27,6 @@ ENOUGH_TRIALS = 50
 RARE = 0.1
 """A hyperparameter that is active in a smaller share of the trials has no meaningful importance."""
 MOST_BARS = 15
-MOST_AXES = 8
-MOST_LETTERS = 24
-"""The most characters of a value beside an axis."""
-TICK_DISTANCE = 0.09
-"""The smallest distance of two ticks on an axis of length 1 at which their labels do not touch."""
-INACTIVE = -0.13
-"""The height at which a hyperparameter is drawn that a trial did not have; its axis goes from 0 to 1."""
 
 
 def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
@@ -72,10 +61,6 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-Importances = Callable[[], Mapping[str, float]]
-"""The result of `hyperparameter_importances`, or its CannotDraw."""
-
-
 def draw_importances(study: optuna.Study, note: str, importances_of: Importances) -> Figure:
     """The largest importances as bars. Raises CannotDraw if `importances_of` does."""
     importances = list(importances_of().items())
@@ -108,7 +93,7 @@ def draw_parallel_coordinates(view: StudyView, importances_of: Importances) -> F
     board = view.goal.ranked(view.trials)
     if len(board) < 2:
         raise CannotDraw(f"parallel coordinates need 2 complete trials, there are {len(board)}")
-    names = _most_telling(board, importances_of)
+    names = most_telling(board, importances_of)
     figure, axes = new_axes(5.0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -117,9 +102,9 @@ def draw_parallel_coordinates(view: StudyView, importances_of: Importances) -> F
 
     columns: list[list[float]] = []
     for place, name in enumerate(names):
-        positions, ticks = _scale(name, board)
+        positions, ticks = scale(name, board)
         columns.append(positions)
-        _draw_axis(axes, place, _folded(shortened(name)), ticks)
+        _draw_axis(axes, place, folded(shortened(name)), ticks)
     values = np.array([score_of(trial) for trial in board])
     fence = outer_fence(values, maximize=maximize)
     usual = values[values >= fence] if maximize else values[values <= fence]
@@ -160,58 +145,6 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if finite(score_of(trial)) is not None]
 
 
-def _most_telling(trials: Sequence[FrozenTrial], importances_of: Importances) -> list[str]:
-    """The names of the most important hyperparameters with several values, else of the most frequent ones."""
-    frequency = Counter(name for trial in trials for name in trial.params)
-    seen = {name: {_value(trial, name) for trial in trials if name in trial.params} for name in frequency}
-    varied = [name for name, count in frequency.most_common() if len(seen[name]) > 1]
-    if not varied:
-        raise CannotDraw("parallel coordinates need a hyperparameter with several values")
-    try:
-        importances = importances_of()
-    except CannotDraw:
-        return varied[:MOST_AXES]
-    return [name for name in importances if name in varied][:MOST_AXES] or varied[:MOST_AXES]
-
-
-def _value(trial: FrozenTrial, name: str) -> Any:
-    """The value as KerasTuner knows it; Optuna may have sampled another number for it, such as an index."""
-    return trial.user_attrs.get(HYPERPARAMETERS, {}).get(name, trial.params[name])
-
-
-def _scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[tuple[float, str]]]:
-    """The height of every trial on the axis of `name` (0 to 1, or INACTIVE), and the ticks of that axis."""
-    having = [trial for trial in trials if name in trial.params]
-    sampled = {trial.number: _sampled(trial, name) for trial in having}
-    low, high = min(sampled.values()), max(sampled.values())
-    heights = {number: (x - low) / (high - low) if high > low else 0.5 for number, x in sampled.items()}
-    ticks: list[tuple[float, str]] = []
-    for height, text in sorted({(heights[trial.number], _text(_value(trial, name))) for trial in having}):
-        if not ticks or height == 1 or height - ticks[-1][0] >= TICK_DISTANCE:
-            if ticks and height - ticks[-1][0] < TICK_DISTANCE:
-                ticks.pop()
-            ticks.append((height, text))
-    return [heights.get(trial.number, INACTIVE) for trial in trials], ticks
-
-
-def _sampled(trial: FrozenTrial, name: str) -> float:
-    """The value that Optuna sampled as a number: an index for a choice, the exponent on a logarithmic scale."""
-    distribution, value = trial.distributions[name], trial.params[name]
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices.index(value)
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return math.log10(value) if distribution.log else float(value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else shortened(str(value), MOST_LETTERS)
-
-
-def _folded(name: str) -> str:
-    """`name` on several lines, with breaks after underscores."""
-    return "\n".join(textwrap.wrap(name.replace("_", "_ "), 12)).replace("_ ", "_")
-
-
 def _draw_axis(axes: Axes, place: float, name: str, ticks: Sequence[tuple[float, str]]) -> None:
     axes.plot([place, place], [0, 1], color=GREY, linewidth=1, gid="axis")
     axes.text(place, 1.04, name, ha="center", va="bottom", fontsize=9, parse_math=False, gid="name")
@@ -243,4 +176,4 @@ def _draw_objective(axes: Axes, place: int, name: str, ends: tuple[float, float]
     if cut:  # outliers are drawn at the end of the axis
         end = 0 if maximize else -1
         ticks[end] = (ticks[end][0], f"{'≤' if maximize else '≥'} {ticks[end][1]}")
-    _draw_axis(axes, place + 0.1, _folded(name), ticks)
+    _draw_axis(axes, place + 0.1, folded(name), ticks)

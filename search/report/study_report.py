@@ -18,6 +18,7 @@ from ..study.records import full_record
 from .figures import Figures
 from .front_figures import draw_pareto_front
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates, hyperparameter_importances
+from .slice_figure import draw_slices
 from .study_view import StudyView, view_of
 from .style import in_own_style
 from .target_figures import draw_cost_history, draw_smallest_over_time
@@ -36,11 +37,11 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
     Args:
         budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was created with.
 
-    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `params_vs_accuracy`, which is
-    called after the metric, `intermediate_values` and `incumbent_over_time`. A figure with too few trials is left out,
-    with the reason. If a study minimises another cost than the parameters, that cost replaces `params` in the name. A
-    study of a Pareto front also has `pareto_front`, which replaces `params_vs_accuracy` if the parameters are a part of
-    the front.
+    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `slices`,
+    `params_vs_accuracy`, which is called after the metric, `intermediate_values` and `incumbent_over_time`. A figure
+    with too few trials is left out, with the reason. If a study minimises another cost than the parameters, that cost
+    replaces `params` in the name. A study of a Pareto front also has `pareto_front`, which replaces
+    `params_vs_accuracy` if the parameters are a part of the front.
     """
     view = view_of(study, Budget(budget) if isinstance(budget, int) else budget)
     importances = functools.cache(lambda: hyperparameter_importances(study))
@@ -48,6 +49,7 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
         "optimization_history": lambda: draw_optimization_history(view),
         "hyperparameter_importances": lambda: draw_importances(study, view.note, importances),
         "parallel_coordinates": lambda: draw_parallel_coordinates(view, importances),
+        "slices": lambda: draw_slices(view, importances),
         _cost_vs_metric("params", view): lambda: draw_cost_vs_metric(view),
         "intermediate_values": lambda: draw_intermediate_values(view),
         "incumbent_over_time": lambda: draw_incumbent_over_time(view),

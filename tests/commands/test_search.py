@@ -10,10 +10,8 @@ from mlflow import MlflowClient
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
-from kerastuna.search import OptunaTuner
-from kerastuna.search.commands.search import _enqueue_starting_points, is_last
+from kerastuna.search.commands.search import is_last
 from kerastuna.search.study.storage import open_storage
-from kerastuna.spaces import Compact, ConvNet
 
 
 def study_of(folder: Path, name: str) -> optuna.Study:
@@ -108,22 +106,3 @@ def test_one_of_several_processes_is_the_last() -> None:
     assert [is_last(study.trials, 3, ended) for ended in processes] == [False, True, False, False]
     assert [is_last(study.trials, None, ended) for ended in processes] == [False, True, False, False]
     assert is_last([], 3, set())
-
-
-def test_a_starting_point_that_a_fixed_value_changes_has_no_name(tmp_path: Path) -> None:
-    tuner = OptunaTuner(ConvNet(), "val_accuracy", seed=0, directory=tmp_path, fixed={"head": "gap", "dropout": 0.1})
-    _enqueue_starting_points(tuner)
-    trials = tuner.oracle.study.trials
-    assert [trial.user_attrs.get("name") for trial in trials] == [None, None, None, None, "eip_5"]
-    assert "head" not in trials[0].system_attrs["fixed_params"]
-
-
-def test_a_starting_point_gets_what_a_fixed_value_brings_into_play(tmp_path: Path) -> None:
-    space = Compact(parameters=900)
-    tuner = OptunaTuner(space, "val_accuracy", seed=0, directory=tmp_path, fixed={"optimizer": "adamw"})
-    _enqueue_starting_points(tuner)
-    params = [trial.system_attrs["fixed_params"] for trial in tuner.oracle.study.trials]
-    assert [(given["adam_rate"], given["weight_decay"], "sgd_rate" in given) for given in params] == [
-        (0.01, 0.0, False),
-        (0.01, 0.0, False),
-    ]

@@ -41,10 +41,10 @@ def parsed(command: str) -> argparse.Namespace:
 
 
 def test_the_search_is_told_again_as_it_was_typed_in_profile_full() -> None:
-    after = commands_after(OWN)
+    after = commands_after(OWN, "s")
     assert after.full.startswith("kerastuna search --data 'my set.npz' --budget 900 ")
     again = search_options(parsed(after.full))
-    assert (again.profile, again.study, again.trials) == ("full", None, None)
+    assert (again.profile, again.study, again.begin_with, again.trials) == ("full", None, "s", None)
     names = ("data", "budget", "minimize", "reach", "sampler", "warm_start", "folder")
     assert [getattr(again, name) for name in names] == [getattr(OWN, name) for name in names]
     assert (after.program, after.export, after.ui, after.location) == (
@@ -66,14 +66,14 @@ def test_a_makefile_of_another_project_is_not_named(monkeypatch: pytest.MonkeyPa
 def test_what_was_typed_as_make_is_told_as_make(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKELEVEL", "1")
     monkeypatch.chdir(ROOT)
-    usual = commands_after(SearchOptions())
+    usual = commands_after(SearchOptions(), None)
     assert (usual.ui, usual.export, usual.full) == ("make ui", "make export", "make search PROFILE=full")
-    own = commands_after(OWN)
+    own = commands_after(OWN, "s")
     assert own.ui == "make ui ARGS='--folder r'"
     assert own.export == "make export STUDY=s ARGS='--folder r'"
     assert own.full == (
         "make search DATA='my set.npz' BUDGET=900 MINIMIZE=params REACH=val_accuracy=0.9 PROFILE=full "
-        "ARGS='--sampler random --no-warm-start --folder r'"
+        "BEGIN_WITH=s ARGS='--sampler random --no-warm-start --folder r'"
     )
 
 

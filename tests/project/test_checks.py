@@ -37,7 +37,7 @@ def test_the_hooks_are_the_checks() -> None:
 
 def test_continuous_integration_runs_the_tests_and_the_checks() -> None:
     assert "make check" in CI
-    assert "make test" in CI
+    assert any(line.startswith("make test") for line in CI)
 
 
 def test_coverage_is_measured_by_the_tests_themselves() -> None:

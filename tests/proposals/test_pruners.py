@@ -6,7 +6,7 @@ from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
 from kerastuna.search.errors import InputError
-from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
+from kerastuna.search.proposals.cautious_pruner import CautiousPruner
 from kerastuna.search.proposals.pruners import FIRST_RUNG, named_pruner, pruner_for
 from kerastuna.search.proposals.target_pruner import TargetPruner
 from kerastuna.search.study.goal import BestMetric, ParetoFront, Quantity, SmallestNetwork
@@ -58,8 +58,8 @@ def test_none_stops_nothing() -> None:
 
 @pytest.mark.parametrize("name", [None, "halving", "hyperband", "median"])
 def test_a_pruner_by_name_stops_trials_in_their_first_half_only(name: str | None) -> None:
-    assert isinstance(pruner_for(BEST, name, 20), FirstHalfPruner)
-    assert not isinstance(pruner_for(BEST, name, None), FirstHalfPruner)
+    assert isinstance(pruner_for(BEST, name, 20), CautiousPruner)
+    assert not isinstance(pruner_for(BEST, name, None), CautiousPruner)
     curves = [[0.9 - 0.01 * number] * 20 for number in range(30)]
     assert max(end for end in stopped(pruner_for(BEST, name, 20), curves) if end) <= 10
 

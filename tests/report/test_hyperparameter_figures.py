@@ -10,7 +10,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from study_samples import ACCURACY, SPACE, WIDTHS, lines, make_study, make_trial, of_state
 
-from kerastuna.search.report.hyperparameter_figures import INACTIVE, hyperparameter_importances
+from kerastuna.search.report.hyperparameter_axes import INACTIVE
+from kerastuna.search.report.hyperparameter_figures import hyperparameter_importances
 from kerastuna.search.report.study_report import study_figures
 from kerastuna.search.study.goal import SmallestNetwork
 

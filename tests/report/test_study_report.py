@@ -63,6 +63,7 @@ def test_one_complete_trial_is_enough_for_most_figures():
     assert figures.left_out == {
         "hyperparameter_importances": "importances need 4 complete trials, there are 1",
         "parallel_coordinates": "parallel coordinates need 2 complete trials, there are 1",
+        "slices": "slices need 2 complete trials, there are 1",
     }
     for figure in figures.drawn.values():
         figure.canvas.draw()

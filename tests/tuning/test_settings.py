@@ -9,8 +9,8 @@ from optuna.samplers import CmaEsSampler
 
 from kerastuna.search import OptunaTuner
 from kerastuna.search.errors import InputError, StudyError
+from kerastuna.search.proposals.cautious_pruner import CautiousPruner
 from kerastuna.search.proposals.distributions import ParameterSpace
-from kerastuna.search.proposals.first_half_pruner import FirstHalfPruner
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer
 from kerastuna.search.tuning.settings import OpenStudy, StudySettings, checked_seconds, study_settings
@@ -81,8 +81,8 @@ def test_the_record_of_a_search_holds_what_was_asked() -> None:
 
 
 def test_the_pruner_is_made_for_the_epochs() -> None:
-    assert isinstance(settings().pruner_of(20), FirstHalfPruner)
-    assert not isinstance(settings().pruner_of(None), FirstHalfPruner)
+    assert isinstance(settings().pruner_of(20), CautiousPruner)
+    assert not isinstance(settings().pruner_of(None), CautiousPruner)
 
 
 def test_a_study_is_opened_again_by_the_same_settings_alone(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_the_epochs_may_be_given_by_position(tmp_path: Path) -> None:
     assert course(search(tuner_of(build, tmp_path / "a", pruner=last), 32, 2)) == ("COMPLETE", [1, 2])
     tuner = tuner_of(build, tmp_path / "b", pruner="halving")
     search(tuner, 32, 2)
-    assert type(tuner.oracle.study.pruner).__name__ == "FirstHalfPruner"
+    assert type(tuner.oracle.study.pruner).__name__ == "CautiousPruner"
 
 
 def test_a_user_who_stops_a_training_has_completed_it(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What a search tries first: reference networks, and the best of another study."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from kerastuna.search import OptunaTuner
+from kerastuna.search.commands.options import SearchOptions
+from kerastuna.search.commands.starting_points import enqueue_starting_points
+from kerastuna.search.study.storage import open_storage
+from kerastuna.spaces import Compact, ConvNet
+
+
+def test_a_starting_point_that_a_fixed_value_changes_has_no_name(tmp_path: Path) -> None:
+    tuner = OptunaTuner(ConvNet(), "val_accuracy", seed=0, directory=tmp_path, fixed={"head": "gap", "dropout": 0.1})
+    enqueue_starting_points(tuner, SearchOptions())
+    trials = tuner.oracle.study.trials
+    assert [trial.user_attrs.get("name") for trial in trials] == [None, None, None, None, "eip_5"]
+    assert "head" not in trials[0].system_attrs["fixed_params"]
+
+
+def test_a_starting_point_gets_what_a_fixed_value_brings_into_play(tmp_path: Path) -> None:
+    space = Compact(parameters=900)
+    tuner = OptunaTuner(space, "val_accuracy", seed=0, directory=tmp_path, fixed={"optimizer": "adamw"})
+    enqueue_starting_points(tuner, SearchOptions())
+    params = [trial.system_attrs["fixed_params"] for trial in tuner.oracle.study.trials]
+    assert [(given["adam_rate"], given["weight_decay"], "sgd_rate" in given) for given in params] == [
+        (0.01, 0.0, False),
+        (0.01, 0.0, False),
+    ]
+
+
+def test_a_search_begins_with_the_best_of_another_study(searched: Any) -> None:
+    def study(name: str) -> optuna.Study:
+        return optuna.load_study(study_name=name, storage=open_storage(searched.folder / "mlruns" / "optuna.journal"))
+
+    given = ("--study", "longer", "--begin-with", "tiny", "--trials", "1", "--no-confirm")
+    status, out, err = searched.run(*searched.arguments, *given)
+    assert status == 0, err
+    [trial] = study("longer").trials
+    assert trial.params == study("tiny").best_trial.params
+    assert " --begin-with longer --profile full " in out
+    status, _, err = searched.run(*searched.arguments, *given, "--trials", "2")
+    assert status == 0, err
+    assert ["fixed_params" in trial.system_attrs for trial in study("longer").trials].count(True) == 1
+
+
+def test_a_reference_that_the_other_study_has_too_is_enqueued_once(tmp_path: Path) -> None:
+    options = SearchOptions(storage=f"sqlite:///{tmp_path}/optuna.db", begin_with="before")
+    given: Any = {"seed": 0, "storage": options.storage, "directory": tmp_path, "max_trials": 9}
+    before = OptunaTuner(ConvNet(), "val_accuracy", study_name="before", **given)
+    study = before.oracle.study
+    study.set_user_attr("request", {"space": options.space})
+    eip_3 = dict(ConvNet().starting_points()["eip_3"])
+    for name, dropout, value in (("eip_3", 0.1, 0.97), (None, 0.0, 0.98), (None, 0.05, 0.96)):
+        attributes = {"hyperparameters": {**eip_3, "dropout": dropout}, **({} if name is None else {"name": name})}
+        study.add_trial(optuna.create_trial(value=value, user_attrs=attributes))
+    tuner = OptunaTuner(ConvNet(), "val_accuracy", study_name="after", **given)
+    enqueue_starting_points(tuner, options)
+    enqueued = [
+        (trial.user_attrs.get("name"), trial.system_attrs["fixed_params"]["dropout"])
+        for trial in tuner.oracle.study.trials
+    ]
+    assert enqueued == [*((f"eip_{number}", 0.1) for number in range(1, 6)), (None, 0.0), (None, 0.05)]
+
+
+def test_a_study_that_a_search_cannot_begin_with(searched: Any) -> None:
+    def line(*arguments: str) -> str:
+        status, _, err = searched.run(*searched.arguments, "--study", "never", *arguments)
+        assert status == 2
+        return err.splitlines()[-1]
+
+    assert line("--begin-with", "absent").startswith("kerastuna: ")
+    assert line("--begin-with", "../tiny").startswith("kerastuna: --begin-with '../tiny' ")
+    other = line("--begin-with", "tiny", "--space", "compact", "--data", "mnist")
+    assert other == (
+        "kerastuna: --begin-with tiny: it searched the space tiny_space_of_commands:build: give a study of the space "
+        "kerastuna.spaces.compact:Compact"
+    )
+    assert "never" not in optuna.get_all_study_names(open_storage(searched.folder / "mlruns" / "optuna.journal"))
