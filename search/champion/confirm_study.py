@@ -113,7 +113,7 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
     # They are converted before the test set is opened: an interruption in these seconds is then no opening.
-    in_test = models if tested and retraining.int8 else []
+    in_test = models if tested and retraining.measures_int8 else []
     with saved_model(ships, path) as new, in_int8(in_test, retraining.dataset) as quantised:
         record |= {"answers": answers.record(), "model_path": str(path), "model_sha256": digest_of(new)}
         confirmation.check()

@@ -84,7 +84,7 @@ class Retraining:
         epochs: of every training.
         observer: told of every training; by default nobody.
         checkpoints: the folder that every training is kept in; None for nowhere.
-        int8: whether the models are measured in int8, too.
+        int8: whether the models are measured in int8, too; where the objective is in int8, they are in any case.
     """
 
     hypermodel: Any
@@ -100,6 +100,11 @@ class Retraining:
     def metric(self) -> str:
         """The objective in float, as Keras calls it where there is no validation."""
         return in_float(self.objective).removeprefix("val_")
+
+    @property
+    def measures_int8(self) -> bool:
+        """Whether the models are measured in int8."""
+        return self.int8 or is_in_int8(self.objective)
 
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
@@ -118,12 +123,10 @@ class Retraining:
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
         model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
-        int8 = None
-        if self.int8 or is_in_int8(self.objective):
-            int8 = validation_figure(model, dataset, self.metric)
-        if is_in_int8(self.objective):
-            if int8 is None or int8.get("metric") != self.metric:
-                told = f"{self.objective} is not known, {(int8 or {}).get('missing', 'which the training reports')}"
+        int8 = validation_figure(model, dataset, self.metric) if self.measures_int8 else None
+        if int8 is not None and is_in_int8(self.objective):
+            if "missing" in int8:
+                told = f"{self.objective} is not known, {int8['missing']}"
                 raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
             history[-1] = {**history[-1], self.objective: int8["value"]}
         last = history[-1]
