@@ -94,6 +94,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
     describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
     describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
+    describe.add_argument("--board", metavar="NAME", help=f"how it would run there: {', '.join(BOARDS)}")
     _add_study(describe)
     _add_json(describe)
 
