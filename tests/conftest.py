@@ -11,6 +11,7 @@ from support import without_graphs, write_slice
 from kerastuna.search.study.waiting import Outage, outage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERASTUNA_INT8"] = "off"  # except where a test is about int8: every training would take 6 s more
 os.environ["KERASTUNA_WORKERS"] = "1"  # except where a test is about workers: starting them takes seconds
 
 LONGEST = ("end_to_end", "export", "report")

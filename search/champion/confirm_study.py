@@ -18,6 +18,7 @@ from ...spaces.space import SearchSpace
 from ..datasets.answers import Answers
 from ..datasets.data import fingerprint, has_test, load_test
 from ..errors import SearchFailed
+from ..export.int8_models import Int8Models
 from ..messages import cause
 from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
@@ -25,6 +26,7 @@ from ..training.garbage import old_objects_passed_over
 from ..workers.tasks import Pool
 from .confirmation import chosen, confirm_candidates, confirmed_seeds
 from .evaluation import TestResult, evaluate
+from .int8 import figures_of, in_int8, int8_record
 from .ledger import openings, read_test_set, refuse_second_opening
 from .publish import Publisher
 from .record import (
@@ -110,10 +112,12 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     answers = _answers(retraining, ships, measured)
     path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
-    with saved_model(ships, path) as new:
+    # They are converted before the test set is opened: an interruption in these seconds is then no opening.
+    in_test = models if tested and retraining.measures_int8 else []
+    with saved_model(ships, path) as new, in_int8(in_test, retraining.dataset) as quantised:
         record |= {"answers": answers.record(), "model_path": str(path), "model_sha256": digest_of(new)}
         confirmation.check()
-        result, samples = _test(confirmation, record, models, answers) if tested else (None, None)
+        result, samples = _test(confirmation, record, models, answers, quantised) if tested else (None, None)
     study.set_user_attr(CHAMPION, record)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
@@ -130,9 +134,13 @@ def _answers(retraining: Retraining, model: keras.Model, measured: float | None)
 
 
 def _test(
-    confirmation: Confirmation, record: dict[str, Any], models: Sequence[keras.Model], answers: Answers
+    confirmation: Confirmation,
+    record: dict[str, Any],
+    models: Sequence[keras.Model],
+    answers: Answers,
+    quantised: Int8Models,
 ) -> tuple[TestResult, np.ndarray]:
-    """Open the test set for the champion, and add to its record what the models score there."""
+    """Open the test set for the champion, and add to its record what the models score there, in int8 too."""
     study, retraining = confirmation.study, confirmation.retraining
     dataset = retraining.dataset
     purpose = f"the confirmed winner's {retraining.metric}"
@@ -140,7 +148,9 @@ def _test(
     assert loaded is not None  # `has_test` said so
     samples, targets = loaded
     result = evaluate(models, samples, targets, dataset.task, answers, retraining.metric)
-    record["test"] = result.record(opening) | {"fingerprint": fingerprint(samples, targets)}
+    int8 = figures_of(quantised, samples, targets, dataset, answers, retraining.metric)
+    figures = {"int8": int8_record(int8), "fingerprint": fingerprint(samples, targets)}
+    record["test"] = result.record(opening) | figures
     record["openings"] = [vars(entry) for entry in openings(study)]
     return result, samples
 

@@ -17,11 +17,15 @@ from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..workers.tasks import Pool
 from .evaluation import spread
-from .retraining import CONFIRM, Retraining, summary_of
+from .int8 import Figure
+from .retraining import CONFIRM, Confirmed, Retraining, summary_of
 from .trainings import Training, run_trainings
 
 CONFIRMATIONS = "confirmations"
-"""User attribute of a study: trial number -> seed -> {"value", "history"}, so that nothing is trained twice."""
+"""User attribute of a study: trial number -> seed -> {"value", "history", "int8"}, so that nothing is trained twice.
+
+"int8" is left out where it was not measured.
+"""
 
 
 @final
@@ -32,7 +36,8 @@ class Candidate:
     Attributes:
         trial: its number; `params`, `costs` (by name) and `summary` of its network.
         search_value: its objective in the search.
-        values: the objective at the last epoch, seed by seed; `histories`: the metrics of every epoch.
+        values: the objective at the last epoch, seed by seed; `histories`: the metrics of every epoch; `int8`: the
+            figures in int8, None where one was not measured.
     """
 
     trial: int
@@ -42,6 +47,7 @@ class Candidate:
     search_value: float
     values: tuple[float, ...]
     histories: tuple[tuple[EpochMetrics, ...], ...]
+    int8: tuple[Figure | None, ...]
 
     def rank(self, goal: Goal) -> Rank:
         """Where it stands among others by its mean; the smaller the better."""
@@ -87,9 +93,10 @@ def confirm_candidates(
             f"study {study.study_name!r} has no trial to confirm: {goal.unmet()}; search with more trials"
         )
 
-    def keep(training: Training, history: list[EpochMetrics]) -> None:
-        value = history[-1][retraining.objective]
-        _keep(study, training, {"value": value, "history": [finite_metrics(epoch) for epoch in history]})
+    def keep(training: Training, confirmed: Confirmed) -> None:
+        value = confirmed.history[-1][retraining.objective]
+        result: dict[str, Any] = {"value": value, "history": [finite_metrics(epoch) for epoch in confirmed.history]}
+        _keep(study, training, result if confirmed.int8 is None else {**result, "int8": confirmed.int8})
         retraining.forget(training.trial, training.seed, CONFIRM)
         retraining.observer.training_ended(training.trial.number, training.seed, value)
 
@@ -125,4 +132,5 @@ def _candidate(study: optuna.Study, trial: FrozenTrial, seeds: Sequence[int]) ->
         search_value=score_of(trial),
         values=tuple(result["value"] for result in kept),
         histories=tuple(tuple(result["history"]) for result in kept),
+        int8=tuple(result.get("int8") for result in kept),
     )

@@ -139,5 +139,8 @@ def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
     metrics |= {key: float(record[key]) for key in COSTS if record.get(key) is not None}
     metrics |= {"search_value": record["search_value"], "winners_curse": record["winners_curse"]}
     test = record["test"] or {}
+    for part, figures in (("validation", record["validation"]), ("test", test)):
+        int8 = figures.get("int8") or {}
+        metrics |= {f"{part}_int8_{key}": int8[key] for key in ("mean", "change") if key in int8}
     keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")
     return metrics | {f"test_{key}": float(test[key]) for key in keys if test.get(key) is not None}

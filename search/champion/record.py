@@ -19,6 +19,7 @@ from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
 from ..study.study_id import found_folder, id_of, own_folder, owner_of
 from .confirmation import Candidate, Retraining
+from .int8 import int8_record
 from .ledger import openings
 
 CHAMPION = "champion"
@@ -75,6 +76,7 @@ def champion_record(
                 "mean": candidate.mean,
                 "std": candidate.std,
                 "n": len(candidate.values),
+                "int8": int8_record(candidate.int8),
             }
             for candidate in candidates
         ],
@@ -84,6 +86,7 @@ def champion_record(
             "std": winner.std,
             "n": len(winner.values),
             "values": list(winner.values),
+            "int8": int8_record(winner.int8),
         },
         "winners_curse": winner.search_value - winner.mean,
         "test": None,

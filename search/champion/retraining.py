@@ -15,12 +15,14 @@ from ..datasets.data import Dataset
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
+from ..study.int8_names import in_float, is_in_int8
 from ..training.checkpoints import Checkpoint
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit
 from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
+from .int8 import Figure, validation_figure
 
 CONFIRM, FINAL = "confirm", "final"
 """What a network is trained again for."""
@@ -57,6 +59,20 @@ NOBODY = ConfirmationObserver()
 
 @final
 @dataclass(frozen=True)
+class Confirmed:
+    """What a training tells of a candidate.
+
+    Attributes:
+        history: the metrics of every epoch.
+        int8: the figure of its model in int8; None where it was not measured.
+    """
+
+    history: list[EpochMetrics]
+    int8: Figure | None
+
+
+@final
+@dataclass(frozen=True)
 class Retraining:
     """How the networks of a confirmation are trained.
 
@@ -68,6 +84,7 @@ class Retraining:
         epochs: of every training.
         observer: told of every training; by default nobody.
         checkpoints: the folder that every training is kept in; None for nowhere.
+        int8: whether the models are measured in int8, too; where the objective is in int8, they are in any case.
     """
 
     hypermodel: Any
@@ -77,11 +94,17 @@ class Retraining:
     epochs: int
     observer: ConfirmationObserver = NOBODY
     checkpoints: Path | None = None
+    int8: bool = False
 
     @property
     def metric(self) -> str:
-        """The objective as Keras calls it where there is no validation."""
-        return self.objective.removeprefix("val_")
+        """The objective in float, as Keras calls it where there is no validation."""
+        return in_float(self.objective).removeprefix("val_")
+
+    @property
+    def measures_int8(self) -> bool:
+        """Whether the models are measured in int8."""
+        return self.int8 or is_in_int8(self.objective)
 
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
@@ -92,14 +115,20 @@ class Retraining:
         if (path := self._checkpoint(trial, seed, purpose)) is not None:
             Checkpoint(path, {}).remove()
 
-    def on_training_images(self, trial: FrozenTrial, seed: int) -> list[EpochMetrics]:
-        """Train the network of `trial` as in the search, from `seed`; returns the metrics of every epoch.
+    def on_training_images(self, trial: FrozenTrial, seed: int) -> Confirmed:
+        """Train the network of `trial` as in the search, from `seed`.
 
         Raises SearchFailed when it cannot be trained, and when the objective is missing or not finite at the end.
         """
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
-        _, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        int8 = validation_figure(model, dataset, self.metric) if self.measures_int8 else None
+        if int8 is not None and is_in_int8(self.objective):
+            if "missing" in int8:
+                told = f"{self.objective} is not known, {int8['missing']}"
+                raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
+            history[-1] = {**history[-1], self.objective: int8["value"]}
         last = history[-1]
         if (told := objective_problem([self.objective], last)) is not None:
             raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
@@ -108,7 +137,7 @@ class Retraining:
             raise SearchFailed(
                 f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
             )
-        return history
+        return Confirmed(history, int8)
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
         """Train the network of `trial` on training and validation samples together, from `seed`.
@@ -123,7 +152,7 @@ class Retraining:
         y = np.concatenate([dataset.y_train, dataset.y_validation])
         seen = (dataset.x_validation, dataset.y_validation) if has_own_fit(self.hypermodel) else None
         model, history = self._train(trial, seed, FINAL, x, y, seen)
-        return model, None if seen is None else number_of(history[-1].get(self.objective))
+        return model, None if seen is None else number_of(history[-1].get(in_float(self.objective)))
 
     def _checkpoint(self, trial: FrozenTrial, seed: int, purpose: str) -> Path | None:
         return None if self.checkpoints is None else self.checkpoints / f"{purpose}_{trial.number}_{seed}.npz"
@@ -141,7 +170,7 @@ class Retraining:
                 y,
                 self.epochs,
                 validation=validation,
-                objective=self.objective,
+                objective=in_float(self.objective),
                 report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
                 kept_in=self._checkpoint(trial, seed, purpose),
                 report_batches=lambda *told: self.observer.batches_done(trial.number, seed, *told),

@@ -47,17 +47,20 @@ def confirmed(options: argparse.Namespace) -> Mapping[str, Any]:
     with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
         session = open_session(wanted, progress, stack)
-        champion = confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+        champion = confirm_session(
+            session, progress, top=options.top, seeds=options.seeds, again=options.again, int8=options.int8
+        )
         log_report(session.study, session.tracker)
     return champion
 
 
 def confirm_session(
-    session: "Session", progress: "Progress", *, top: int | None, seeds: int | None, again: bool
+    session: "Session", progress: "Progress", *, top: int | None, seeds: int | None, again: bool, int8: bool
 ) -> Mapping[str, Any]:
     """Confirm the `top` best trials of the session's study on `seeds` fresh seeds; None leaves it to the profile.
 
-    While another process confirms the study, this one waits, and finds its champion.
+    While another process confirms the study, this one waits, and finds its champion. With `int8`, the networks are
+    measured in int8 too.
 
     Returns the champion's record. Raises what `confirm_study` raises.
     """
@@ -81,7 +84,13 @@ def confirm_session(
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(
-            session.tuner.hypermodel, oracle.get_space(), session.dataset, metric.name, profile.epochs, observer
+            session.tuner.hypermodel,
+            oracle.get_space(),
+            session.dataset,
+            metric.name,
+            profile.epochs,
+            observer,
+            int8=int8,
         ),
         data=session.options.data,
         folder=session.options.folder,

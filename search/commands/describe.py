@@ -8,6 +8,7 @@ from ...spaces.architecture import Architecture
 from ...spaces.chip import ChipCost, chip_cost
 from ...spaces.cost import cost
 from ..errors import InputError
+from ..study.boards import Board, board_of
 from .common import import_keras_for_cpu, open_study_of, print_json
 from .references import check_reference, network_of, reference_names, reference_network
 
@@ -16,6 +17,7 @@ def describe(options: argparse.Namespace) -> int:
     """Print the layers and the cost of a reference network or of a trial."""
     if (options.name is None) == (options.trial is None):
         raise InputError(f"describe takes either one of {', '.join(reference_names())}, or --trial N")
+    board = None if options.board is None else (options.board, board_of(options.board))
     if options.name is not None:
         check_reference(options.name)
         import_keras_for_cpu()
@@ -28,7 +30,8 @@ def describe(options: argparse.Namespace) -> int:
     from ..study.records import description
 
     if options.json:
-        print_json(description(name, counted) | _chip_record(chip))
+        record = description(name, counted) | _chip_record(chip)
+        print_json(record if board is None else record | {"board": _board_record(*board, counted.macs)})
         return 0
     from ..display.tables import console, layer_table
 
@@ -41,6 +44,8 @@ def describe(options: argparse.Namespace) -> int:
         markup=False,
     )
     out.print(_on_a_chip(chip), markup=False)
+    if board is not None:
+        out.print(_on_board(*board, counted.macs, chip), markup=False)
     return 0
 
 
@@ -86,4 +91,28 @@ def _on_a_chip(chip: ChipCost | None) -> str:
     return (
         f"as int8 on a chip at most {chip.flash:,} bytes of flash and {chip.ram:,} bytes of RAM (tflite-micro); "
         f"{left} left to run, if no gain before a max pooling is negative"
+    )
+
+
+def _board_record(name: str, board: Board, macs: int) -> dict[str, Any]:
+    seconds = board.seconds(macs)
+    return {"name": name, "max_flash": board.max_flash, "max_ram": board.max_ram, "seconds": seconds and list(seconds)}
+
+
+def _on_board(name: str, board: Board, macs: int, chip: ChipCost | None) -> str:
+    """Whether the network fits the board, and a rough estimate of its time, with its source."""
+    fits = ""
+    if chip is not None:
+        limits = f"{board.max_flash:,} bytes of flash and {board.max_ram:,} of RAM that are for a network"
+        is_small = chip.flash <= board.max_flash and chip.ram <= board.max_ram
+        fits = f" it {'fits' if is_small else 'may not fit'} in the {limits};"
+    seconds = board.seconds(macs)
+    if board.speed is None or seconds is None:
+        return f"on {name} ({board.chip}){fits} its time is not known"
+    span, cycles = (
+        f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}" for low, high in (seconds, board.speed.cycles)
+    )
+    return (
+        f"on {name} ({board.chip}){fits} roughly {span} s for one image at {board.clock / 1e6:.0f} MHz, if a "
+        f"multiply-accumulate takes {cycles} cycles, as measured by others of {board.speed.of}"
     )

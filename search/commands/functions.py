@@ -69,6 +69,7 @@ def confirm(
     top: int | None = None,
     seeds: int | None = None,
     again: bool = False,
+    int8: bool = True,
     folder: str | Path = RUNS_FOLDER,
     storage: str | None = None,
     tracking_uri: str | None = None,
@@ -81,6 +82,7 @@ def confirm(
         study: its name; None for the one whose trial began last.
         top: trials to confirm; `seeds`: fresh seeds for each. None: as the profile of the study says.
         again: open the test set for the same winner once more, which is written down.
+        int8: measure the networks in int8 too, as they run on a chip; needs the extra `export`.
         folder: where runs are kept; `storage`: of the study, None for the journal in `folder`.
         tracking_uri: of MLflow; None for the variable MLFLOW_TRACKING_URI, else the database in `folder`.
         device: "auto", "gpu" or "cpu"; `workers`: processes that train at the same time.
@@ -90,7 +92,7 @@ def confirm(
     from .confirm import confirmed
 
     options = _options(study, folder, storage, tracking_uri=tracking_uri, device=device, workers=workers)
-    return Champion(confirmed(Namespace(**vars(options), top=top, seeds=seeds, again=again)))
+    return Champion(confirmed(Namespace(**vars(options), top=top, seeds=seeds, again=again, int8=int8)))
 
 
 def export_champion(

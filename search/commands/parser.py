@@ -94,6 +94,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
     describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
     describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
+    describe.add_argument("--board", metavar="NAME", help=f"how it would run there: {', '.join(BOARDS)}")
     _add_study(describe)
     _add_json(describe)
 
@@ -146,7 +147,8 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add(
         "--objective",
         metavar="NAME[:max|min]",
-        help="any metric that the training reports (val_accuracy; val_loss where numbers are predicted)",
+        help="any metric that the training reports, or val_accuracy_int8, as on a chip (val_accuracy; val_loss where "
+        "numbers are predicted)",
     )
     add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
     add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
@@ -251,6 +253,20 @@ def _add_confirmation(command: argparse.ArgumentParser) -> None:
     add("--top", type=_positive, metavar="K", help="trials to confirm (quick: 2, full: 3)")
     add("--seeds", type=_positive, metavar="N", help="fresh seeds for each (quick: 2, full: 5)")
     add("--again", action="store_true", help="open the test set for the same winner once more, which is written down")
+    add(
+        "--int8",
+        type=_switch,
+        default=os.environ.get("KERASTUNA_INT8", "on"),
+        metavar="on|off",
+        help="measure what is confirmed in int8 too, as on a chip: seconds for each training (the variable "
+        "KERASTUNA_INT8, else on)",
+    )
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is neither on nor off")
+    return text == "on"
 
 
 def _positive(text: str) -> int:

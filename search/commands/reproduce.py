@@ -24,7 +24,8 @@ def reproduce(options: argparse.Namespace) -> int:
         check_reference(options.name)
     names = reference_names() if options.name is None else [options.name]
     wanted = search_options(options, data="mnist", trials=len(names) * options.seeds)
-    from .session import check_options, open_workers
+    from .open_workers import open_workers
+    from .session import check_options
 
     check_options(wanted)
     from ..display.progress import make_progress

@@ -66,7 +66,9 @@ def _confirmed(
         return None
     from .confirm import confirm_session
 
-    return confirm_session(session, progress, top=options.top, seeds=options.seeds, again=options.again)
+    return confirm_session(
+        session, progress, top=options.top, seeds=options.seeds, again=options.again, int8=options.int8
+    )
 
 
 def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collection[int]) -> bool:

@@ -2,14 +2,12 @@
 
 import contextlib
 import io
-import logging
 import os
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -23,18 +21,11 @@ from ..tracking.tracker import Tracker
 from ..training.device import (
     Device,
     check_device,
-    gpus,
-    prepare_environment,
     software,
-    trains_on_cpu,
-    use_device,
 )
 from ..training.interruption import was_told_to_stop
-from ..workers.cluster import joined
-from ..workers.plan import cluster_environments, compilation_environment, environments
-from ..workers.pool import WorkerPool
 from ..workers.tasks import Pool
-from .common import quiet_optuna_for_good
+from .open_workers import open_workers
 from .options import Profile, SearchOptions, objective_of
 from .user_space import check_space, load_space, space_slug
 
@@ -47,8 +38,6 @@ if TYPE_CHECKING:
     from .observers import EndedHere
 
 MAX_FAILURES_IN_A_ROW = 10
-WORKER_MODULES = ("kerastuna.search.champion.trainings",)
-"""What a worker imports before its first task."""
 
 
 @final
@@ -147,70 +136,6 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
     return Session(
         options, profile, device, dataset, tuner, tracker, recorder, facts, tracking_uri, began, ended_here, pool
     )
-
-
-def open_workers(
-    options: SearchOptions, progress: Progress, stack: contextlib.ExitStack
-) -> tuple[Device, Pool[Any] | None]:
-    """The device that trains, and the workers, which end with `stack`; None for this process.
-
-    Raises InputError for options that cannot be used.
-    """
-    prepare_environment(options.own_device)
-    # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
-    at_once = options.ray is not None or trains_on_cpu(options.device)
-    pool = _start_workers(options, 0, progress, stack) if at_once else None
-    device = use_device(options.own_device)
-    if not at_once:
-        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
-    if options.ray is not None and pool is not None:
-        device = replace(device, kind="gpu" if pool.gpus else "cpu", name=f"a Ray cluster, driven by {device.name}")
-    _quiet_libraries()
-    from ..training.engine import keep_compiled_programs
-
-    keep_compiled_programs(device.backend.partition(" ")[0], options.folder / "compiled")
-    return device, pool
-
-
-def _start_workers(
-    options: SearchOptions, gpus: int, progress: Progress, stack: contextlib.ExitStack
-) -> Pool[Any] | None:
-    if options.ray is not None:
-        return _start_ray_workers(options, options.ray, progress, stack)
-    trials = options.resolved(gpus > 0).trials
-    each = environments(options.workers, gpus=gpus, per_gpu=options.workers_per_gpu, at_most=trials)
-    if len(each) == 1:
-        return None
-    own = compilation_environment(options.folder / "compiled")
-    pool = WorkerPool(
-        [{**environment, **own} for environment in each],
-        device=options.device,
-        modules=WORKER_MODULES,
-        warn=progress.message,
-    )
-    return stack.enter_context(pool)
-
-
-def _start_ray_workers(
-    options: SearchOptions, address: str, progress: Progress, stack: contextlib.ExitStack
-) -> Pool[Any]:
-    cores = options.workers if options.workers != "auto" else None
-    cluster = stack.enter_context(joined(address, cores))
-    gpus = cluster.gpus_per_worker(options.gpus_per_trial, options.device)
-    count = cluster.workers(options.workers, gpus, options.resolved(gpus > 0).trials)
-    from ..workers.ray import RayPool
-
-    own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}
-    own |= compilation_environment(options.folder / "compiled")
-    pool = RayPool(
-        [{**environment, **own} for environment in cluster_environments(count)],
-        gpus=gpus,
-        is_here=cluster.is_here,
-        device=options.device,
-        modules=WORKER_MODULES,
-        warn=progress.message,
-    )
-    return stack.enter_context(pool)
 
 
 def load_data_and_space(options: SearchOptions, images: int | None, check_test: bool = False) -> tuple[Dataset, Any]:
@@ -337,16 +262,6 @@ def git_commit() -> str | None:
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _quiet_libraries() -> None:
-    """Turn off the messages and warnings that are known and harmless; others are still shown."""
-    for name in ("absl", "tensorflow"):  # TensorFlow takes the first epoch of each model for needless retracing
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message="currentThread", category=DeprecationWarning)
-    # After a study was deleted: its weights are still in the folder that a new study of that name uses.
-    warnings.filterwarnings("ignore", message=".* holds trials of another tuner", category=UserWarning)
-    quiet_optuna_for_good()
 
 
 def log_report(study: "optuna.Study", tracker: Tracker) -> None:

@@ -14,6 +14,7 @@ from ..messages import cause_in, counted, is_accuracy, percent, points, redact, 
 from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import Goal, goal_of
+from ..study.int8_names import is_in_int8
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, failure_counts, trial_record
 from ..tracking.runs import StudyRun
@@ -105,10 +106,11 @@ def champion_json(champion: Champion) -> dict[str, Any]:
     return {
         "trial": champion["trial"],
         "params": champion["params"],
-        "validation": {key: champion["validation"][key] for key in ("mean", "std", "n")},
+        "validation": {key: champion["validation"][key] for key in ("mean", "std", "n")}
+        | {"int8": champion["validation"].get("int8")},
         "test": test
         and {key: test[key] for key in ("mean", "std", "min", "max", "n", "opening")}
-        | {"metric": test.get("metric", ACCURACY)},
+        | {"metric": test.get("metric", ACCURACY), "int8": test.get("int8")},
         "model": champion["mlflow"]["model"],
     }
 
@@ -145,12 +147,13 @@ def champion_lines(champion: Champion) -> list[str]:
     size = "" if champion["params"] is None else f", {champion['params']:,} parameters"
     curse = champion["winners_curse"]
     more = f"{100 * curse:+.2f} points" if is_accuracy(metric) else f"{signed(curse, metric)} against the mean"
+    scored = f"{'in int8 ' if is_in_int8(metric) else ''}{_mean(validation, metric)}"
     reference = champion.get("reference")  # a record of an older version does not tell
     name = f", reference network {reference}" if reference else ""
     lines = [
         f"champion: trial {champion['trial']}{name}{size}  {champion['summary']}",
         *([f"  {not_beaten(reference)}"] if reference else []),
-        f"  validation {_mean(validation, metric)} over {counted(validation['n'], 'fresh seed')}; in the search "
+        f"  validation {scored} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
     if test is None:
@@ -164,8 +167,25 @@ def champion_lines(champion: Champion) -> list[str]:
             f"opening {test['opening']} of the test set; "
             + (f"on {samples}" if error is None else f"the standard error of {samples} is {points(error, measured)}")
         )
+    lines += _int8_lines(validation.get("int8"), (test or {}).get("int8"))
     lines.append(f"  model {champion['mlflow']['model']}, file {_from_here(Path(champion['model_path']))}")
     return lines
+
+
+def _int8_lines(validation: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> list[str]:
+    """What the networks reach in int8, as they run on a chip; no line where it was not measured."""
+    parts = {"validation": validation, "test": test}
+    measured = [f"{part} {_in_int8(told)}" for part, told in parts.items() if told and "missing" not in told]
+    missing = [told["missing"] for told in parts.values() if told and "missing" in told]
+    lines = [f"  int8 {', '.join(measured)}: means, beside those of the same models in float"] if measured else []
+    return lines + [f"  int8: not known, {why}" for why in dict.fromkeys(missing)]
+
+
+def _in_int8(told: Mapping[str, Any]) -> str:
+    """A mean in int8 and, in brackets, its difference from that in float: "97.30 % (-0.08)"."""
+    metric, change = told["metric"], told["change"]
+    more = f"{100 * change:+.2f}" if is_accuracy(metric) else signed(change, metric)
+    return f"{'' if is_accuracy(metric) else f'{metric} '}{percent(told['mean'], metric)} ({more})"
 
 
 def not_beaten(reference: str) -> str:

@@ -36,7 +36,7 @@ def write_files(
         shutil.copyfile(source.model_path, paths["keras"])
     with TemporaryDirectory() as scratch:
         calibration = Path(scratch, "calibration.npy")
-        np.save(calibration, _calibration_samples(source.x_train), allow_pickle=False)
+        np.save(calibration, calibration_samples(source.x_train), allow_pickle=False)
         jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
         results = run_jobs(_WRITERS_MODULE, jobs)
         if "c_program" in names and "problem" not in results["litert_int8"]:
@@ -92,7 +92,8 @@ def _writing(name: str, path: Path, source: ExportSource, calibration: Path) -> 
     return name, arguments
 
 
-def _calibration_samples(x: np.ndarray) -> np.ndarray:
+def calibration_samples(x: np.ndarray) -> np.ndarray:
+    """Those of the training samples `x`, (n, ...), that int8 gets its scales from; the same ones every time."""
     chosen = np.random.default_rng(CALIBRATION_SEED).permutation(len(x))[:CALIBRATION_SAMPLES]
     return x[np.sort(chosen)]
 

@@ -14,6 +14,7 @@ from ...spaces.architecture import Architecture
 from ..datasets.task import Classification, Regression, task_of, unit_of
 from ..errors import CannotDraw
 from ..messages import is_accuracy, shortened
+from ..study.int8_names import in_float
 from .architecture_figure import draw_architecture
 from .figures import Figures
 from .regression_figures import draw_residuals, draw_scatter
@@ -107,7 +108,7 @@ def draw_learning_curves(record: Mapping[str, Any]) -> Figure:
     seeds = f"{len(histories)} seeds, mean and range" if len(histories) > 1 else "1 seed"
     training = f"{record['data']['images']:,} training {_unit(record)}, profile {record['profile']}"
     heading(figure, "Learning curves", f"{_name(record)}; {seeds}; {training}")
-    metrics = list(dict.fromkeys((record["objective"].removeprefix("val_"), "loss")))
+    metrics = list(dict.fromkeys((in_float(record["objective"]).removeprefix("val_"), "loss")))
     for place, metric in enumerate(metrics, start=1):
         axes = plain(figure.add_subplot(1, len(metrics), place))
         shown: list[np.ndarray] = []

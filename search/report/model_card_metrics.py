@@ -1,5 +1,8 @@
 """The sections of a model card on what was measured: on validation, on the test set, and how often that was opened."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..datasets.task import ACCURACY
 from ..messages import counted, figure, number, signed
 from ..study.budget import UNITS
@@ -10,6 +13,8 @@ from .model_card_values import (
     count,
     deviation,
     goal_in,
+    in_int8,
+    is_in_int8,
     metric_in,
     metric_on_test,
     seeds,
@@ -48,6 +53,7 @@ def _validation(record: Record) -> str:
         costs = list(dict.fromkeys(("params", *goal.costs)))
         verdict = "reaches it" if goal.is_met(mean) else "does not reach it"
         told = f" The target is {goal.target:g}: the mean {verdict}."
+    shows_int8 = any(is_in_int8(candidate) for candidate in record["candidates"])
     rows = [
         (
             candidate["trial"],
@@ -58,11 +64,15 @@ def _validation(record: Record) -> str:
             figure(candidate["mean"], metric),
             deviation(candidate, metric),
             values(candidate["values"], metric),
+            *([in_int8(candidate.get("int8"))] if shows_int8 else []),
         )
         for candidate in record["candidates"]
     ]
     words = [UNITS[cost] for cost in costs]
-    columns = ("trial", "network", "chosen", *words, "in the search", "mean", "std", f"over {seeds(record)}")
+    columns = (
+        *("trial", "network", "chosen", *words, "in the search", "mean", "std", f"over {seeds(record)}"),
+        *(["mean in int8"] if shows_int8 else []),
+    )
     return section(
         f"{_title(metric)} on validation {unit_in(record)}",
         f"{'The best trials' if goal.compares_by_metric else 'Trials'} of the search, trained again on the same fresh "
@@ -71,6 +81,7 @@ def _validation(record: Record) -> str:
         f"The search scored trial {record['trial']} at {figure(record['search_value'], metric)}; on fresh "
         f"seeds its mean is {figure(mean, metric)}. Search minus mean, the winner's curse: "
         f"{signed(record['winners_curse'], metric)}.{told}",
+        *_on_int8(record["validation"]),
     )
 
 
@@ -88,6 +99,7 @@ def _test(record: Record) -> str:
         ("each seed", values(test["values"], metric)),
         ("the model that ships, of the first seed", figure(test["values"][0], metric)),
         (f"test {unit}", count(test["images"])),
+        *([("mean in int8", in_int8(test["int8"]))] if is_in_int8(test) else []),
         *([] if error is None else [(f"standard error of the mean for so many {unit}", figure(error, metric))]),
         ("opening of the test set", test["opening"]),
     ]
@@ -98,6 +110,7 @@ def _test(record: Record) -> str:
         f"{counted(record['epochs'], 'epoch')}; profile {record['profile']}. "
         f"The model that ships was chosen before the test set was opened.{other}",
         facts(rows),
+        *_on_int8(test),
         *_parts(record),
     )
 
@@ -112,6 +125,18 @@ def _parts(record: Record) -> tuple[str, str]:
         return told, table(("number", *columns.values()), numbers)
     classes = [(one["label"], count(one["images"]), figure(one["accuracy"], ACCURACY)) for one in test["per_class"]]
     return "The model that ships, class by class:", table(("class", f"test {unit}", "accuracy"), classes)
+
+
+def _on_int8(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """How the figures in int8 came about, or why there are none; nothing where they were not asked for."""
+    if (told := figures.get("int8")) is None:
+        return ()
+    if "missing" in told:
+        return (f"In int8, as on a chip: not known, {text(told['missing'])}.",)
+    return (
+        "In int8, as on a chip: every model converted as `kerastuna export` does it and run in LiteRT; in brackets the "
+        "difference from the same models in float.",
+    )
 
 
 def _title(metric: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..datasets.task import ACCURACY, Task, task_of, unit_of
-from ..messages import counted, figure
+from ..messages import counted, figure, signed
 from ..study.goal import Goal, Quantity, described_goal
 
 Record = Mapping[str, Any]
@@ -73,6 +73,19 @@ def values(numbers: Sequence[float], metric: str) -> str:
 def deviation(spread: Mapping[str, Any], metric: str) -> str | None:
     """The standard deviation of a sample; None for a single value, which has none."""
     return figure(spread["std"], metric) if spread["n"] > 1 else None
+
+
+def is_in_int8(figures: Mapping[str, Any]) -> bool:
+    """Whether there are figures in int8 beside these."""
+    return "mean" in (figures.get("int8") or {})
+
+
+def in_int8(told: Mapping[str, Any] | None) -> str | None:
+    """A mean in int8 and its difference from that in float, "0.9921 (-0.0005)"; None if it is unknown."""
+    if told is None or "mean" not in told:
+        return None
+    metric = told["metric"]
+    return f"{figure(told['mean'], metric)} ({signed(told['change'], metric)})"
 
 
 def hardest_number(record: Record) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import CannotDraw
 from ..study.budget import UNITS
+from ..study.int8_names import is_in_int8
 from .search_time import search_time
 from .study_view import Point, StudyView, pareto_front
 from .style import (
@@ -116,7 +117,8 @@ def draw_intermediate_values(view: StudyView) -> Figure:
     if view.maximize:
         values = [value for line in lines.values() for _, value in line]
         widen_towards_one(axes, values if view.goal.target is None else [*values, view.goal.target])
-    return _finish(figure, axes, view, "Intermediate values")
+    in_what = " in float: the score alone is in int8" if is_in_int8(view.objective) else ""
+    return _finish(figure, axes, view, f"Intermediate values{in_what}")
 
 
 def _kind(point: Point, view: StudyView) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from .int8_names import in_float
+
 Direction = Literal["max", "min"]
 
 MORE_IS_BETTER = (
@@ -47,6 +49,7 @@ def direction_of(metric: str) -> Direction | None:
     A name may have something before or after what is known: "val_head_binary_accuracy", "auc_1". KerasTuner minimises
     `F1Score`, `R2Score`, `CosineSimilarity` and `BinaryIoU`, which is never meant.
     """
+    metric = in_float(metric)
     spellings = (f"_{metric}", f"_{metric.rstrip('0123456789').rstrip('_')}")
     if any(name.endswith(f"_{known}") for known in MORE_IS_BETTER for name in spellings):
         return "max"

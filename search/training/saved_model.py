@@ -83,7 +83,7 @@ def modules_of(path: Path) -> tuple[str, ...]:
     """The modules that register with Keras what a `.keras` file names: import them before it is loaded."""
     known = keras.saving.get_custom_objects()
     keys = {
-        entry["config" if entry["class_name"] == "function" else "registered_name"]
+        entry.get("config" if entry["class_name"] == "function" else "registered_name")  # a tensor has none
         for entry in _named(_config_in(path))
     }
     return tuple(sorted({known[key].__module__ for key in keys if key in known}))

@@ -27,6 +27,7 @@ from ..training.interruption import stop_if_told
 from .fixed import with_fixed
 from .goal_arguments import metric_for
 from .hyperparameters import share_hyperparameters
+from .int8_objective import metrics_in, with_stand_ins
 from .keras_tuner_fixes import MendedOracle, exclusive
 from .keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of, warn_of_other_trials
 from .parallel import Relay
@@ -327,7 +328,8 @@ class OptunaOracle(MendedOracle):
         """
         if (claim := self._claims.get(trial_id)) is None:
             return False
-        value = float(self.objective.get_value(metrics)) if self.objective.has_value(metrics) else None
+        told = with_stand_ins(metrics_in(self.objective), metrics)
+        value = float(self.objective.get_value(told)) if self.objective.has_value(told) else None
         by_trial = self._epochs is None and epochs is not None
         pruner = self.settings.pruner_of(epochs) if by_trial else self.study.pruner
         return claim.report(epoch, metrics, value, pruner if may_stop else None)

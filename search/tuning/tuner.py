@@ -35,6 +35,7 @@ from ..workers.plan import Workers
 from ..workers.tasks import Pool
 from .failures_in_a_row import FailuresInARow
 from .fit_arguments import epochs_of, validates_every_epoch
+from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
 from .model_building import load_weights
@@ -58,7 +59,9 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
 
     Args:
         hypermodel: a `HyperModel`, a `SearchSpace`, or a function from hyperparameters to a compiled model.
-        objective: the name of a metric, a `keras_tuner.Objective`, or a list of them (their signed sum).
+        objective: the name of a metric, a `keras_tuner.Objective`, or a list of them (their signed sum). With "_int8"
+            behind it, as in "val_accuracy_int8", it is measured in int8 at the end of every training; the pruner is
+            told the metric in float.
         max_trials: trained trials of the study in all; see `OptunaOracle`.
         tracking_uri: of MLflow, where every trial is recorded, such as "sqlite:///mlruns/mlflow.db". None: the variable
             MLFLOW_TRACKING_URI, and nothing is recorded without it; empty: nothing in any case. The experiment is named
@@ -111,6 +114,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         is_closed_form = isinstance(hypermodel, SearchSpace)
         oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
+        self._int8 = Int8Objective(oracle.objective, oracle.settings.goal)
         self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri
         self._recorder: SearchObserver | None = None
@@ -209,6 +213,7 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         number: after the first epoch where it is certain by then, else after the first trial.
         """
         self._measure.expect(kwargs.get("x", args[0] if args else None))
+        self._int8.check(args, kwargs)
         try:
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
                 super().search(*args, **kwargs)
@@ -256,14 +261,15 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
                 results.append(self._checkpoints.train(trial, execution, reporter, own, callbacks, args, kwargs))
                 if reporter.failure is not None:
                     raise reporter.failure
+                model, ago = reporter.model, reporter.epochs_since_kept
+                again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, kwargs)
+                results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
+                objective = self.oracle.objective
+                results[-1] = self._int8.added(results[-1], reporter, objective, args, kwargs)
             except Exception as error:
                 self._note(trial, reporter, execution, reason=failure_reason(error))
                 raise
             self._note(trial, reporter, execution)
-            model, ago = reporter.model, reporter.epochs_since_kept
-            again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, kwargs)
-            results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
-            objective = self.oracle.objective
             score = final_metrics(results[-1], objective)[0].get(objective.name)
             if model is not None and (best is None or score is None or objective.better_than(score, best)):
                 best = score

@@ -3,6 +3,7 @@
 The whole confirmation of images is tested from the shell in tests/end_to_end.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ import keras_tuner
 import numpy as np
 import optuna
 import pytest
+from export_support import answers_of_int8_file
 
 from kerastuna.search.champion import confirm_study as module
 from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, saved_model
@@ -24,6 +26,8 @@ from kerastuna.search.champion.retraining import Retraining
 from kerastuna.search.datasets.data import Dataset, fingerprint
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import DataError, InputError, SearchFailed, SpaceError, StudyError
+from kerastuna.search.export import int8_models
+from kerastuna.search.export.process import run_jobs
 from kerastuna.search.report.champion_figures import champion_figures
 
 SHAPE = (2, 2, 1)
@@ -100,6 +104,7 @@ def test_one_sigmoid_gets_the_figures_that_keras_gives_it(give_test_part: Any, t
     assert record == champion_of(given.study)
     assert record["answers"] == {"width": 1, "meaning": "the probability of class 1"}
     assert record["direction"] == "max"
+    assert record["test"]["int8"] is record["validation"]["int8"] is None  # it was not asked for
     test, kept = record["test"], given.publisher
     assert test["values"][0] == pytest.approx(kept.model.evaluate(X[140:], TWO[140:], verbose=0)[1])
     said = (kept.model.predict(X[140:], verbose=0)[:, 0] > 0.5).astype(int)
@@ -120,6 +125,54 @@ def test_one_sigmoid_gets_the_figures_that_keras_gives_it(give_test_part: Any, t
     again = confirm_study(given, top=2, seeds=[1, 2], again=False)
     assert again == record
     assert len(openings(given.study)) == 1
+
+
+def test_int8_is_measured_on_validation_and_test_samples_within_the_one_opening(
+    give_test_part: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, jobs: Any) -> Any:
+        """Runs the jobs, and keeps what it sees: how often the test set was opened by then, and the files."""
+        ((_, given_files),) = jobs.values()
+        processes.append((name.rpartition(".")[2], len(openings(given.study))))
+        if "calibration" in given_files:
+            calibrated.append(np.load(given_files["calibration"]))
+        else:
+            files.append(Path(shutil.copy(given_files["path"], tmp_path / f"{len(files)}.tflite")))
+        return run_jobs(name, jobs)
+
+    processes: list[tuple[str, int]] = []
+    calibrated: list[np.ndarray] = []
+    files: list[Path] = []
+    monkeypatch.setattr(int8_models, "run_jobs", run)
+    give_test_part(NUMBERS)
+    build = network(2, None, "mse", "mae")
+    given: Any = confirmation(build, Regression(2), NUMBERS, "val_mae", "min", tmp_path)
+    given = replace(given, retraining=replace(given.retraining, int8=True))
+    record: Any = confirm_study(given, top=1, seeds=[1], again=False)
+    assert processes == [("writers", 0), ("runtimes", 0), ("writers", 0), ("runtimes", 1)]
+    for one in calibrated:
+        np.testing.assert_array_equal(one, X[:100])  # the training part alone
+    for part, file, rows in (("validation", files[0], slice(100, 140)), ("test", files[1], slice(140, None))):
+        mae = np.abs(answers_of_int8_file(file, X[rows]) - NUMBERS[rows]).mean()
+        told = record[part]["int8"]
+        assert (told["metric"], told["values"]) == ("mae", [pytest.approx(mae, rel=1e-5)])
+        assert told["mean"] == told["values"][0]
+        assert told["float_mean"] == pytest.approx(record[part]["mean"], rel=1e-4)
+        assert told["change"] == told["mean"] - told["float_mean"] != 0
+    assert record["candidates"][0]["int8"] == record["validation"]["int8"]
+
+
+def test_without_the_packages_for_int8_there_is_a_champion_and_the_reason(
+    give_test_part: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8_models, "missing_packages", lambda names: "needs what is not there")
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    record: Any = confirm_study(
+        replace(given, retraining=replace(given.retraining, int8=True)), top=1, seeds=[1], again=False
+    )
+    assert record["validation"]["int8"] == record["test"]["int8"] == {"missing": "needs what is not there"}
 
 
 @pytest.mark.parametrize(("objective", "measured"), [("val_mae", "mae"), ("val_loss", "loss")])

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
+from kerastuna.search.champion import retraining as module
 from kerastuna.search.champion.confirmation import (
     CONFIRMATIONS,
     Candidate,
@@ -231,6 +232,22 @@ def test_the_final_models_see_training_and_validation_images(study, dataset, spa
     assert listener.trainings == [(1, 7, "final")]
     steps = -(-(len(dataset.x_train) + len(dataset.x_validation)) // 32)
     assert int(model.optimizer.iterations) == steps
+
+
+def test_an_objective_in_int8_is_confirmed_in_int8(study, dataset, space, monkeypatch):
+    def figure(model: Any, data: Dataset, metric: str) -> dict[str, Any]:
+        assert (int(model.optimizer.iterations), data, metric) == (7, dataset, "accuracy")
+        return figures.pop()
+
+    figures: list[dict[str, Any]] = [{"missing": "no converter"}, {"metric": "accuracy", "value": 0.25, "float": 0.5}]
+    monkeypatch.setattr(module, "validation_figure", figure)
+    in_int8 = replace(retraining(dataset, space), objective="val_accuracy_int8")
+    (candidate,) = confirm_candidates(study, in_int8, 1, [7])
+    assert candidate.values == (0.25,)
+    assert candidate.histories[0][-1]["val_accuracy_int8"] == 0.25 != candidate.histories[0][-1]["val_accuracy"]
+    assert candidate.int8 == ({"metric": "accuracy", "value": 0.25, "float": 0.5},)
+    with pytest.raises(SearchFailed, match="trial 1 cannot be confirmed: val_accuracy_int8 is not known, no converter"):
+        confirm_candidates(study, in_int8, 1, [8])
 
 
 class Fitting(Perceptron):

@@ -35,7 +35,10 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
         epoch = {"accuracy": 0.5, "val_accuracy": 0.6, "loss": 2.0, "val_loss": 1.0}
         record["histories"] = [[epoch, epoch]]
         record["reference"] = None if name == "first" else "eip_3"
-        record["validation"] = {**RECORD["validation"], "mean": mean}
+        int8 = {"metric": "accuracy", "mean": mean - 0.01, "float_mean": mean, "change": -0.01}
+        record["validation"] = {**RECORD["validation"], "mean": mean, "int8": int8}
+        if record["test"] is not None:
+            record["test"]["int8"] = {"missing": "no reason"}
         (tmp_path / name).mkdir()
         told.append(publisher.publish(record, model, (-mean,), architecture=None, result=None, samples=None))
         assert told[-1]["model"] in (tmp_path / name / "MODEL_CARD.md").read_text()
@@ -50,6 +53,9 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert run.data.metrics["validation_mean"] == 0.99
     assert run.data.metrics["params"] == RECORD["params"]
     assert run.data.metrics["test_mean"] == RECORD["test"]["mean"]
+    assert run.data.metrics["validation_int8_mean"] == pytest.approx(0.98)
+    assert run.data.metrics["validation_int8_change"] == -0.01
+    assert not [name for name in run.data.metrics if name.startswith("test_int8")]
     assert "test_standard_error" not in run.data.metrics  # it is unknown, which is no number
     assert run.data.tags["device"] == "a processor"
     assert run.data.tags["trial.number"] == str(RECORD["trial"])

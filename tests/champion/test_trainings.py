@@ -1,6 +1,7 @@
 """The trainings of a confirmation, in this process and by workers."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,16 @@ def test_workers_train_what_this_process_would_have_trained(
             images = training.dataset.x_validation
             outcomes.append([model.predict(images, verbose=0) for model, _ in results])
         else:
-            outcomes.append([[epoch["loss"] for epoch in history] for history in results])
+            outcomes.append([[epoch["loss"] for epoch in result.history] for result in results])
     np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-3, atol=1e-5)
     assert not np.allclose(outcomes[0][0], outcomes[0][1])  # by their seeds
+
+
+def test_a_worker_measures_int8(mnist_slice: Path, trial: Any, pool: WorkerPool):
+    training = replace(retraining(mnist_slice, Listener(), Perceptron()), int8=True)
+    (result,) = run_trainings([Training(trial, 7, False)], training, pool, lambda done, result: None)
+    assert result.int8["float"] == pytest.approx(result.history[-1]["val_accuracy"])
+    assert result.int8["value"] == pytest.approx(result.int8["float"], abs=0.1)
 
 
 def test_what_a_training_raises_is_raised(mnist_slice: Path, trial: Any, pool: WorkerPool):

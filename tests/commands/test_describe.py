@@ -39,6 +39,22 @@ def test_the_table_of_layers(kerastuna: Any) -> None:
     assert "receptive field 28 pixels" in " ".join(table.split())
 
 
+def test_a_board_with_a_rough_estimate_of_the_time_and_its_source(kerastuna: Any) -> None:
+    table = " ".join(kerastuna("describe", "eip_3", "--board", "rpi-pico").out.split())
+    # 3,578,496 MACs of 8.2 to 19.6 cycles at 133 MHz
+    assert "on rpi-pico (RP2040, Cortex-M0+) it fits in the 1,048,576 bytes of flash and 202,752 of RAM that" in table
+    assert "roughly 0.22 to 0.53 s for one image at 133 MHz" in table
+    assert "8.2 to 20 cycles, as measured by others of the standard convolutions of person detection" in table
+    small = " ".join(kerastuna("describe", "eip_3", "--board", "nucleo-g071rb").out.split())
+    assert "it may not fit in the 65,536 bytes of flash and 27,648 of RAM" in small
+    unknown = kerastuna("describe", "eip_3", "--board", "nucleo-f746zg").out
+    assert "its time is not known" in " ".join(unknown.split())
+    told = json.loads(kerastuna("describe", "eip_3", "--board", "esp32-s3", "--json").out)["board"]
+    assert told["seconds"] == pytest.approx([3_578_496 * 1.1 / 240e6, 3_578_496 * 5.8 / 240e6])
+    status, _, err = kerastuna("describe", "eip_3", "--board", "abacus")
+    assert (status, err.startswith("kerastuna: --board abacus: choose one of ")) == (2, True)
+
+
 @pytest.mark.usefixtures("storage")
 def test_a_trial(kerastuna: Any) -> None:
     described = json.loads(kerastuna("describe", "--trial", "1", "--json").out)

@@ -51,6 +51,18 @@ def test_what_is_given_is_read(given: list[str], name: str, value: Any):
     assert getattr(parser.parse_args(["search", *given]), name) == value
 
 
+def test_int8_is_measured_unless_an_option_or_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch):
+    def read(*given: str) -> bool:
+        return make_parser(dict.fromkeys(COMMANDS, lambda options: 0)).parse_args(["confirm", *given]).int8
+
+    monkeypatch.delenv("KERASTUNA_INT8")  # tests/conftest.py sets it
+    assert read() is read("--int8", "on") is True
+    assert read("--int8", "off") is False
+    monkeypatch.setenv("KERASTUNA_INT8", "off")
+    assert read() is False
+    assert read("--int8", "on") is True
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -63,6 +75,7 @@ def test_what_is_given_is_read(given: list[str], name: str, value: Any):
         (["search", "--data", "a\0b"], "NUL"),
         (["search", "--trial-timeout", "soon"], "'soon' is not a time, such as 600, 10m or 2h"),
         (["search", "--trial-timeout", "m"], "'m' is not a time"),
+        (["confirm", "--int8", "no"], "'no' is neither on nor off"),
         (["search", "--fix", "dropout"], "'dropout' is not of the form NAME=VALUE"),
         (["search", "--fix", "=3"], "'=3' is not of the form NAME=VALUE"),
         (["search", "--fix", "a=1", "--fix", "a=2"], "a is fixed twice, at 1 and 2: give one"),

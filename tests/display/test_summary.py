@@ -121,8 +121,11 @@ def test_champion_json_by_the_contract() -> None:
     assert champion_json(CHAMPION) == {
         "trial": 1,
         "params": 1234,
-        "validation": {"mean": 0.95, "std": 0.002, "n": 2},
-        "test": {"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2, "opening": 1, "metric": "accuracy"},
+        "validation": {"mean": 0.95, "std": 0.002, "n": 2, "int8": None},
+        "test": {
+            **{"mean": 0.94, "std": 0.001, "min": 0.939, "max": 0.941, "n": 2, "opening": 1, "metric": "accuracy"},
+            "int8": None,
+        },
         "model": "models:/one@champion",
     }
     assert champion_json(CHAMPION | {"test": None})["test"] is None
@@ -140,6 +143,39 @@ def test_champion_lines() -> None:
     assert untested[0] == "champion: trial 1  16 | gap"
     assert untested[1].startswith("  validation 95.00 % over 1 fresh seed;")
     assert untested[2] == "  test: the data set has no test part"
+
+
+def in_int8(validation: Any, test: Any) -> dict[str, Any]:
+    return CHAMPION | {
+        "validation": {**CHAMPION["validation"], "int8": validation},
+        "test": test and {**CHAMPION["test"], "int8": test},
+    }
+
+
+def test_what_int8_costs_is_a_line_and_in_the_json() -> None:
+    validation = {"metric": "accuracy", "values": [0.9465], "mean": 0.9465, "float_mean": 0.95, "change": -0.0035}
+    test = {"metric": "mae", "values": [0.51234], "mean": 0.51234, "float_mean": 0.5, "change": 0.01234}
+    lines = champion_lines(in_int8(validation, test))
+    told = (
+        "  int8 validation 94.65 % (-0.35), test mae 0.5123 (+0.01234): means, beside those of the same models in float"
+    )
+    assert lines[3] == told
+    assert champion_json(in_int8(validation, test))["validation"]["int8"] == validation
+    assert champion_json(in_int8(validation, test))["test"]["int8"] == test
+    why = {"missing": "needs ai_edge_litert: pip install 'kerastuna[export]'"}
+    assert champion_lines(in_int8(why, why))[3:-1] == [f"  int8: not known, {why['missing']}"]
+    assert champion_lines(in_int8(validation, why))[3:-1] == [
+        "  int8 validation 94.65 % (-0.35): means, beside those of the same models in float",
+        f"  int8: not known, {why['missing']}",
+    ]
+    optimised = in_int8(validation, test) | {"objective": "val_accuracy_int8"}
+    assert champion_lines(optimised)[1].startswith(
+        "  validation in int8 95.00 % +- 0.20 over 2 fresh seeds; in the search"
+    )
+    assert champion_lines(in_int8(validation, None))[2:4] == [
+        "  test: the data set has no test part",
+        "  int8 validation 94.65 % (-0.35): means, beside those of the same models in float",
+    ]
 
 
 OF_NUMBERS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from export_support import small_source
 
-from kerastuna.search.export.files import CALIBRATION_SAMPLES, _calibration_samples, file_sums, write_files
+from kerastuna.search.export.files import CALIBRATION_SAMPLES, calibration_samples, file_sums, write_files
 
 
 def test_the_sums_of_a_file_and_of_a_folder(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_a_conversion_that_fails_leaves_no_file_and_does_not_stop_the_others(tmp
 
 def test_int8_is_calibrated_on_a_fixed_choice_of_the_training_images() -> None:
     images = np.arange(3 * CALIBRATION_SAMPLES)
-    chosen = _calibration_samples(images)
+    chosen = calibration_samples(images)
     assert len(set(chosen)) == CALIBRATION_SAMPLES
     assert chosen.tolist() == sorted(chosen)
     assert chosen.max() > 2 * CALIBRATION_SAMPLES  # of all images, not the first ones
-    np.testing.assert_array_equal(chosen, _calibration_samples(images))
-    np.testing.assert_array_equal(_calibration_samples(images[:7]), images[:7])
+    np.testing.assert_array_equal(chosen, calibration_samples(images))
+    np.testing.assert_array_equal(calibration_samples(images[:7]), images[:7])

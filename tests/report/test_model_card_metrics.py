@@ -56,3 +56,29 @@ def test_a_champion_of_a_front():
     one = with_goal(FRONT)
     one["candidates"] = one["candidates"][:1]
     assert "the one with the best val_accuracy on the front" in model_card(one)
+
+
+def test_what_int8_costs():
+    def told(mean, change):
+        return {"metric": "accuracy", "values": [mean], "mean": mean, "float_mean": mean - change, "change": change}
+
+    candidates = [{**one, "int8": told(0.9911, -0.0015)} for one in RECORD["candidates"]]
+    candidates[1] = {**candidates[1], "int8": {"missing": "no reason"}}
+    validation = RECORD["validation"] | {"int8": candidates[0]["int8"]}
+    card = model_card(
+        changed(candidates=candidates, validation=validation, test=RECORD["test"] | {"int8": told(0.9951, 0.0012)})
+    )
+    assert row(card, "76")[-1] == "0.9911 (-0.0015)"
+    assert row(card, "34")[-1] == "unknown"
+    assert row(card, "mean in int8") == ["0.9951 (+0.0012)"]
+    assert card.count("In int8, as on a chip: every model converted as `kerastuna export` does it") == 2
+
+
+def test_why_the_figures_in_int8_are_not_known():
+    why = {"missing": "needs a|b"}
+    parts = {name: RECORD[name] | {"int8": why} for name in ("validation", "test")}
+    candidates = [{**one, "int8": why} for one in RECORD["candidates"]]
+    card = model_card(changed(candidates=candidates, **parts))
+    assert card.count("In int8, as on a chip: not known, needs a\\|b.") == 2
+    assert "mean in int8" not in card
+    assert "int8, as on a chip" not in model_card(changed())

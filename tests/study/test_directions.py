@@ -11,6 +11,8 @@ from kerastuna.search.study.directions import direction_of
     [
         ("val_accuracy", "max"),
         ("val_head_binary_accuracy", "max"),
+        ("val_accuracy_int8", "max"),
+        ("val_mae_int8", "min"),
         ("acc", "max"),
         ("auc_1", "max"),
         ("val_r2", "max"),

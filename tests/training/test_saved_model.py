@@ -212,7 +212,10 @@ def test_a_file_is_loaded_with_its_loss_or_refused_in_one_line(user: ModuleType,
 
 def test_the_modules_that_register_what_a_file_names(user: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
+    samples = keras.Input((2,))
+    added = keras.layers.Add()([samples, user.Registered()(samples)])
     for model, modules in (
+        (keras.Model(samples, added), (MODULE,)),
         (sequential(user.Registered()), (MODULE,)),
         (sequential(keras.layers.Dense(2, activation=user.triple)), (MODULE,)),
         (sequential(), ()),
