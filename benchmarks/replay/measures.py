@@ -86,13 +86,18 @@ def epochs_to(search: Search, accuracy: float) -> float:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The lower quartile, the median and the upper quartile; values may be infinite."""
+    """The lower quartile, the median and the upper quartile; values may be infinite.
+
+    Between a finite and an infinite value lies the nearer one, and in the middle the finite one.
+    """
     ranked = sorted(values)
 
     def at(share: float) -> float:
         place = share * (len(ranked) - 1)
         low, high = ranked[math.floor(place)], ranked[math.ceil(place)]
-        return low if low == high else low + (high - low) * (place % 1)
+        if math.isinf(high):
+            return low if place % 1 <= 0.5 else high
+        return low + (high - low) * (place % 1)
 
     return at(0.25), at(0.5), at(0.75)
 

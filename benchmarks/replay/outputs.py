@@ -187,7 +187,7 @@ def draw(run: Mapping[str, Any], searches: Sequence[Search], path: Path) -> None
     heading(
         figure,
         "Replayed searches under 15,000 parameters",
-        f"median of {len({search.seed for search in searches})} search seeds, shaded between quartiles; "
+        f"median of at most {len({search.seed for search in searches})} search seeds, shaded between quartiles; "
         f"{told['images'][0]:,} images of {told['data']}, {told['epochs']} epochs a training; on a table of "
         f"{run['trainings']} trainings",
     )

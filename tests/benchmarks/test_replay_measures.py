@@ -44,6 +44,7 @@ def test_quartiles_know_infinity() -> None:
     assert quartiles([5, 1, 3, 2, 4]) == (2, 3, 4)
     assert quartiles([1, 2]) == (1.25, 1.5, 1.75)
     assert quartiles([1, 2, math.inf, math.inf, math.inf]) == (2, math.inf, math.inf)
+    assert quartiles([1, math.inf]) == (1, 1, math.inf)
 
 
 def test_differences_are_between_searches_with_the_same_seed() -> None:
