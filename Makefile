@@ -3,9 +3,9 @@
 
 .DEFAULT_GOAL := help
 # .pre-commit-config.yaml runs the same checks.
-CHECKS := check-format check-lint check-types check-floors check-packages
+CHECKS := check-format check-lint check-types check-floors check-docs check-packages
 
-.PHONY: help search ui export test coverage check faults $(CHECKS) clean FORCE
+.PHONY: help search ui export test coverage check docs faults $(CHECKS) clean FORCE
 
 # The interpreter that makes .venv. If it is empty: the first supported one that runs.
 PYTHON ?=
@@ -32,7 +32,8 @@ help:
 	@echo 'make export   write the winner in every format to export/ (STUDY=)'
 	@echo 'make test     run the tests (ARGS=tests/study for some of them)'
 	@echo 'make coverage run the tests and show which lines they miss'
-	@echo 'make check    check format, lint, types, floors, packages; also one by one: $(CHECKS)'
+	@echo 'make docs     make the site of README.md and docs/ in site/'
+	@echo 'make check    check format, lint, types, floors, docs, packages; also one by one: $(CHECKS)'
 	@echo 'make faults   kill and stop searches at random moments for FAULTS_SECONDS=600, and send 500 signals (COUNT=)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
@@ -65,6 +66,9 @@ faults: $(READY)
 
 check: $(CHECKS)
 
+docs: check-docs
+	@echo 'open site/index.html; with its search, on http://127.0.0.1:8000: .venv/bin/mkdocs serve'
+
 check-format: $(READY)
 	.venv/bin/ruff format --check
 
@@ -77,11 +81,15 @@ check-types: $(READY)
 check-floors: $(READY)
 	PYTHONPATH=.venv/typings .venv/bin/lint-imports --no-logo
 
+# Links, anchors and pictures that are not there, and pages that are not in the menu, end the build.
+check-docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+
 check-packages: $(READY)
 	@.venv/bin/python .ci/audit
 
 clean:
-	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
+	rm -rf .venv build dist site *.egg-info .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
 	find . \( -path ./.git -o -path ./mlruns -o -path ./data -o -path ./export \) -prune \
 	    -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -105,7 +113,7 @@ $(READY): pyproject.toml constraints.txt $(if $(UNUSABLE),FORCE)
 	fi; \
 	echo 'Preparing .venv, this takes a minute or two' >&2; \
 	if [ -n "$(UNUSABLE)" ]; then "$$python" -m venv --clear .venv; fi; \
-	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,bench,dev; else extras=export,bench,dev; fi; \
+	if nvidia-smi >/dev/null 2>&1; then extras=gpu,export,bench,docs,dev; else extras=export,bench,docs,dev; fi; \
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e ".[$$extras]"; \
 	mkdir -p .venv/typings/kerastuna; \
 	ln -sfn ../../../search ../../../spaces .venv/typings/kerastuna/; \

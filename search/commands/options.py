@@ -73,7 +73,7 @@ class SearchOptions:
     """The options of `kerastuna search`; None where the profile decides.
 
     Args:
-        space, data: see the README; `device`: "auto", "gpu" or "cpu".
+        space, data: see docs/settings.md; `device`: "auto", "gpu" or "cpu".
         task: "auto", "classification" or "regression"; `target`: the column of a table that is predicted, None for the
             last.
         objective: NAME or NAME:max or NAME:min; None for the usual one of the task.

@@ -356,6 +356,18 @@ def test_the_folder_of_tensorboard_is_the_trials_own_without_tensorboard(
     assert callback.log_dir == os.path.join("logs", "0007", "execution1")
 
 
+def test_keras_writes_for_tensorboard_to_a_folder_for_each_trial(eager: None, tmp_path: Path, data: Dataset):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    callback = keras.callbacks.TensorBoard(str(tmp_path / "logs"))
+    search(OptunaTuner(perceptron, OBJECTIVE, 2, directory=tmp_path), data, callbacks=[callback])
+    folders = [tmp_path / "logs" / trial / "execution0" for trial in ("0000", "0001")]
+    assert sorted((tmp_path / "logs").glob("*/*")) == folders
+    for folder in folders:
+        known = {path: accumulators.EventAccumulator(str(path)).Reload() for path in (folder, folder / "validation")}
+        assert known[folder].PluginTagToContent("hparams")
+        assert "epoch_accuracy" in known[folder / "validation"].Tags()["tensors"]
+
+
 # Another tuner's project
 
 

@@ -1,4 +1,4 @@
-"""The programs and commands of the README, run as they are printed there, on less data where they read a file.
+"""The programs and searches of README.md and docs/, run as they are printed there, on less data where they read a file.
 
 One program is run in a process of its own, as a user does; the others in this one.
 """
@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import keras_tuner
 import numpy as np
 import optuna
 import pytest
@@ -21,16 +23,17 @@ from kerastuna.search import load_dataset, load_test
 from kerastuna.search.datasets.task import Classification
 
 README = (ROOT / "README.md").read_text()
+PAGES = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 PROGRAMS = {
     name: block
-    for block in re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"^```python\n(.*?)^```$", PAGES, flags=re.MULTILINE | re.DOTALL)
     for name in re.findall(r"\A# (\w+\.py)$", block, flags=re.MULTILINE)
 }
 
 
 def search(folder: Path, data: str, *more: str) -> dict:
-    """The command of the README that searches `data`, with options for a short search; returns its JSON."""
-    [variables] = re.findall(rf"^    make search (SPACE=.*DATA={re.escape(data)} .*)$", README, flags=re.MULTILINE)
+    """The one command of all pages that searches `data`, with options for a short search; returns its JSON."""
+    [variables] = re.findall(rf"^    make search (SPACE=.*DATA={re.escape(data)} .*)$", PAGES, flags=re.MULTILINE)
     given = [word.partition("=") for word in shlex.split(variables)]
     options = [text for name, _, value in given for text in (f"--{name.lower()}", value)]
     short = ("--trials", "1", "--epochs", "1", "--images", "200", "--device", "cpu")  # the last of each option counts
@@ -44,8 +47,8 @@ def trials_of(folder: Path, name: str) -> list[optuna.trial.FrozenTrial]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every program of the README, after those that write data have run."""
-    folder = tmp_path_factory.mktemp("readme")
+    """A folder with every program of the pages, after those that write data have run."""
+    folder = tmp_path_factory.mktemp("programs")
     for name, program in PROGRAMS.items():
         (folder / name).write_text(program)
     (folder / "data").mkdir()
@@ -56,9 +59,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_program_of_the_readme_is_run_here():
+def test_every_program_is_run_here_but_the_part_of_one_that_shows_ray():
     assert set(PROGRAMS) == {"mlp.py", "my_data.py", "my_photos.py", "my_rows.py", "my_space.py", "notebook.py"}
-    assert README.count("```python\n") == len(PROGRAMS)
+    [other] = set(re.findall(r"^```python\n(.*?)^```$", PAGES, flags=re.MULTILINE | re.DOTALL)) - set(PROGRAMS.values())
+    assert "RayPool" in other  # tests/end_to_end/test_ray_search.py has what it shows
+
+
+def test_the_line_to_change_in_a_program_for_kerastuner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    [(before, after)] = re.findall(r"^```diff\n-(.*)\n\+(.*)\n```$", README, flags=re.MULTILINE)
+    lines = PROGRAMS["mlp.py"].splitlines()
+    assert after in lines
+    assert lines[lines.index(after) + 1] == f"# before: {before.removeprefix('tuner = ')}"
+    monkeypatch.chdir(tmp_path)
+    names = {"keras_tuner": keras_tuner, "build_model": lambda hp: keras.Sequential([keras.layers.Dense(1)])}
+    exec(before, names)
+    assert isinstance(names["tuner"], keras_tuner.RandomSearch)
 
 
 def test_the_data_that_the_programs_write(folder: Path):
@@ -95,7 +110,7 @@ def test_a_notebook_ends_with_figures(folder: Path, tmp_path: Path):
     assert re.match(r"0\.\d{4} \{.*'learning_rate': ", told[0])
     drawn = [line for line in told if line.startswith("figures/")]
     assert {"figures/params_vs_accuracy.png", "figures/optimization_history.png"} <= set(drawn)
-    assert len(told) == 1 + 6  # each is drawn, or it is said why not
+    assert len(told) == 1 + 7  # each is drawn, or it is said why not
     for path in drawn:
         assert (tmp_path / path).read_bytes().startswith(b"\x89PNG")
     trained = [trial for trial in trials_of(tmp_path, "notebook") if trial.intermediate_values]
