@@ -88,8 +88,8 @@ def test_what_is_not_known_in_int8_is_refused(tmp_path: Path, objective: str) ->
 
 def test_a_search_that_could_not_measure_it_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuner = OptunaTuner(build, "val_mae_int8", 1, directory=tmp_path, seed=0)
-    ways: list[dict[str, Any]] = [{}, {"validation_split": 0.5}, {"validation_data": iter([])}]
-    for given in ways:
+    unusable: list[dict[str, Any]] = [{}, {"validation_split": 0.5}, {"validation_data": iter([])}]
+    for given in unusable:
         with pytest.raises(InputError, match=r"'val_mae_int8': give samples and validation_data=\(x, y\) as arrays"):
             tuner.search(X, Y, **given)
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
