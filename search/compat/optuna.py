@@ -172,3 +172,21 @@ class SobolPoint(QMCSampler):
 
     def _find_sample_id(self, study: optuna.Study, search_space: dict[str, Any]) -> int:
         return self._number
+
+
+def delete_study_in_database(storage: RDBStorage, study_id: int) -> None:
+    """Delete a study in one transaction, at whose beginning nobody can add rows to it any more.
+
+    Optuna reads the rows that it deletes. Where a row is added meanwhile, it deletes nothing, and raises nothing.
+    """
+    from optuna.storages._rdb.models import StudyModel, TrialModel
+
+    session = storage.scoped_session()  # of this thread: Optuna's deletion is in the same transaction
+    try:
+        session.query(StudyModel.study_id).filter(StudyModel.study_id == study_id).with_for_update().all()
+        trials = session.query(TrialModel.trial_id).filter(TrialModel.study_id == study_id)
+        trials.order_by(TrialModel.trial_id).with_for_update().all()
+        RDBStorage.delete_study(storage, study_id)
+    except BaseException:
+        session.rollback()
+        raise

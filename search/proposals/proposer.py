@@ -203,6 +203,7 @@ class Proposer:
             point = self._start.point(number, space)
             if point is not None:
                 return self._settle(point, *space.encode(point), None, max_trials)
+            self._start = None  # next to nothing fits: it would draw in vain for every proposal
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
         proposed = self._mirror.proposed(proposal)

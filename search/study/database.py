@@ -14,13 +14,19 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from ..compat.optuna import marked_trial, quiet_database, take_trial_in_database, widen_text_columns
+from ..compat.optuna import (
+    delete_study_in_database,
+    marked_trial,
+    quiet_database,
+    take_trial_in_database,
+    widen_text_columns,
+)
 from ..compat.optuna_attributes import Change, change_in_database
 from ..errors import StudyError
 from ..messages import redact, redact_url, shortened
-from .patient_storage import PatientStorage, make_patient
+from .patient_storage import PatientStorage, deleted, make_patient
 from .repeats import MARK
 from .waiting import is_joining, until_answered
 
@@ -28,6 +34,8 @@ ATTEMPTS = 10
 """To make the tables of a new database, which other processes may be making at the same time."""
 LONGEST_PAUSE = 0.5
 """Seconds between them."""
+DELETE_SECONDS = 60.0
+"""How long the deletion of a study is tried that others write to."""
 SQLITE_SECONDS = 60.0
 """How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
 CONNECT_SECONDS = 5
@@ -148,6 +156,25 @@ class _Database(PatientStorage, RDBStorage):
         """Change a user attribute of a study in one step; see `compat.optuna_attributes`."""
         return change_in_database(self, study_id, key, change)
 
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study, while others write to it, too; raises StudyError where they leave no moment for it."""
+        end = time.monotonic() + DELETE_SECONDS
+        while True:
+            try:
+                delete_study_in_database(self, study_id)
+            except (StorageInternalError, SQLAlchemyError) as error:  # it met another transaction, and was ended
+                if self.lost(error) is not None or time.monotonic() >= end:
+                    raise
+            try:
+                name = self.get_study_name_from_id(study_id)
+            except KeyError:
+                return
+            if time.monotonic() >= end:
+                raise StudyError(
+                    f"study {name!r} cannot be deleted while it is written to at every moment: stop the searches of it"
+                )
+            time.sleep(random.Random().uniform(0, 0.1))
+
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         added = super()._create_new_trial(study_id, template_trial)
         self._begun.discard(added.system_attrs.get(MARK, ""))
@@ -168,6 +195,8 @@ class _Database(PatientStorage, RDBStorage):
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
             return None
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+        if isinstance(cause, IntegrityError) and (gone := self._gone()) is not None:
+            return deleted(gone)  # what it was about to be added to is not there any more
         return StudyError(
             f"storage {redact_url(self.url)!r} failed ({_reason(cause, self.url)}): what was stored is kept; see "
             "to the database, and start again to go on"

@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +21,8 @@ from .waiting import outage
 
 SILENT_SECONDS = 300.0
 """A worker that cannot be looked up counts as dead when nothing was heard of it while it was watched for this long."""
+BETWEEN_TRIALS_SECONDS = 10.0
+"""A process that ended a trial so long ago, and still runs, is taken to be about to begin the next one."""
 LONG_AGO_SECONDS = 3600.0
 """One of another machine counts as dead at once when it reported this long ago. Two clocks differ by less."""
 
@@ -125,17 +128,26 @@ class Watch:
 
 
 def hosts_at_work(study: optuna.Study) -> list[tuple[str, float | None]]:
-    """For each trial of `study` that may be trained just now: the host, and when it reported, in seconds since 1970.
+    """For each process that may work on `study` just now: its host, and when it reported, in seconds since 1970.
 
-    The host is "another program" where that did not leave its name, and the time is None where it is not known. A
-    search that is between two trials, or confirms, is not seen.
+    It trains a trial, or has ended one a moment ago and still runs. The host is "another program" where that did not
+    leave its name, and the time is None where it is not known. A search that confirms is not seen.
     """
     watch = Watch()
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    trials = study.get_trials(deepcopy=False)
+    at_work = [trial for trial in trials if trial.state == TrialState.RUNNING and not watch.is_abandoned(trial)]
+    known = [trial.user_attrs.get(WORKER) for trial in at_work]
+    since = datetime.now() - timedelta(seconds=BETWEEN_TRIALS_SECONDS)
+    for trial in trials:
+        worker: Any = trial.user_attrs.get(WORKER)
+        has_just_ended = trial.datetime_complete is not None and trial.datetime_complete >= since
+        is_other = worker not in (None, *known, this_worker())
+        if has_just_ended and is_other and is_running_worker(worker):
+            at_work.append(trial)
+            known.append(worker)
     return [
         (trial.user_attrs.get(WORKER, {}).get("host", "another program"), trial.user_attrs.get(LAST_SEEN))
-        for trial in running
-        if not watch.is_abandoned(trial)
+        for trial in at_work
     ]
 
 

@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import StudyError
+from ..messages import counted
 from .attributes import IDENTITY
 from .liveness import hosts_at_work
 from .patient_storage import deleted
@@ -136,9 +137,9 @@ def last_begun(trials: Sequence[FrozenTrial]) -> datetime | None:
 
 
 def delete_study(storage: BaseStorage, name: str, force: bool = False) -> int:
-    """Delete a study with all its trials; returns how many were running, whose searches end at their next step.
+    """Delete a study with all its trials; returns how many processes worked on it, which end at their next step.
 
-    Raises StudyError when there is none of that name, and without `force` when a trial of it runs.
+    Raises StudyError when there is none of that name, and without `force` when a process works on it.
     """
     at_work = hosts_at_work(load_study(storage, name))
     if at_work and not force:
@@ -147,7 +148,7 @@ def delete_study(storage: BaseStorage, name: str, force: bool = False) -> int:
         reports = [seen for _, seen in at_work if seen is not None]
         heard = f", the last heard of {max(0, round(time.time() - max(reports)))} s ago" if reports else ""
         raise StudyError(
-            f"study {name!r} is worked on, by {len(at_work)} running trial{'s' * (len(at_work) > 1)} "
+            f"study {name!r} is worked on, by {counted(len(at_work), 'worker')} "
             f"({on}{heard}); stop the search, or give --force, which ends it"
         )
     optuna.delete_study(study_name=name, storage=storage)

@@ -58,7 +58,7 @@ def test_a_study_that_is_worked_on_is_deleted_by_force_only(kerastuna: Any, stor
     status, out, err = kerastuna("studies", "--delete", "busy")
     assert (status, out) == (2, "")
     assert re.fullmatch(
-        r"kerastuna: study 'busy' is worked on, by 3 running trials \(1 on node1, 2 on node2, the last heard of 3\d s "
+        r"kerastuna: study 'busy' is worked on, by 3 workers \(1 on node1, 2 on node2, the last heard of 3\d s "
         r"ago\); stop the search, or give --force, which ends it\n",
         err,
     )

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from kerastuna.search.compat.optuna import (
     SobolPoint,
+    delete_study_in_database,
     fixed_parameters,
     grid_values,
     share_distributions,
@@ -150,3 +151,15 @@ def test_trials_of_a_journal_share_equal_distributions(tmp_path: Path) -> None:
     first, second = (trial.distributions["x"] for trial in reopened.get_trials(deepcopy=False))
     assert first is second
     assert first == optuna.distributions.FloatDistribution(0, 1)
+
+
+def test_a_study_is_deleted_with_its_rows_and_no_other(tmp_path: Path) -> None:
+    storage = RDBStorage(f"sqlite:///{tmp_path}/optuna.db")
+    studies = [optuna.create_study(storage=storage, study_name=name) for name in ("one", "other")]
+    for study in studies:
+        study.ask().set_user_attr("key", 1)
+    delete_study_in_database(storage, studies[0]._study_id)
+    assert optuna.get_all_study_names(storage) == ["other"]
+    assert [trial.user_attrs for trial in studies[1].trials] == [{"key": 1}]
+    with pytest.raises(KeyError):
+        delete_study_in_database(storage, studies[0]._study_id)

@@ -2,12 +2,18 @@
 
 import json
 import os
+import threading
 import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
+import optuna
 import pytest
 from support import begin_kerastuna, call_kerastuna, write_slice
 
+from kerastuna.search.errors import StudyError
+from kerastuna.search.study.database import open_database
 from kerastuna.search.tracking.store import default_tracking_uri
 
 SEARCH = (
@@ -44,3 +50,29 @@ def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, r
     client = MlflowClient(default_tracking_uri(tmp_path / "mlruns"))
     runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
     assert "RUNNING" not in {run.info.status for run in runs}
+
+
+def test_a_study_that_others_write_to_is_deleted(postgresql: str) -> None:
+    # A row that is added meanwhile, and belongs to the study, lets Optuna delete nothing, and say nothing.
+    storage, other = open_database(postgresql), open_database(postgresql)
+    study = optuna.create_study(storage=storage, study_name="busy")
+    for _ in range(20):
+        study.ask()
+    trial_id, ended = study.trials[0]._trial_id, threading.Event()
+
+    def write() -> None:
+        with suppress(KeyError, StudyError):
+            for number in count():
+                if ended.is_set():
+                    return
+                other.set_trial_user_attr(trial_id, f"key {number}", number)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        time.sleep(0.3)
+        optuna.delete_study(study_name="busy", storage=storage)
+        assert optuna.get_all_study_names(open_database(postgresql)) == []
+    finally:
+        ended.set()
+        writer.join()

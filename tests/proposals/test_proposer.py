@@ -24,7 +24,7 @@ from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace, Values, values_key
 from kerastuna.search.proposals.proposer import REFUSALS_IN_A_ROW, Proposer
 from kerastuna.search.proposals.samplers import sampler_for
-from kerastuna.search.proposals.start import FIRST_TRIALS, Start
+from kerastuna.search.proposals.start import FIRST_TRIALS, MOST_DRAWN, Start
 from kerastuna.search.study.attributes import is_rejection, is_trained
 from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import Announcer, SearchObserver
@@ -845,3 +845,17 @@ def test_a_start_without_a_point_leaves_it_to_the_sampler() -> None:
     claim = proposer_of(study, "tpe", start=start).next(NETWORKS, None)
     assert claim is not None
     assert size_of(claim.values).params <= 5000
+
+
+def test_a_start_that_finds_nothing_is_not_asked_again() -> None:
+    drawn: list[Values] = []
+
+    def counting(values: Values) -> Size:
+        drawn.append(values)
+        return size_of(values)
+
+    start = Start(0, Budget(1), counting, looks_for_small=False)
+    proposer = proposer_of(opened(InMemoryStorage()), "tpe", budget=Budget(1), start=start)
+    with pytest.raises(SearchFailed):
+        proposer.next(NETWORKS, None)
+    assert len(drawn) == MOST_DRAWN  # by one proposal of a thousand

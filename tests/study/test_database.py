@@ -4,9 +4,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
 from kerastuna.search.errors import StudyError
+from kerastuna.search.study import database
 from kerastuna.search.study.database import open_database
 
 
@@ -37,3 +39,12 @@ def test_one_that_fails_later_is_told_in_one_line(tmp_path: Path) -> None:
         connection.execute(text("DROP TABLE trials"))
     with pytest.raises(StudyError, match=r"failed .*no such table: trials.*what was stored is kept"):
         study.ask()
+
+
+def test_a_study_that_is_never_free_is_not_said_to_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = open_database(f"sqlite:///{tmp_path / 'studies.db'}")
+    optuna.create_study(storage=storage, study_name="busy")
+    monkeypatch.setattr(RDBStorage, "delete_study", lambda self, study_id: None)
+    monkeypatch.setattr(database, "DELETE_SECONDS", 0.2)
+    with pytest.raises(StudyError, match="study 'busy' cannot be deleted while it is written to at every moment"):
+        optuna.delete_study(study_name="busy", storage=storage)

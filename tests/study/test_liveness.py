@@ -26,6 +26,7 @@ from kerastuna.search.study.liveness import (
     fail_abandoned_trials,
     fail_trial,
     fail_trials_of,
+    hosts_at_work,
     is_foreign,
     runs_here,
     this_worker,
@@ -111,6 +112,23 @@ def test_a_process_of_this_machine_is_looked_up() -> None:
     assert not watch.is_abandoned(running(worker=here, last_seen=0.0))  # however long it is silent
     assert watch.is_abandoned(running(worker=here | {"started": "1"}))  # its number was given to another process
     assert not watch.is_abandoned(running(worker={key: here[key] for key in ("host", "pid", "started")}))  # as once
+
+
+def test_who_has_just_ended_a_trial_and_still_runs_is_at_work() -> None:
+    def hosts(**worker: Any) -> list[Any]:
+        study = optuna.create_study(storage=InMemoryStorage())
+        study.add_trial(optuna.create_trial(value=1.0, user_attrs={WORKER: this_worker() | worker, LAST_SEEN: 5.0}))
+        return hosts_at_work(study)
+
+    with subprocess.Popen(["sleep", "60"]) as process:
+        started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        assert hosts(pid=process.pid, started=started) == [(socket.gethostname(), 5.0)]
+        process.kill()
+    assert hosts(pid=process.pid, started=started) == []
+    assert hosts() == []  # this process itself
+    study = optuna.create_study(storage=InMemoryStorage())
+    study.add_trial(running(**{WORKER: this_worker(), LAST_SEEN: 5.0}))
+    assert hosts_at_work(study) == [(socket.gethostname(), 5.0)]
 
 
 def test_another_machine_is_watched_by_the_clock_of_this_one() -> None:
