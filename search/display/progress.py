@@ -11,24 +11,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from types import TracebackType
 from typing import Self, TextIO, final
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from ..study.directions import Direction
+from .live_table import live_table
 from .progress_state import (
     RunningTrial,
     State,
-    about,
-    best_so_far,
     ended_line,
-    epochs_done,
     estimate_line,
     printable,
     rejection_counts,
@@ -36,7 +31,6 @@ from .progress_state import (
     score,
     started_line,
     trial_line,
-    within_epoch,
     words,
 )
 
@@ -46,7 +40,6 @@ Clock = Callable[[], float]
 REJECTIONS_PER_LINE = 500
 LONGEST_SILENCE = 60.0
 """After so many seconds without a line, a log tells how far the running trials have come."""
-BAR_WIDTH = 16
 
 
 class Progress(ABC):
@@ -283,7 +276,7 @@ class RichProgress(Progress):
         # A terminal prints ^C after the last line. If that line wrapped, the next redraw would start a line too low.
         narrower = options.update_width(max(1, options.max_width - len("^C")))
         if self._state.study:
-            yield from console.render(_display(self._state, self._clock()), narrower)
+            yield from console.render(live_table(self._state, self._clock()), narrower)
 
     def search_ended(self) -> None:
         """The search ended: its last state stays visible, and the display is free for the next search."""
@@ -321,35 +314,3 @@ def make_progress(*, file: TextIO | None = None, force_plain: bool = False) -> P
         if console.is_interactive and not console.is_dumb_terminal:
             return RichProgress(console=console)
     return PlainProgress(file=stream)
-
-
-def _display(state: State, now: float) -> RenderableType:
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="bold", no_wrap=True)
-    rows.add_column(overflow="fold")
-    rows.add_row("study", Text(f"{state.study}  {state.profile} profile" if state.profile else state.study))
-    trials = f"{state.trials_done}/{state.trials_total}  {state.stopped_early} stopped early, {state.failed} failed"
-    rows.add_row("trials", _bar(state.trials_done, state.trials_total, trials))
-    for trial in state.running.values():
-        rows.add_row(f"trial {trial.number}", Text(trial.summary))
-        first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
-        metrics = "  ".join(f"{name} {score(value, name)}" for name, value in {**first, **trial.metrics}.items())
-        told = "  ".join(filter(None, [f"{trial.epoch}/{trial.epochs}", within_epoch(trial, now), metrics]))
-        rows.add_row("epoch", _bar(epochs_done(trial), trial.epochs, told))
-    rows.add_row("best", Text("none yet" if state.best is None else f"{state.objective} {best_so_far(state)}"))
-    rows.add_row("skipped", Text(rejection_counts(state.rejections)))
-    end = now if state.ended is None else state.ended
-    times = f"{timedelta(seconds=int(end - state.started))} elapsed"
-    if state.ended is None:
-        left = state.seconds_left(now)
-        times += ", time left not known yet" if left is None else f", about {about(left)} left"
-    rows.add_row("time", Text(times))
-    return rows
-
-
-def _bar(done: float, total: int, text: str) -> RenderableType:
-    row = Table.grid(padding=(0, 1))
-    row.add_column(width=BAR_WIDTH)
-    row.add_column(overflow="fold")
-    row.add_row(ProgressBar(total=max(1, total), completed=done, width=BAR_WIDTH), Text(text))
-    return row

@@ -26,12 +26,15 @@ Importances = Callable[[], Mapping[str, float]]
 
 
 def most_telling(trials: Sequence[FrozenTrial], importances_of: Importances) -> list[str]:
-    """The names of the most important hyperparameters with several values, else of the most frequent ones."""
+    """The names of the most important hyperparameters with several values, else of the most frequent ones.
+
+    Raises CannotDraw where none has several values.
+    """
     frequency = Counter(name for trial in trials for name in trial.params)
     seen = {name: {_value(trial, name) for trial in trials if name in trial.params} for name in frequency}
     varied = [name for name, count in frequency.most_common() if len(seen[name]) > 1]
     if not varied:
-        raise CannotDraw("parallel coordinates need a hyperparameter with several values")
+        raise CannotDraw("no hyperparameter has several values")
     try:
         importances = importances_of()
     except CannotDraw:

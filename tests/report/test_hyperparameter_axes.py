@@ -51,7 +51,7 @@ def test_without_importances_the_most_frequent_ones_that_vary_are_shown() -> Non
     trials = [trial(rate=1e-3, width=1, head="gap"), trial(rate=1e-2, width=1), trial(rate=1e-4, head="conv")]
     assert most_telling(trials, no_importances) == ["rate", "head"]
     assert most_telling(trials, lambda: {"head": 0.7, "width": 0.2, "rate": 0.1}) == ["head", "rate"]
-    with pytest.raises(CannotDraw, match="a hyperparameter with several values"):
+    with pytest.raises(CannotDraw, match="no hyperparameter has several values"):
         most_telling(trials[:1], no_importances)
 
 
