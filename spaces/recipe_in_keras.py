@@ -4,7 +4,7 @@ Nothing of it is in a trained model: its file holds a Keras optimizer and the pl
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, final
 
 import keras
@@ -159,6 +159,30 @@ def averaging_batches(layers: Sequence[Any], batches: Any) -> Iterator[None]:
     finally:
         for layer, momentum in zip(layers, before, strict=True):
             layer.momentum = momentum
+
+
+@contextmanager
+def leaving_out_samples(layers: Sequence[Any], in_use: Any) -> Iterator[None]:
+    """Within the block, normalizations take the statistics of a batch from some of its samples alone.
+
+    Args:
+        layers: the normalizations, of the last axis.
+        in_use: (batch,), whether a sample counts.
+    """
+    shares: Any = keras.ops.cast(in_use, "float32")
+    shares = keras.ops.reshape(shares / keras.ops.sum(shares), (-1, 1))
+
+    def moments(inputs: Any, mask: Any) -> tuple[Any, Any]:
+        def mean(values: Any) -> Any:  # first of each sample, which costs as much as without `in_use`
+            return keras.ops.sum(shares * keras.ops.mean(values, axis=range(1, len(inputs.shape) - 1)), axis=0)
+
+        center = mean(inputs)
+        return center, mean(keras.ops.square(inputs - center))
+
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(_replaced(layer, {"_moments": moments}))
+        yield
 
 
 def _see(model: Any, images: Any) -> None:

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+from unittest.mock import patch
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -20,6 +22,62 @@ from kerastuna.search.datasets.data import load_dataset  # noqa: E402
 from kerastuna.search.errors import KerastunaError  # noqa: E402
 from kerastuna.spaces.convnet import ConvNet  # noqa: E402
 from kerastuna.spaces.references import REFERENCES  # noqa: E402
+
+Form = Literal["convolution", "product"]
+"""Of the convolutions in a program: XLA's own, or matrix products."""
+
+_convolution = jax.lax.conv_general_dilated
+
+
+def convolutions_as(form: Form) -> AbstractContextManager[Any]:
+    """Within the block, programs are traced with convolutions of this form."""
+    return patch.object(jax.lax, "conv_general_dilated", _as_product) if form == "product" else nullcontext()
+
+
+def _as_product(
+    images: Any,
+    kernel: Any,
+    window_strides: Any,
+    padding: Any,
+    lhs_dilation: Any = None,
+    rhs_dilation: Any = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    **parameters: Any,
+) -> Any:
+    """A convolution as the product of shifted images, side by side, and the kernel as a matrix (im2col).
+
+    Batched over models, it is a product of batches of matrices, forwards and backwards. Takes batch, rows, columns,
+    channels and a kernel of rows, columns, inputs, outputs; others are left to XLA.
+    """
+    rows, columns, inputs, outputs = kernel.shape
+    plain = feature_group_count == 1 and set(rhs_dilation or (1, 1)) == {1} and not lhs_dilation
+    if not plain or images.shape[-1] != inputs:
+        return _convolution(
+            images,
+            kernel,
+            window_strides,
+            padding,
+            lhs_dilation=lhs_dilation,
+            rhs_dilation=rhs_dilation,
+            dimension_numbers=dimension_numbers,
+            feature_group_count=feature_group_count,
+            **parameters,
+        )
+    down, right = window_strides
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(images.shape[1:3], (rows, columns), window_strides, padding)
+    padded = jax.numpy.pad(images, ((0, 0), *padding, (0, 0)))
+    height, width = (
+        (side - window) // step + 1
+        for side, window, step in zip(padded.shape[1:3], (rows, columns), window_strides, strict=True)
+    )
+    shifted = [
+        padded[:, row : row + down * (height - 1) + 1 : down, column : column + right * (width - 1) + 1 : right]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    return jax.numpy.concatenate(shifted, -1) @ kernel.reshape(rows * columns * inputs, outputs)
 
 
 def hyperparameters(small: bool = False) -> keras_tuner.HyperParameters:

@@ -1,11 +1,14 @@
-"""What one GPU gives: five sections, each in a process of its own, so that the failure of one leaves the others.
+"""What one GPU gives: seven sections, each in a process of its own, so that the failure of one leaves the others.
 
-    KERAS_BACKEND=jax python benchmarks/gpu/run.py --out DIR [--only floor epoch seeds workers search] [--small]
+    KERAS_BACKEND=jax python benchmarks/gpu/run.py --out DIR [--only floor epoch ...] [--small]
 
 floor    an empty compiled call, and the reference network `eip_3` in JAX alone, without Keras: the limit
-epoch    20 epochs of `eip_3` with 60,000 images by Kerastuna's engine, and what compiling costs, cold and from the disk
+epoch    20 epochs of `eip_3` with 60,000 images by Kerastuna's engine, what compiling costs, cold and from the disk,
+         and Keras's own `fit` beside it
+flags    the same with flags of XLA
+kernels  what runs on the GPU in a training step, longest first
 seeds    several seeds of `eip_3` in one program, with convolutions as they are and as products of matrices
-workers  trials a minute against the number of processes that search on one GPU
+workers  epochs a minute against the number of workers on one GPU, with NVIDIA's Multi-Process Service too
 search   `kerastuna search --profile full` with 100 trials and their confirmation
 
 Every line printed is JSON, and is kept in DIR/SECTION.jsonl. `--small` tries everything out on a CPU in some minutes.
@@ -22,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("floor", "epoch", "seeds", "workers", "search")
+SECTIONS = ("floor", "epoch", "flags", "kernels", "seeds", "workers", "search")
 
 
 def measure(section: str, small: bool, out: Path) -> None:

@@ -18,7 +18,7 @@ def measurements(small: bool, out: Path) -> Iterator[dict[str, Any]]:
     full = ["--profile", "full", "--trials", "100"]
     less = ["--profile", "quick", "--trials", "2", "--epochs", "1", "--images", "300", "--top", "1", "--seeds", "1"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("kerastuna")), "search", "--folder", folder, "--json"]
+        command = [sys.executable, "-m", "kerastuna", "search", "--folder", folder, "--json"]
         environment = os.environ | {"KERAS_BACKEND": "jax"}
         for what, more in (("search", ["--no-confirm"]), ("confirmation", [])):
             began = time.perf_counter()

@@ -1,12 +1,17 @@
-"""Trials a minute against the number of processes that search on one GPU, each with memory as it needs it."""
+"""Epochs a minute against the number of workers that search on one GPU, also with NVIDIA's Multi-Process Service.
 
+The service (MPS) lets kernels of several processes run on a GPU at the same time; without it they take turns.
+"""
+
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +19,74 @@ import optuna
 from common import images, machine
 from optuna.storages.journal import JournalFileBackend
 
-TRIALS_OF_A_WORKER = 6
+MPS = "nvidia-cuda-mps-control"
+SECONDS = 35
+"""Of a search."""
+SETTINGS = ((2, False), (8, False), (8, True), (16, True))
+"""Workers, and whether with MPS."""
 
 
 def measurements(small: bool, out: Path) -> Iterator[dict[str, Any]]:
     yield machine()
-    number, epochs, each = (200, 1, 1) if small else (48_000, 5, TRIALS_OF_A_WORKER)
     source = images(8)[2]
-    for workers in (1, 2) if small else (1, 2, 4, 8, 16):
-        told = {"what": "trials a minute", "workers": workers, "images": number, "epochs": epochs, "data": source}
-        yield told | _searched(workers, workers * each + workers, number, epochs)
+    for workers, with_mps in ((1, False), (2, False)) if small else SETTINGS:
+        told = {"what": "epochs a minute", "workers": workers, "mps": with_mps, "data": source}
+        with mps(with_mps) as environment:
+            if environment is None:
+                yield told | {"failed": f"{MPS} is not installed"}
+            else:
+                yield told | _searched(workers, environment, small)
 
 
-def _searched(workers: int, trials: int, number: int, epochs: int) -> dict[str, Any]:
-    """One study, and as many processes; the first trial of each is left out, which pays for its start."""
+@contextmanager
+def mps(wanted: bool) -> Iterator[Mapping[str, str] | None]:
+    """The variables of processes that share the GPU this way, for the time of the block; None where it is missing."""
+    if not wanted:
+        yield {}
+        return
+    if shutil.which(MPS) is None:
+        yield None
+        return
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("kerastuna")), "search", "--folder", folder, "--study", "workers"]
-        command += ["--profile", "quick", "--trials", str(trials), "--epochs", str(epochs), "--images", str(number)]
+        places = {"CUDA_MPS_PIPE_DIRECTORY": f"{folder}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{folder}/log"}
+        for place in places.values():
+            Path(place).mkdir()
+        environment = os.environ | places
+        subprocess.run([MPS, "-d"], env=environment, check=True, timeout=20)
+        try:
+            yield places
+        finally:
+            subprocess.run([MPS], input="quit\n", text=True, env=environment, check=False, timeout=20)
+
+
+def _searched(workers: int, more: Mapping[str, str], small: bool) -> dict[str, Any]:
+    """One study: what its workers trained within the time, from their start."""
+    number, epochs, seconds = (200, 1, 20) if small else (54_000, 5, SECONDS)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "kerastuna", "search", "--folder", folder, "--study", "workers"]
+        command += ["--profile", "quick", "--trials", "4" if small else "1000", "--epochs", str(epochs)]
+        command += ["--images", str(number + number // 9), "--timeout", str(seconds), "--workers", str(workers)]
         command += ["--pruner", "none", "--no-confirm", "--no-warm-start", "--sampler", "random", "--json"]
-        environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        began = time.perf_counter()
-        with ExitStack() as files:
-            logs = [files.enter_context(Path(folder, f"{number}.txt").open("w+")) for number in range(workers)]
-            processes = [
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log) for log in logs
-            ]
-            codes = [process.wait() for process in processes]
-            seconds = time.perf_counter() - began
-            if failed := [log for log, code in zip(logs, codes, strict=True) if code]:
-                failed[0].seek(0)
-                return {"failed": f"{len(failed)} of {workers} processes: {failed[0].read()[-400:]}"}
+        environment = os.environ | {"KERAS_BACKEND": "jax", **more}
+        began = time.time()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        ended = time.time()
+        if done.returncode not in (0, 1):
+            return {"failed": f"code {done.returncode}: {done.stderr[-400:]}"}
         storage = optuna.storages.JournalStorage(JournalFileBackend(f"{folder}/optuna.journal"))
-        study = optuna.load_study(study_name=None, storage=storage)
-        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-    ends = sorted(trial.datetime_complete.timestamp() for trial in done if trial.datetime_complete)
-    counted = ends[workers - 1 :]
+        trials = optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+    trained = [trial for trial in trials if trial.intermediate_values and trial.datetime_start]
+    if not trained:
+        return {"failed": f"nothing was trained: {done.stderr[-400:]}"}
+    first = min(trial.datetime_start.timestamp() for trial in trained if trial.datetime_start)
+    epochs_trained = sum(len(trial.intermediate_values) for trial in trained)
     return {
-        "trials": len(done),
-        "seconds_with_start": seconds,
-        "trials_a_minute": 60 * (len(counted) - 1) / max(counted[-1] - counted[0], 1e-9) if len(counted) > 1 else None,
+        "training_images": number,
+        "epochs_of_a_trial": epochs,
+        "trials": sum(trial.state.name == "COMPLETE" for trial in trained),
+        "epochs": epochs_trained,
+        "seconds": ended - first,
+        "seconds_with_start": ended - began,
+        "epochs_a_minute": 60 * epochs_trained / (ended - first),
+        "reasons": json.loads(done.stdout)["trials"] if done.stdout.startswith("{") else None,
     }

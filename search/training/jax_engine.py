@@ -2,30 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import jax  # an extra
-import jax.numpy as jnp
 import keras
 import numpy as np
-from jax import lax
 from jax.experimental.compilation_cache import compilation_cache
 
 from ...spaces.augmentation import Augmentation
-from ...spaces.changed_images import changed
-from ...spaces.recipe_in_keras import (
-    STATISTICS_BATCH_SIZE,
-    averages_of,
-    averaging_batches,
-    draws_of,
-    images_for_statistics,
-    normalizations_of,
-)
-from ...spaces.space import VALIDATION_BATCH_SIZE
-from .jax_convolutions import with_canonical_convolutions
-from .jax_data import DeviceData, OnDevice
+from .jax_data import DeviceData
+from .jax_epoch import EpochProgram, Pair, State
 
 _data = DeviceData()  # for the process
 
@@ -131,19 +118,9 @@ def use_compilation_cache(folder: Path) -> None:
     compilation_cache.reset_cache()  # JAX decides at its first compilation whether it uses one
 
 
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
-
-
 def _compiler_options() -> Any:
     """On a CPU, the first level of LLVM's optimization compiles in a third of the time, and an epoch takes as long."""
-    return {"xla_backend_optimization_level": 1} if _on_cpu() else {}
-
-
-State = dict[str, list[Any]]
-"""The values of a model's variables: "trainable", "non_trainable" (moving statistics and seeds) and "optimizer"."""
-Pair = tuple[OnDevice, OnDevice]
-"""Samples and targets."""
+    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
 
 
 def put(x: np.ndarray, y: np.ndarray) -> Pair:
@@ -182,146 +159,3 @@ def _assign(model: keras.Model, state: State) -> None:
     for kind, variables in _variables_of(model).items():
         for variable, value in zip(variables, state[kind], strict=True):
             variable.assign(value)
-
-
-@final
-class _Tally:
-    """The metrics of a model in a program, as Keras reports them: means over samples."""
-
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._variables = model.metrics_variables
-        self.empty = (np.float32(0), [np.asarray(variable.value) for variable in self._variables])
-
-    def add(self, tally: Any, loss: Any, x: Any, y: Any, answers: Any) -> Any:
-        """With the samples of one batch; `loss` is their mean."""
-        total, metrics = tally
-        with keras.StatelessScope(list(zip(self._variables, metrics, strict=True))) as scope:
-            self._model.compute_metrics(x, y, answers)
-        return total + loss * len(x), [scope.get_current_value(variable) for variable in self._variables]
-
-    def results(self, tally: Any, samples: int, prefix: str = "") -> dict[str, Any]:
-        total, metrics = tally
-        with keras.StatelessScope(list(zip(self._variables, metrics, strict=True))):
-            results = self._model.get_metrics_result()
-        return {prefix + name: value for name, value in (results | {"loss": total / samples}).items()}
-
-
-@final
-@dataclass(frozen=True)
-class EpochProgram:
-    """The function that is compiled: from the state of a model to its state after an epoch, and the metrics."""
-
-    model: keras.Model
-    batch_size: int
-    shuffle: bool
-    augmentation: Augmentation | None = None
-
-    def epoch(
-        self, state: State, seed: Any, number: Any, train: Pair, validation: Pair | None, rates: Any = None
-    ) -> Any:
-        tally = _Tally(self.model)
-        samples = len(train[0])
-        order = jnp.arange(samples)
-        if self.shuffle:
-            order = jax.random.permutation(jax.random.fold_in(jax.random.key(seed), number), order)
-        step = _training_step(self.model, tally)
-        if _on_cpu():
-            step = with_canonical_convolutions(step)
-
-        steps = -(-samples // self.batch_size)
-
-        def train_on(carry: Any, chosen: Any, done: Any) -> Any:
-            x, y = (part[chosen] for part in train)
-            if self.augmentation is not None:
-                x = changed(x, self.augmentation, draws_of(seed, number * steps + done, len(x)))
-            if rates is not None:
-                carry = _with_rate(self.model.optimizer, carry[0], rates[done]), carry[1]
-            return step(carry, x, y)
-
-        state, trained = _in_batches(train_on, (state, tally.empty), order, self.batch_size)
-        metrics = tally.results(trained, samples)
-        if averages := _averages(self.model, state):
-            state = _with_statistics(self.model, averages, state, train[0])
-        if validation is not None:
-            metrics |= _validate(self.model, tally, state, validation)
-        return state, metrics
-
-
-def _with_rate(optimizer: Any, state: State, rate: Any) -> State:
-    """The state of a model with this learning rate."""
-    values = zip(optimizer.variables, state["optimizer"], strict=True)
-    rated = [rate if variable is optimizer.learning_rate else value for variable, value in values]
-    return {**state, "optimizer": rated}
-
-
-def _training_step(model: keras.Model, tally: _Tally) -> Callable[..., Any]:
-    def step(carry: Any, x: Any, y: Any) -> Any:
-        state, sums = carry
-
-        def loss_of(trainable: Any, others: Any) -> Any:
-            answers, others, *_ = model.stateless_call(trainable, others, x, training=True)
-            loss, *_ = model.stateless_compute_loss(trainable, others, sums[1], x=x, y=y, y_pred=answers, training=True)
-            return loss, (others, answers)
-
-        gradient_of = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (others, answers)), gradients = gradient_of(state["trainable"], state["non_trainable"])
-        trainable, optimizer = model.optimizer.stateless_apply(state["optimizer"], gradients, state["trainable"])
-        state = {"trainable": trainable, "non_trainable": others, "optimizer": optimizer}
-        return state, tally.add(sums, loss, x, y, answers)
-
-    return step
-
-
-def _averages(model: keras.Model, state: State) -> list[Any]:
-    """The values of the averaged weights; none where the optimizer has none."""
-    averages = {id(average) for average in averages_of(model.optimizer)}
-    values = zip(model.optimizer.variables, state["optimizer"], strict=True)
-    return [value for variable, value in values if id(variable) in averages]
-
-
-def _with_statistics(model: keras.Model, weights: list[Any], state: State, images: OnDevice) -> State:
-    """The state of a model with the moving statistics that these weights have on training images."""
-    if not (layers := normalizations_of(model)):
-        return state
-
-    def see(others: Any, chosen: Any, done: Any) -> Any:
-        with averaging_batches(layers, done):
-            return model.stateless_call(weights, others, images[chosen], training=True)[1]
-
-    before, chosen = state["non_trainable"], jnp.asarray(images_for_statistics(len(images)))
-    after = _in_batches(see, before, chosen, STATISTICS_BATCH_SIZE)
-    moving = {id(variable) for layer in layers for variable in layer.non_trainable_variables}
-    values = zip(model.non_trainable_variables, before, after, strict=True)
-    return {**state, "non_trainable": [new if id(variable) in moving else old for variable, old, new in values]}
-
-
-def _validate(model: keras.Model, tally: _Tally, state: State, data: Pair) -> dict[str, Any]:
-    weights = _averages(model, state) or state["trainable"]
-
-    def evaluate(sums: Any, chosen: Any, done: Any) -> Any:
-        x, y = (part[chosen] for part in data)
-        answers, *_ = model.stateless_call(weights, state["non_trainable"], x, training=False)
-        loss, *_ = model.stateless_compute_loss(
-            weights, state["non_trainable"], sums[1], x=x, y=y, y_pred=answers, training=False
-        )
-        return tally.add(sums, loss, x, y, answers)
-
-    samples = len(data[0])
-    sums = _in_batches(evaluate, tally.empty, jnp.arange(samples), _validation_batch(samples))
-    return tally.results(sums, samples, "val_")
-
-
-def _validation_batch(samples: int) -> int:
-    """The batch size of validation, which no metric depends on: best no batch is left over, to be compiled apart."""
-    fitting = (size for size in range(VALIDATION_BATCH_SIZE, VALIDATION_BATCH_SIZE // 4, -1) if samples % size == 0)
-    return next(fitting, VALIDATION_BATCH_SIZE)
-
-
-def _in_batches(step: Callable[[Any, Any, Any], Any], carry: Any, order: Any, size: int) -> Any:
-    """`carry` after a step for each batch of indices; the last one may be smaller. A step is told those before it."""
-    whole = len(order) // size
-    if whole:
-        batches = order[: whole * size].reshape(whole, size), jnp.arange(whole)
-        carry, _ = lax.scan(lambda carry, batch: (step(carry, *batch), None), carry, batches)
-    return step(carry, order[whole * size :], whole) if len(order) % size else carry

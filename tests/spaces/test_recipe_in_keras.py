@@ -17,7 +17,13 @@ from kerastuna.spaces.architecture import Architecture, BatchNormalization, Conv
 from kerastuna.spaces.augmentation import DRAWS, Augmentation
 from kerastuna.spaces.errors import InputError
 from kerastuna.spaces.recipe import Recipe
-from kerastuna.spaces.recipe_in_keras import AveragedWeights, averages_of, draws_of, images_for_statistics
+from kerastuna.spaces.recipe_in_keras import (
+    AveragedWeights,
+    averages_of,
+    draws_of,
+    images_for_statistics,
+    leaving_out_samples,
+)
 from kerastuna.spaces.space import SearchSpace
 
 HP = keras_tuner.HyperParameters()
@@ -256,3 +262,18 @@ def test_nothing_of_a_training_is_left_in_the_model_or_its_file(tmp_path: Path):
     np.testing.assert_allclose(answers, model.predict(X, verbose=0), atol=1e-6)
     model.fit(X, Y, verbose=0)  # by Keras alone, with the plain loss
     assert "compute_loss" not in vars(model)
+
+
+def test_normalizations_can_leave_out_samples():
+    images = np.random.default_rng(0).normal(size=(6, 3, 2, 1)).astype("float32")
+    for shape in ((3, 2, 1), (6,)):
+        given = images.reshape(6, *shape)
+        layers = [keras.layers.BatchNormalization(momentum=0.5) for _ in range(2)]
+        for layer in layers:
+            layer.build((None, *shape))
+        alone = layers[0](given[:4], training=True)
+        with leaving_out_samples([layers[1]], np.arange(6) < 4):
+            among = layers[1](given, training=True)
+        np.testing.assert_allclose(alone, among[:4], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(layers[0].get_weights(), layers[1].get_weights(), rtol=1e-5, atol=1e-6)
+        assert "_moments" not in vars(layers[1])
