@@ -150,6 +150,8 @@ class Progress(ABC):
             batch=0,
         )
         pace = self._state.pace.with_epoch(epoch, seconds)
+        if epoch == 1 and number in self._state.running:
+            pace = pace.with_start(now - before.began - seconds)
         self._state = replace(self._state.with_running(trial), pace=pace, paced=now)
         if pace.first_epochs + pace.later_epochs == 1:
             self.message(estimate_line(self._state, seconds, now))

@@ -11,6 +11,8 @@ from ..study.reasons import REJECTIONS
 
 LONG_EPOCH = 10.0
 """An epoch that has taken more seconds tells how far it has come."""
+LONG_START = 5.0
+"""What comes before the first epoch of a trial is told where it takes more seconds."""
 NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 
 
@@ -19,7 +21,8 @@ NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 class Pace:
     """How long epochs and trials took so far, as sums in seconds.
 
-    First epochs are counted separately, because the network is compiled in them.
+    First epochs are counted separately, because the network may be compiled in them, and so is what comes before them,
+    in which it is built and may be compiled.
     """
 
     first_epochs: int = 0
@@ -29,6 +32,12 @@ class Pace:
     trials: int = 0
     trial_epochs: int = 0
     overhead_seconds: float = 0.0
+    starts: int = 0
+    start_seconds: float = 0.0
+
+    def with_start(self, seconds: float) -> "Pace":
+        """Add what came before the first epoch of a trial."""
+        return replace(self, starts=self.starts + 1, start_seconds=self.start_seconds + max(0.0, seconds))
 
     def with_epoch(self, epoch: int, seconds: float) -> "Pace":
         """Add an epoch, counted from 1."""
@@ -52,7 +61,8 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[
     """Expected seconds of training until `trials` more trials have ended, if they ran one after another.
 
     A trial is expected to last as many epochs as the ended ones did on average, early stops included, and all `epochs`
-    before any has ended. A later epoch is expected to take as long as a first one until the first later one has ended.
+    before any has ended. Until then, its time outside of epochs is what came before the first ones. A later epoch is
+    expected to take as long as a first one until the first later one has ended.
 
     Args:
         pace: of the epochs and trials so far.
@@ -69,7 +79,8 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[
     first = pace.first_epoch_seconds / pace.first_epochs
     later = pace.later_epoch_seconds / pace.later_epochs if pace.later_epochs else first
     usual_epochs = max(1.0, pace.trial_epochs / pace.trials) if pace.trials else float(epochs)
-    overhead = pace.overhead_seconds / pace.trials if pace.trials else 0.0
+    start = pace.start_seconds / pace.starts if pace.starts else 0.0
+    overhead = pace.overhead_seconds / pace.trials if pace.trials else start
     whole_trial = overhead + first + (usual_epochs - 1) * later
     under_way = [done for done in epochs_done if done]
     # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
@@ -178,8 +189,10 @@ def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
     expected = state.seconds_left(now, limited=False) or 0.0
     left = state.seconds_left(now) or 0.0
     end = f"but the time limit leaves {about(left)}" if left < expected else "less where trials stop early"
+    start = state.pace.start_seconds / state.pace.starts if state.pace.starts else 0.0
+    before = f", after {about(start)} to build and compile" if start >= LONG_START else ""
     return (
-        f"one epoch takes about {about(epoch_seconds)}; "
+        f"one epoch takes about {about(epoch_seconds)}{before}; "
         f"{trials} of {counted(state.epochs, 'epoch')}: about {about(expected)}, {end}"
     )
 

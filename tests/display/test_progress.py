@@ -68,7 +68,7 @@ def test_plain_lines_of_a_search() -> None:
     assert file.getvalue().splitlines() == [
         "study mnist-15000 (quick): 4 trials of 3 epochs",
         "skipped without training: 3 over budget, 1 duplicate",
-        "one epoch takes about 6 s; 4 trials of 3 epochs: about 66 s, less where trials stop early",
+        "one epoch takes about 6 s; 4 trials of 3 epochs: about 69 s, less where trials stop early",
         "trial 4 (1/4): val_accuracy 0.9700 after 3 epochs in 15 s; best 0.9700 (trial 4); about 45 s left | "
         + SUMMARY,
         # A usual trial now has 2 epochs: 1 s + 6 s + 4 s.

@@ -51,6 +51,12 @@ PACE = Pace().with_epoch(1, 6.0).with_epoch(2, 4.0)
         ),
         pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 4, 4.0, id="past the usual length"),
         pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 6, 0.0, id="all epochs done"),
+        pytest.param(
+            Pace().with_start(20.0).with_start(30.0).with_epoch(1, 6.0), 2, 1, 5 * 6.0 + 25.0 + 6 * 6.0, id="starts"
+        ),
+        pytest.param(
+            Pace().with_start(20.0).with_epoch(1, 6.0).with_trial(1, 3.0), 2, 0, 2 * 9.0, id="trials after starts"
+        ),
         pytest.param(Pace().with_epoch(1, 6.0).with_trial(1, -0.5), 2, 0, 12.0, id="no negative overhead"),
     ],
 )
@@ -104,6 +110,14 @@ def test_the_deadline_limits_what_is_left() -> None:
     assert (state.seconds_left(10.0), state.seconds_left(40.0)) == (20.0, 0.0)
     assert state.seconds_left(0.0, limited=False) == 104.0
     assert estimate_line(state, 6.0, 0.0).endswith("4 trials of 6 epochs: about 2 min, but the time limit leaves 30 s")
+
+
+def test_the_estimate_tells_of_a_long_start() -> None:
+    state = State("a", trials_total=2, epochs=2, pace=Pace().with_start(27.0).with_epoch(1, 0.5))
+    line = estimate_line(state, 0.5, 0.0)
+    assert line.startswith(
+        "one epoch takes about 0.5 s, after 27 s to build and compile; 2 trials of 2 epochs: about 56 s"
+    )
 
 
 def test_lines() -> None:
