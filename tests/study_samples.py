@@ -17,6 +17,7 @@ NAMES = {
     "hyperparameter_importances",
     "parallel_coordinates",
     "slices",
+    "contour",
     "params_vs_accuracy",
     "intermediate_values",
     "incumbent_over_time",

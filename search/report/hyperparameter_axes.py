@@ -3,9 +3,10 @@
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
@@ -26,7 +27,12 @@ Importances = Callable[[], Mapping[str, float]]
 
 
 def most_telling(trials: Sequence[FrozenTrial], importances_of: Importances) -> list[str]:
-    """The names of the most important hyperparameters with several values, else of the most frequent ones.
+    """The first names of `most_telling_first`, as many as a figure has axes. Raises CannotDraw as it does."""
+    return most_telling_first(trials, importances_of)[:MOST_AXES]
+
+
+def most_telling_first(trials: Sequence[FrozenTrial], importances_of: Importances) -> list[str]:
+    """The names of the hyperparameters with several values: the most important first, else the most frequent.
 
     Raises CannotDraw where none has several values.
     """
@@ -38,8 +44,8 @@ def most_telling(trials: Sequence[FrozenTrial], importances_of: Importances) -> 
     try:
         importances = importances_of()
     except CannotDraw:
-        return varied[:MOST_AXES]
-    return [name for name in importances if name in varied][:MOST_AXES] or varied[:MOST_AXES]
+        return varied
+    return [name for name in importances if name in varied] or varied
 
 
 def scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[tuple[float, str]]]:
@@ -55,6 +61,22 @@ def scale(name: str, trials: Sequence[FrozenTrial]) -> tuple[list[float], list[t
                 ticks.pop()
             ticks.append((height, text))
     return [heights.get(trial.number, INACTIVE) for trial in trials], ticks
+
+
+def is_number(name: str, trials: Iterable[FrozenTrial]) -> bool:
+    """Whether `name` is sampled as a number by all `trials` that have it, not as one of several choices."""
+    having = [trial for trial in trials if name in trial.params]
+    return not any(isinstance(trial.distributions[name], CategoricalDistribution) for trial in having)
+
+
+def is_logarithmic(name: str, trials: Iterable[FrozenTrial]) -> bool:
+    """Whether equal distances on the axis of `name`, which is a number, are equal ratios, not equal differences."""
+    having = [trial for trial in trials if name in trial.params]
+    if any(getattr(trial.distributions[name], "log", False) for trial in having):
+        return True
+    # Of a logarithmic range with a step, Optuna samples the index of the value.
+    sampled, values = (np.array([f(trial, name) for trial in having], float) for f in (_sampled, _value))
+    return bool(np.ptp(values) > 0 and not np.isclose(abs(np.corrcoef(sampled, values)[0, 1]), 1, rtol=0, atol=1e-9))
 
 
 def folded(name: str) -> str:

@@ -15,6 +15,7 @@ from ..study.attributes import is_trained
 from ..study.budget import COSTS, Budget
 from ..study.goal import Goal, ParetoFront, SmallestNetwork
 from ..study.records import full_record
+from .contour_figure import draw_contour
 from .figures import Figures
 from .front_figures import draw_pareto_front
 from .hyperparameter_figures import draw_importances, draw_parallel_coordinates, hyperparameter_importances
@@ -37,7 +38,7 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
     Args:
         budget: the limits to draw, a number of parameters or a `Budget`; None for those the study was created with.
 
-    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `slices`,
+    Returns `optimization_history`, `hyperparameter_importances`, `parallel_coordinates`, `slices`, `contour`,
     `params_vs_accuracy`, which is called after the metric, `intermediate_values` and `incumbent_over_time`. A figure
     with too few trials is left out, with the reason. If a study minimises another cost than the parameters, that cost
     replaces `params` in the name. A study of a Pareto front also has `pareto_front`, which replaces
@@ -50,6 +51,7 @@ def study_figures(study: optuna.Study, budget: Budget | int | None = None) -> Fi
         "hyperparameter_importances": lambda: draw_importances(study, view.note, importances),
         "parallel_coordinates": lambda: draw_parallel_coordinates(view, importances),
         "slices": lambda: draw_slices(view, importances),
+        "contour": lambda: draw_contour(view, importances),
         _cost_vs_metric("params", view): lambda: draw_cost_vs_metric(view),
         "intermediate_values": lambda: draw_intermediate_values(view),
         "incumbent_over_time": lambda: draw_incumbent_over_time(view),

@@ -63,6 +63,7 @@ class TrackingObserver(SearchObserver):
             mark=goal.mark,
             owner=id_of(study.user_attrs),
         )
+        self._tracker.watch_system()
         self._parts = parts_of(
             str(self._params.get("data", "data")), study.user_attrs.get(IDENTITY, {}).get("data", {})
         )

@@ -35,6 +35,7 @@ from .runs import (
     trial_runs,
 )
 from .store import as_params, as_tags, is_database, log_batch, open_experiment, refused, shared
+from .system_metrics import SystemMetrics
 from .ui import view_of_trials
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Tracker:
         self._connection = Connection(tracking_uri, warn)
         self._study_run = joins
         self._agreed = ""
+        self._system = SystemMetrics(tracking_uri, lambda: self.run_id, warn)
         if joins is not None:
             self._experiment_id = joins.experiment_id
             return
@@ -141,6 +143,10 @@ class Tracker:
 
         with refused(self._connection.uri):
             return self._connection.call(start)
+
+    def watch_system(self) -> None:
+        """Record the load of this machine with the parent run, until `finish_study`."""
+        self._system.start()
 
     def start_trial(
         self, number: int, *, params: Mapping[str, Any], metrics: Metrics, tags: Mapping[str, Any]
@@ -244,6 +250,7 @@ class Tracker:
         self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
     ) -> None:
         """End the parent run."""
+        self._system.stop()
 
         def finish(client: MlflowClient) -> None:
             log_batch(client, self.run_id, metrics=[(0, metrics)], tags=tags)

@@ -64,6 +64,7 @@ def test_one_complete_trial_is_enough_for_most_figures():
         "hyperparameter_importances": "importances need 4 complete trials, there are 1",
         "parallel_coordinates": "parallel coordinates need 2 complete trials, there are 1",
         "slices": "slices need 2 complete trials, there are 1",
+        "contour": "a contour needs 4 complete trials, there are 1",
     }
     for figure in figures.drawn.values():
         figure.canvas.draw()
@@ -72,8 +73,10 @@ def test_one_complete_trial_is_enough_for_most_figures():
 def test_equally_good_trials_have_no_importances():
     rng = random.Random(0)
     figures = study_figures(make_study([make_trial(rng, n, value=0.5) for n in range(6)]), BUDGET)
-    reason = "no hyperparameter tells the best trials from the others"
-    assert figures.left_out == {"hyperparameter_importances": reason}
+    assert figures.left_out == {
+        "hyperparameter_importances": "no hyperparameter tells the best trials from the others",
+        "contour": "a contour needs complete trials with different values",
+    }
     for figure in figures.drawn.values():
         figure.canvas.draw()
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -239,3 +241,20 @@ def test_the_runs_of_a_study_that_is_deleted_meanwhile_are_closed(uri, tmp_path)
         observer.search_ended("FAILED")
     statuses = {name: run.info.status for name, run in runs_of(uri).items()}
     assert statuses == {"deleted": "FAILED", "trial-0000": "FAILED"}
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "KILLED"])
+def test_the_load_of_the_machine_is_recorded_until_the_search_ends(uri, tmp_path, monkeypatch, status):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    others = set(threading.enumerate())
+    searched = Searched(uri, tmp_path)
+    (watching,) = (each for each in set(threading.enumerate()) - others if each.name == "system metrics")
+    name = "system/system_memory_usage_percentage"
+    for _ in range(100):
+        if name in (metrics := runs_of(uri)["goals"].data.metrics):
+            break
+        time.sleep(0.1)
+    assert 0 < metrics[name] <= 100
+    searched.observer.search_ended(status)
+    assert not watching.is_alive()
+    assert runs_of(uri)["goals"].info.status == status
