@@ -172,6 +172,7 @@ def leaving_out_samples(layers: Sequence[Any], in_use: Any) -> Iterator[None]:
     shares: Any = keras.ops.cast(in_use, "float32")
     shares = keras.ops.reshape(shares / keras.ops.sum(shares), (-1, 1))
 
+    # In place of a private method: a mask, which is Keras's way, costs a pass over every activation.
     def moments(inputs: Any, mask: Any) -> tuple[Any, Any]:
         def mean(values: Any) -> Any:  # first of each sample, which costs as much as without `in_use`
             return keras.ops.sum(shares * keras.ops.mean(values, axis=range(1, len(inputs.shape) - 1)), axis=0)

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..study.directions import Direction
+from ..study.reasons import RETRIED_REASONS, TIMEOUT
 from .live_table import live_table
 from .progress_state import (
     RunningTrial,
@@ -179,7 +180,7 @@ class Progress(ABC):
         Args:
             number: of the trial, or another name by which it is known here.
             state: COMPLETE, PRUNED (stopped early) or FAIL. A failed trial does not count as done.
-            reason: why it failed.
+            reason: why it failed, or why it ended and is tried again.
             value: of the objective.
             seconds: since its start.
             rank: how good the trial is, the smaller the better, where the value alone does not decide.
@@ -188,7 +189,10 @@ class Progress(ABC):
         now = self._clock()
         trial = self._state.running.get(number, RunningTrial(number))
         after = replace(self._state.without_running(number), paced=now)
-        if state == "FAIL":
+        if state == "FAIL" and reason in RETRIED_REASONS:
+            after = replace(after, interrupted=after.interrupted + 1)
+            outcome = f"{'ended by the time limit' if reason == TIMEOUT else 'interrupted'}, to be tried again,"
+        elif state == "FAIL":
             after = replace(after, failed=after.failed + 1)
             outcome = f"failed ({words(reason or 'error')})"
         else:

@@ -133,6 +133,7 @@ class State:
     best_note: str = ""
     stopped_early: int = 0
     failed: int = 0
+    interrupted: int = 0
     rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
     logged_rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
     running: Mapping[int | str, RunningTrial] = field(default_factory=dict)
@@ -243,9 +244,10 @@ def ended_line(state: State, now: float) -> str:
     best = "none" if state.best is None else f"{state.objective} {best_so_far(state)}"
     trials = f"{state.trials_done} of {counted(state.trials_total, 'trial')} done"
     refused = f"; {rejection_counts(state.rejections)}" if any(state.rejections.values()) else ""
+    interrupted = f", {state.interrupted} to be tried again" if state.interrupted else ""
     return (
         f"{state.study} ended after {about(now - state.started)}: {trials}, {state.stopped_early} stopped early, "
-        f"{state.failed} failed{refused}; best {best}"
+        f"{state.failed} failed{interrupted}{refused}; best {best}"
     )
 
 

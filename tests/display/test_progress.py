@@ -396,3 +396,16 @@ def test_a_notebook_gets_the_live_display_where_it_can_update_it(monkeypatch: py
         assert is_notebook() is installed
         assert isinstance(make_progress(), RichProgress if installed else PlainProgress)
     assert isinstance(make_progress(force_plain=True), PlainProgress)
+
+
+@pytest.mark.parametrize(("reason", "told"), [("timeout", "ended by the time limit"), ("interrupted", "interrupted")])
+def test_a_trial_that_is_tried_again_has_not_failed(reason: str, told: str) -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress(file=file, clock=clock)
+    with progress:
+        progress.search_started(study="s", **ACCURACY, **QUICK)
+        train(progress, clock, 4, [6.0], [0.9])
+        progress.trial_ended(number=4, state="FAIL", reason=reason, seconds=7.0)
+    lines = file.getvalue().splitlines()
+    assert lines[-2].startswith(f"trial 4 (0/4): {told}, to be tried again, after 1 epoch in 7 s")
+    assert "0 of 4 trials done, 0 stopped early, 0 failed, 1 to be tried again; best none" in lines[-1]
