@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..datasets.answers import Answers, ClassAnswers
 from ..errors import KerastunaError
+from .c_text import comment, real
 
 _HEADER = """\
 /* {name}: an int8 LiteRT model for TensorFlow Lite Micro.
@@ -31,7 +30,7 @@ _HEADER = """\
 #define {macro}_OUTPUTS {width}
 {classes}#define {macro}_OUTPUT_SCALE {output_scale}
 #define {macro}_OUTPUT_ZERO_POINT ({output_zero_point})
-
+{arena}
 #ifdef __cplusplus
 extern "C" {{
 #endif
@@ -43,6 +42,12 @@ extern const unsigned char {symbol}[{macro}_LENGTH];
 }}
 #endif
 
+#endif
+"""
+_ARENA = """\
+/* Bytes of RAM for the interpreter, enough for its reference kernels on a 64-bit machine; others may need more. */
+#ifndef {macro}_ARENA_BYTES
+#define {macro}_ARENA_BYTES {arena_bytes}
 #endif
 """
 _SOURCE = """\
@@ -83,6 +88,7 @@ def write_c_array(
     answers: Answers,
     preprocessing: str,
     quantization: Mapping[str, Any],
+    arena_bytes: int | None = None,
 ) -> None:
     """Write the bytes of the file `model` to the C file `source`, and a header of the same name beside it.
 
@@ -92,6 +98,7 @@ def write_c_array(
             dimensions from 0 and its size.
         answers: how those of the model are read; the header has the number of classes where there are any.
         quantization: {"input", "output"}, each {"scale", "zero_point"}.
+        arena_bytes: of RAM that the interpreter needs, for the header; None if it is not known.
     """
     data = model.read_bytes()
     symbol, header = c_symbol(name), source.with_suffix(".h")
@@ -103,8 +110,8 @@ def write_c_array(
     classes = f"#define {macro}_CLASSES {answers.classes}\n" if isinstance(answers, ClassAnswers) else ""
     header.write_text(
         _HEADER.format(
-            name=_comment(name),
-            preprocessing=_comment(preprocessing),
+            name=comment(name),
+            preprocessing=comment(preprocessing),
             dimensions=", ".join(map(str, shape)),
             macro=macro,
             symbol=symbol,
@@ -113,7 +120,8 @@ def write_c_array(
             width=answers.width,
             meaning=answers.meaning,
             classes=classes,
-            **{f"{end}_scale": f"{np.float32(quantization[end]['scale'])!s}f" for end in ("input", "output")},
+            arena="" if arena_bytes is None else _ARENA.format(macro=macro, arena_bytes=arena_bytes),
+            **{f"{end}_scale": real(quantization[end]["scale"]) for end in ("input", "output")},
             **{f"{end}_zero_point": quantization[end]["zero_point"] for end in ("input", "output")},
         ),
         encoding="utf-8",
@@ -146,8 +154,3 @@ def compiled_bytes(source: Path, name: str) -> bytes | None:
         if ran.returncode:
             raise KerastunaError(f"the array in {source.name} is not aligned to 16 bytes")
         return ran.stdout
-
-
-def _comment(text: str) -> str:
-    """`text` in one line that is safe in a C comment."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")

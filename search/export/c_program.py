@@ -14,6 +14,7 @@ import numpy as np
 from ...spaces.chip import planned
 from ..errors import KerastunaError
 from .c_kernels import ARITHMETIC, CODE
+from .c_text import comment, real, rows
 from .int8_file import Int8Network, Step, read_int8
 
 _HEADER = """\
@@ -29,10 +30,10 @@ _HEADER = """\
 #include <stdint.h>
 
 #define NETWORK_INPUTS {inputs}
-#define NETWORK_INPUT_SCALE {input_scale}f
+#define NETWORK_INPUT_SCALE {input_scale}
 #define NETWORK_INPUT_ZERO_POINT ({input_zero})
 #define NETWORK_OUTPUTS {outputs}
-#define NETWORK_OUTPUT_SCALE {output_scale}f
+#define NETWORK_OUTPUT_SCALE {output_scale}
 #define NETWORK_OUTPUT_ZERO_POINT ({output_zero})
 /* Bytes of RAM, besides the stack: the values between the input and the output, which the caller keeps. */
 #define NETWORK_ARENA_BYTES {arena}
@@ -179,13 +180,13 @@ def write_c_program(model: Path, folder: Path, what: str, sample: np.ndarray, an
         "operators": [step.function for step in network.steps],
     }
     header = _HEADER.format(
-        what=_comment(what),
+        what=comment(what),
         inputs=prod(source.shape),
         outputs=prod(result.shape),
         operators=", ".join(facts["operators"]),
-        input_scale=_real(source.scale),
+        input_scale=real(source.scale),
         input_zero=source.zero,
-        output_scale=_real(result.scale),
+        output_scale=real(result.scale),
         output_zero=result.zero,
         arena=arena,
         constants=facts["constant_bytes"],
@@ -198,7 +199,7 @@ def write_c_program(model: Path, folder: Path, what: str, sample: np.ndarray, an
         "network.h": header,
         "network.c": _SOURCE.format(code=code, constants=constants, steps="\n".join(steps)),
         "main.c": _MAIN.format(sample="image" if len(source.shape) == 3 else "row"),
-        "test_image.h": _TEST.format(what=_comment(what), input=_rows(sample), output=_rows(answer)),
+        "test_image.h": _TEST.format(what=comment(what), input=rows(sample), output=rows(answer)),
         "CMakeLists.txt": CMAKE,
     }
     for name, text in texts.items():
@@ -255,18 +256,4 @@ def _place(network: Int8Network, number: int, offsets: dict[int, int]) -> str:
 
 def _array(name: str, array: np.ndarray) -> str:
     kind = {1: "int8_t", 4: "int32_t"}[array.itemsize]
-    return f"static const {kind} {name}[] = {{\n{_rows(array)}\n}};"
-
-
-def _rows(array: np.ndarray) -> str:
-    numbers = [f"{number}," for number in array.reshape(-1)]
-    return "\n".join("    " + " ".join(numbers[start : start + 20]) for start in range(0, len(numbers), 20))
-
-
-def _real(number: float) -> str:
-    return str(np.float32(number))
-
-
-def _comment(text: str) -> str:
-    """`text` in one line that is safe in a C comment."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")
+    return f"static const {kind} {name}[] = {{\n{rows(array)}\n}};"

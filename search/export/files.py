@@ -16,6 +16,8 @@ from .process import Job, run_jobs
 CALIBRATION_SAMPLES = 500
 CALIBRATION_SEED = 0
 MADE_OF_INT8 = ("c_array", "c_program")
+MICRO_PROGRAM = "tflite_micro"
+"""The folder of the program that runs the C array, beside it."""
 QUANTIZATION_RULE = "integer = clip(round(real / scale) + zero_point, -128, 127); real = scale * (integer - zero_point)"
 _WRITERS_MODULE = f"{__package__}.writers"
 _RUNTIMES_MODULE = f"{__package__}.runtimes"
@@ -27,8 +29,8 @@ def write_files(
     """Write the formats `names` to `folder`.
 
     Returns three mappings. For each format that could be written, its entry of the manifest: "files" from `file_sums`,
-    what its writer returns, "quantization" for int8, "symbol" and "header" for the C array. For each that could not be
-    written, why. For each that cannot have what the network needs, why.
+    what its writer returns, "quantization" for int8, "symbol", "header" and "program" for the C array. For each that
+    could not be written, why. For each that cannot have what the network needs, why.
     """
     converted = [name for name in names if name not in ("keras", *MADE_OF_INT8)]
     paths = {name: folder / FORMATS[name].path for name in names}
@@ -39,12 +41,11 @@ def write_files(
         np.save(calibration, calibration_samples(source.x_train), allow_pickle=False)
         jobs = {name: _writing(name, paths[name], source, calibration) for name in converted}
         results = run_jobs(_WRITERS_MODULE, jobs)
-        if "c_program" in names and "problem" not in results["litert_int8"]:
-            sample = Path(scratch, "sample.npy")
-            np.save(sample, source.x_validation[:1], allow_pickle=False)
-            arguments = {"path": str(paths["litert_int8"]), "folder": str(paths["c_program"]), "sample": str(sample)}
-            job: Job = ("c_program", {**arguments, "what": source.name})
-            results |= run_jobs(_RUNTIMES_MODULE, {"c_program": job})
+        made: dict[str, Mapping[str, Any]] = {}
+        if set(MADE_OF_INT8).intersection(names) and "problem" not in results["litert_int8"]:
+            made = _write_programs(paths, source, Path(scratch))
+        program = made.pop("c_array", {})
+        results |= made
     entries: dict[str, dict[str, Any]] = {name: dict(results.get(name, {})) for name in names}
     if "litert_int8" in names and "problem" not in results["litert_int8"]:
         reading: Job = ("quantization", {"path": str(paths["litert_int8"])})
@@ -56,13 +57,19 @@ def write_files(
     if "litert_int8" in problems:
         problems |= {name: "it is made of the int8 file" for name in MADE_OF_INT8 if name in names}
     elif "c_array" in names:
-        _write_c(paths["litert_int8"], paths["c_array"], source, entries["litert_int8"]["quantization"])
-        entries["c_array"] = {"symbol": c_symbol(source.name), "header": paths["c_array"].with_suffix(".h").name}
+        quantization = entries["litert_int8"]["quantization"]
+        _write_c(paths["litert_int8"], paths["c_array"], source, quantization, program.get("arena_bytes"))
+        header = paths["c_array"].with_suffix(".h").name
+        entries["c_array"] = {"symbol": c_symbol(source.name), "header": header, "program": program}
     for name in problems:
         _remove(paths[name])
+    if "c_array" in problems:
+        _remove(folder / MICRO_PROGRAM)
     written = {name: entry for name, entry in entries.items() if name not in problems and name not in left_out}
     for name, entry in written.items():
-        files = [FORMATS[name].path, entry["header"]] if "header" in entry else [FORMATS[name].path]
+        files = [FORMATS[name].path]
+        if name == "c_array":
+            files += [entry["header"], *([] if "left_out" in program else [MICRO_PROGRAM])]
         entry["files"] = {path: sums for file in files for path, sums in file_sums(folder, file).items()}
     return written, problems, left_out
 
@@ -98,7 +105,48 @@ def calibration_samples(x: np.ndarray) -> np.ndarray:
     return x[np.sort(chosen)]
 
 
-def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mapping[str, Any]) -> None:
+def _write_programs(paths: Mapping[str, Path], source: ExportSource, scratch: Path) -> dict[str, Mapping[str, Any]]:
+    """Write the C program, and the program for tflite-micro beside the C array, where `paths` has these formats.
+
+    Returns what became of each: of the C program as `write_files` needs it; for "c_array" {"operators", "arena_bytes"},
+    or {"left_out": why} where it has no program.
+    """
+    sample, model = scratch / "sample.npy", str(paths["litert_int8"])
+    np.save(sample, source.x_validation[:1], allow_pickle=False)
+    jobs: dict[str, Job] = {}
+    given = {"path": model, "sample": str(sample)}
+    if (path := paths.get("c_program")) is not None:
+        jobs["c_program"] = "c_program", {**given, "folder": str(path), "what": source.name}
+    if (path := paths.get("c_array")) is not None:
+        to = {"folder": str(path.parent / MICRO_PROGRAM), "array": str(path), "name": source.name}
+        jobs["c_array"] = "micro_program", {**given, **to}
+    made = run_jobs(_RUNTIMES_MODULE, jobs)
+    if (told := made.get("c_array")) is not None:
+        if "problem" in told:
+            told = {"left_out": told["problem"]}
+        elif "arena_bytes" in told:
+            told = {**told, "arena_bytes": _least_arena(model, told["arena_bytes"])}
+        made["c_array"] = told
+        if "left_out" in told:
+            _remove(paths["c_array"].parent / MICRO_PROGRAM)
+    return made
+
+
+def _least_arena(model: str, used: int) -> int:
+    """Bytes of an arena in which tflite-micro can run the file `model`.
+
+    It keeps `used` bytes, and needs more than that for a while where the values of a network take less than the plan
+    of where they lie.
+    """
+    sizes = [-(-used // 16) * 16 + more for more in (0, *(256 << step for step in range(19)))]
+    jobs: dict[str, Job] = {str(size): ("fits", {"path": model, "arena_bytes": size}) for size in sizes}
+    tried = run_jobs(_RUNTIMES_MODULE, jobs)
+    return next(size for size in sizes if "problem" not in tried[str(size)])  # the last one was enough to measure it
+
+
+def _write_c(
+    model: Path, path: Path, source: ExportSource, quantization: Mapping[str, Any], arena_bytes: int | None
+) -> None:
     write_c_array(
         model,
         path,
@@ -107,6 +155,7 @@ def _write_c(model: Path, path: Path, source: ExportSource, quantization: Mappin
         answers=source.answers,
         preprocessing=source.preprocessing,
         quantization=quantization,
+        arena_bytes=arena_bytes,
     )
 
 

@@ -69,15 +69,13 @@ def read_int8(data: bytes) -> Int8Network:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    file: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    file, names = _open(data)
     graph = file.subgraphs[0]
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     values = {number: _value(tensor, file.buffers, schema) for number, tensor in enumerate(graph.tensors)}
     steps: list[Step] = []
     same: dict[int, int] = {}
     for operator in graph.operators:
-        code = file.operatorCodes[operator.opcodeIndex]
-        name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        name = names[operator.opcodeIndex]
         inputs = [same.get(int(number), int(number)) for number in operator.inputs]
         output = int(operator.outputs[0])
         if name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
@@ -88,6 +86,21 @@ def read_int8(data: bytes) -> Int8Network:
         steps.append(_READERS[name](operator.builtinOptions, values, inputs, output))
     (source,), (answer,) = graph.inputs, graph.outputs
     return Int8Network(values, steps, int(source), same.get(answer, int(answer)))
+
+
+def operator_names(data: bytes) -> list[str]:
+    """The operators of a LiteRT file, such as "CONV_2D", each once and sorted."""
+    return sorted(set(_open(data)[1]))
+
+
+def _open(data: bytes) -> tuple[Any, list[str]]:
+    """A LiteRT file, and the names of its operator codes in their order."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    file: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    # Files of before 2020 have the code in a smaller field, newer ones in both while it fits.
+    return file, [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in file.operatorCodes]
 
 
 def _value(tensor: Any, buffers: Any, schema: Any) -> Value:

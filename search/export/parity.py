@@ -72,6 +72,8 @@ def verify(
         if "c_array" in found:
             paths["c_array"] = scratch / "compiled.tflite"
             _compile(found["c_array"], folder, manifest["name"], paths["c_array"])
+            if (why := manifest["formats"]["c_array"].get("program", {}).get("left_out")) is not None:
+                found["c_array"].notes.append(f"without a program for tflite-micro: {why}")
         samples = np.concatenate([x for x, _ in parts])
         np.save(scratch / "every.npy", samples, allow_pickle=False)
         np.save(scratch / "some.npy", samples[np.concatenate(list(some.values()))], allow_pickle=False)

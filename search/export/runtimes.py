@@ -13,7 +13,8 @@ import numpy as np
 from ..captured_output import captured_stderr
 from .c_program import CompiledProgram, write_c_program
 from .formats import MICRO, missing_packages
-from .int8_file import UnknownOperator
+from .int8_file import UnknownOperator, operator_names
+from .micro_program import resolver_methods, write_micro_program
 from .process import serve
 from .writers import load_model
 
@@ -67,6 +68,20 @@ def quantization(path: str) -> Mapping[str, Any]:
     return {name: {"scale": float(scale), "zero_point": int(zero)} for name, (scale, zero) in scales.items()}
 
 
+def fits(path: str, arena_bytes: int) -> Mapping[str, Any]:
+    """{} if tflite-micro runs the LiteRT file `path` in an arena of this size.
+
+    Otherwise it raises an exception, or ends the process where it is far too small.
+    """
+    from tflite_micro.python.tflite_micro import runtime
+
+    micro = runtime.Interpreter.from_file(path, arena_size=arena_bytes)
+    details = micro.get_input_details(0)
+    micro.set_input(np.zeros(details["shape"], details["dtype"]), 0)
+    micro.invoke()
+    return {}
+
+
 def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, Any]:
     """Write the int8 LiteRT file `path` as a C program to `folder`, with the file `sample` of one sample as its test.
 
@@ -75,16 +90,37 @@ def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, An
     """
     if missing := missing_packages((MICRO,)):
         return {"left_out": missing}
-    micro = _micro_interpreter(path)
-    quantization = micro.get_input_details(0)["quantization_parameters"]
-    values = np.load(sample, allow_pickle=False)
-    values = quantize(values, quantization["scales"][0], quantization["zero_points"][0])
-    micro.set_input(values, 0)
-    micro.invoke()
+    values, answer = _micro_answer(path, np.load(sample, allow_pickle=False))
     try:
-        return write_c_program(Path(path), Path(folder), what, values, micro.get_output(0))
+        return write_c_program(Path(path), Path(folder), what, values, answer)
     except UnknownOperator as error:
         return {"left_out": str(error)}
+
+
+def micro_program(path: str, folder: str, sample: str, array: str, name: str) -> Mapping[str, Any]:
+    """Write a program for the C array `array` of the int8 LiteRT file `path` to `folder`; `sample` as in `c_program`.
+
+    Returns what `write_micro_program` returns, and what `arena` does; {"left_out": why} as `c_program` does.
+    """
+    if missing := missing_packages((MICRO,)):
+        return {"left_out": missing}
+    real = np.load(sample, allow_pickle=False)
+    try:
+        resolver_methods(operator_names(Path(path).read_bytes()))
+        _, answer = _micro_answer(path, real)
+        return {**write_micro_program(Path(path), Path(folder), Path(array), name, real, answer), **arena(path)}
+    except UnknownOperator as error:
+        return {"left_out": str(error)}
+
+
+def _micro_answer(path: str, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One float32 sample in int8, and the int8 answer of tflite-micro."""
+    micro = _micro_interpreter(path)
+    quantization = micro.get_input_details(0)["quantization_parameters"]
+    values = quantize(sample, quantization["scales"][0], quantization["zero_points"][0])
+    micro.set_input(values, 0)
+    micro.invoke()
+    return values, micro.get_output(0)
 
 
 def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
@@ -213,4 +249,4 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    serve({function.__name__: function for function in (evaluate, arena, c_program, quantization)})
+    serve({function.__name__: function for function in (evaluate, arena, c_program, fits, micro_program, quantization)})

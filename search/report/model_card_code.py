@@ -69,6 +69,7 @@ def loading(record: Record, tracking_uri: str) -> str:
         for part in (f"**{name}**", code("python", lines.format(path=FORMATS[name].path, **names)))
     ]
     registered = {"tracking_uri": tracking_uri, "model": record["mlflow"]["model"]}
+    one = f"{'an' if sample == 'image' else 'a'} {sample}"
     return section(
         "How to load it",
         f"`{inputs}` are float32 (n, {shape}), preprocessed as above. From the MLflow registry:",
@@ -78,7 +79,8 @@ def loading(record: Record, tracking_uri: str) -> str:
         *blocks,
         "**c_array**",
         f"`{FORMATS['c_array'].path}` and its header hold litert_int8 for TensorFlow Lite Micro; the header "
-        f"shows how to quantise {'an' if sample == 'image' else 'a'} {sample}.",
+        f"shows how to quantise {one}. `tflite_micro/` has a program that runs them on {one} with a known answer; "
+        "its `CMakeLists.txt` says how to build it.",
         "**c_program**",
         f"`{FORMATS['c_program'].path}` is the same network as C code that needs no runtime: `network_run` of its "
         "`network.h`, and a test with a known answer.",

@@ -21,6 +21,7 @@ from kerastuna.search.export.exporter import FORMATS, export
 from kerastuna.search.export.files import file_sum, write_files
 from kerastuna.search.export.formats import ExportSource
 from kerastuna.search.export.parity import summary, verify
+from kerastuna.search.export.runtimes import fits
 from kerastuna.spaces import (
     Activation,
     Architecture,
@@ -419,3 +420,25 @@ def test_the_array_of_an_export_is_the_int8_file(exported):
     header = (out / "model_int8.h").read_text()
     assert f"_INPUT_SCALE {np.float32(quantization['input']['scale'])!s}f" in header
     assert f"_OUTPUT_ZERO_POINT ({quantization['output']['zero_point']})" in header
+
+
+def test_the_array_has_a_program_with_the_first_image(exported, source):
+    out, manifest, _ = exported
+    entry = manifest["formats"]["c_array"]
+    assert entry["program"]["operators"] == ["CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "RESHAPE", "SOFTMAX"]
+    files = {f"tflite_micro/{name}" for name in ("main.cc", "test_image.h", "CMakeLists.txt")}
+    assert set(entry["files"]) == {"model_int8.c", "model_int8.h", *files}
+    first = ", ".join(f"{value!s}f" for value in source.x_validation[0].reshape(-1)[:10])
+    assert f"test_input[] = {{\n    {first},\n" in (out / "tflite_micro" / "test_image.h").read_text()
+    assert '#include "model_int8.h"' in (out / "tflite_micro" / "main.cc").read_text()
+
+
+@pytest.mark.parametrize("exports", ["exported", "exported_rows"])
+def test_the_array_has_an_arena_in_which_it_runs(request, exports):
+    out, manifest = request.getfixturevalue(exports)[:2]
+    arena = manifest["formats"]["c_array"]["program"]["arena_bytes"]
+    assert f"_ARENA_BYTES {arena}\n" in (out / "model_int8.h").read_text()
+    assert fits(str(out / "model_int8.tflite"), arena) == {}
+    used = manifest["formats"]["c_array"]["arena_bytes"]
+    assert used <= arena < used + 2_048
+    assert (arena > used + 16) == (exports == "exported_rows")  # small networks need more while they are planned

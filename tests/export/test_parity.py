@@ -15,6 +15,7 @@ from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
 from kerastuna.search.datasets.task import Classification, Regression
 from kerastuna.search.errors import InputError
 from kerastuna.search.export.formats import ExportSource
+from kerastuna.search.export.manifest import read_manifest, write_manifest
 from kerastuna.search.export.parity import _Findings, _judge, _unlike_columns, summary, verify
 
 
@@ -36,6 +37,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     formats = {"keras": "model.keras", "onnx": "model.onnx", "litert": "model.tflite", "c_array": "model_int8.c"}
     write_export(folder, {name: [path] for name, path in formats.items()})
     (folder / "model.tflite").unlink()
+    manifest: Any = read_manifest(folder)
+    manifest["formats"]["c_array"]["program"] = {"left_out": "it has no operator"}
+    write_manifest(folder, manifest)
     source = small_source(save_model(tmp_path_factory.mktemp("model") / "true.keras", kernel))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(folder / "nothing"))  # there is no C compiler
@@ -65,6 +69,10 @@ def test_without_a_compiler_the_array_is_not_checked(results: dict[str, dict[str
     assert results["c_array"]["passed"] is None
     assert "there is no C compiler" in results["c_array"]["notes"][0]
     assert summary(results["c_array"], "images").startswith("not checked, ")
+
+
+def test_an_array_without_a_program_says_why(results: dict[str, dict[str, Any]]) -> None:
+    assert results["c_array"]["notes"][1] == "without a program for tflite-micro: it has no operator"
 
 
 def test_the_summary_has_the_figures_on_one_line() -> None:
