@@ -37,8 +37,8 @@ Pair = tuple[OnDevice, OnDevice]
 class EpochProgram:
     """The function that is compiled: from the state of a model to its state after an epoch, and the metrics.
 
-    Every step is the same code, since compiling takes as long as it has kernels. So the last batch, of what is left, is
-    filled up with samples that its loss, its metrics and its normalizations leave out.
+    All steps run the same code, since a second copy for the last batch would take as long to compile. So the last
+    batch, of what is left, is filled up with samples that its loss, its metrics and its normalizations leave out.
     """
 
     model: keras.Model
