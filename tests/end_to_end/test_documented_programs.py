@@ -110,7 +110,7 @@ def test_a_notebook_ends_with_figures(folder: Path, tmp_path: Path):
     assert re.match(r"0\.\d{4} \{.*'learning_rate': ", told[0])
     drawn = [line for line in told if line.startswith("figures/")]
     assert {"figures/params_vs_accuracy.png", "figures/optimization_history.png"} <= set(drawn)
-    assert len(told) == 1 + 7  # each is drawn, or it is said why not
+    assert len(told) == 1 + 8  # each is drawn, or it is said why not
     for path in drawn:
         assert (tmp_path / path).read_bytes().startswith(b"\x89PNG")
     trained = [trial for trial in trials_of(tmp_path, "notebook") if trial.intermediate_values]

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from typing import Any
 
 import pytest
 from tracking_support import EPOCHS, EXPERIMENT, TRIAL, free_port, gateway, history, record_trial, runs_of, serving
@@ -83,8 +84,7 @@ def test_one_that_turns_bad_costs_one_request_and_the_gap_is_filled_when_it_is_b
     assert cost < seconds + 1, cost
     assert len(told) == (1 if mode != "500" else 2)
     server.mode = "forward"
-    tracker._connection._not_before = 0.0  # half a minute later
-    assert tracker.reconcile(trials) == (4, True)
+    assert reconciled_later(tracker, trials) == (4, True)
     tracker.finish_study("FINISHED", {}, {})
     runs = runs_of(uri, experiment)
     assert {name: run.info.status for name, run in runs.items()} == {
@@ -92,6 +92,18 @@ def test_one_that_turns_bad_costs_one_request_and_the_gap_is_filled_when_it_is_b
         **{f"trial-000{number}": "FINISHED" for number in range(5)},
     }
     assert [step for step, _ in history(uri, runs["trial-0001"], "loss")] == [1, 2, 3, 4]
+
+
+def reconciled_later(tracker: Tracker, trials: list[dict[str, Any]]) -> tuple[int, bool]:
+    """What is reconciled half a minute later, or a minute: on a loaded machine the server may answer too late again."""
+    written = 0
+    for _ in range(5):
+        tracker._connection._not_before = 0.0
+        now, agrees = tracker.reconcile(trials)
+        written += now
+        if agrees:
+            return written, True
+    return written, False
 
 
 def test_after_the_time_is_over_nothing_more_is_asked(server, seconds):
