@@ -35,6 +35,11 @@ class Pace:
     starts: int = 0
     start_seconds: float = 0.0
 
+    @property
+    def usual_start(self) -> float:
+        """Seconds before the first epoch of a trial; 0 until one is known."""
+        return self.start_seconds / self.starts if self.starts else 0.0
+
     def with_start(self, seconds: float) -> "Pace":
         """Add what came before the first epoch of a trial."""
         return replace(self, starts=self.starts + 1, start_seconds=self.start_seconds + max(0.0, seconds))
@@ -79,8 +84,7 @@ def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[
     first = pace.first_epoch_seconds / pace.first_epochs
     later = pace.later_epoch_seconds / pace.later_epochs if pace.later_epochs else first
     usual_epochs = max(1.0, pace.trial_epochs / pace.trials) if pace.trials else float(epochs)
-    start = pace.start_seconds / pace.starts if pace.starts else 0.0
-    overhead = pace.overhead_seconds / pace.trials if pace.trials else start
+    overhead = pace.overhead_seconds / pace.trials if pace.trials else pace.usual_start
     whole_trial = overhead + first + (usual_epochs - 1) * later
     under_way = [done for done in epochs_done if done]
     # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
@@ -190,7 +194,7 @@ def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
     expected = state.seconds_left(now, limited=False) or 0.0
     left = state.seconds_left(now) or 0.0
     end = f"but the time limit leaves {about(left)}" if left < expected else "less where trials stop early"
-    start = state.pace.start_seconds / state.pace.starts if state.pace.starts else 0.0
+    start = state.pace.usual_start
     before = f", after {about(start)} to build and compile" if start >= LONG_START else ""
     return (
         f"one epoch takes about {about(epoch_seconds)}{before}; "
