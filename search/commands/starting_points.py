@@ -1,11 +1,12 @@
 """The points that a search tries first: the reference networks of its space, and the best of another study."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .common import open_study_of
+from .common import open_storage_of, open_study_of
 from .options import SearchOptions
 
 if TYPE_CHECKING:
@@ -15,12 +16,36 @@ if TYPE_CHECKING:
 
 
 def check_begin_with(options: SearchOptions) -> None:
-    """Check that the study of `--begin-with` has results, and of the same space.
+    """Check that the study of `--begin-with` has results, and of the same space, before a search begins with them.
 
     Raises InputError where it has none, and StudyError where there is no such study.
     """
-    if options.begin_with is not None:
+    if options.begin_with is not None and not _has_begun(options):
         _best_of(options)
+
+
+def _has_begun(options: SearchOptions) -> bool:
+    """Whether the study of these options has trials: what was to be tried first is among them."""
+    import optuna
+
+    from ..study.attributes import REQUEST
+
+    storage = open_storage_of(argparse.Namespace(storage=options.storage, folder=options.folder))
+    wanted = [_asked(options.request(options.resolved(on_gpu))) for on_gpu in (False, True)]
+    return any(
+        study.n_trials > 0
+        and (
+            _asked(study.user_attrs.get(REQUEST, {})) in wanted
+            if options.study is None
+            else study.study_name == options.study
+        )
+        for study in optuna.get_all_study_summaries(storage, include_best_trial=False)
+    )
+
+
+def _asked(request: Mapping[str, Any]) -> Any:
+    """What makes a study another one, as JSON has it: not the number of trials."""
+    return json.loads(json.dumps({name: value for name, value in request.items() if name != "trials"}))
 
 
 def enqueue_starting_points(tuner: "OptunaTuner", options: SearchOptions) -> None:

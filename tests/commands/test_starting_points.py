@@ -1,13 +1,16 @@
 """What a search tries first: reference networks, and the best of another study."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 
 from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.options import SearchOptions
-from kerastuna.search.commands.starting_points import enqueue_starting_points
+from kerastuna.search.commands.starting_points import check_begin_with, enqueue_starting_points
+from kerastuna.search.errors import StudyError
 from kerastuna.search.study.storage import open_storage
 from kerastuna.spaces import Compact, ConvNet
 
@@ -44,6 +47,22 @@ def test_a_search_begins_with_the_best_of_another_study(searched: Any) -> None:
     status, _, err = searched.run(*searched.arguments, *given, "--trials", "2")
     assert status == 0, err
     assert ["fixed_params" in trial.system_attrs for trial in study("longer").trials].count(True) == 1
+    # What it began with is in the study: the other one is not needed any more.
+    status, _, err = searched.run(*searched.arguments, "--study", "longer", "--begin-with", "gone", "--trials", "2")
+    assert status == 0, err
+
+
+def test_a_search_without_a_name_that_has_begun_needs_no_other_study(tmp_path: Path) -> None:
+    options = SearchOptions(storage=f"sqlite:///{tmp_path}/optuna.db", begin_with="gone", trials=7)
+    storage = open_storage(options.storage_location)
+    study = optuna.create_study(study_name="mnist-convnet", storage=storage)
+    study.set_user_attr("request", replace(options, trials=5).request(options.resolved(on_gpu=False)))
+    with pytest.raises(StudyError, match="gone"):
+        check_begin_with(options)
+    study.add_trial(optuna.create_trial(value=0.9))
+    check_begin_with(options)
+    with pytest.raises(StudyError, match="gone"):
+        check_begin_with(replace(options, budget=14_000))
 
 
 def test_a_reference_that_the_other_study_has_too_is_enqueued_once(tmp_path: Path) -> None:
