@@ -2,9 +2,10 @@
 
     kerastuna bench chip [--networks 300] [--seed 101] [--out benchmarks/results]
 
-Half of the networks are random points of `ConvNet`, half have layers of every kind in random order. Their weights are
+Half of the networks are random points of `ConvNet`, half have layers of every kind in random order; `--spaces` also
+has Compact, and small ones with few values, whose plan takes more of the arena than they do. Their weights are
 random too: file and arena do not depend on the training, but for the sign of a BatchNormalization's gain, which is
-positive here. Each network is folded, converted and run once by tflite-micro, in about two seconds.
+positive here. Each network is folded, converted and run by tflite-micro, in about three seconds.
 
 What operators take in `kerastuna.spaces.chip` was read from the networks of the seeds 101 to 112; others test it.
 """
@@ -12,7 +13,6 @@ What operators take in `kerastuna.spaces.chip` was read from the networks of the
 import argparse
 import json
 import random
-import re
 import subprocess
 import sys
 import tempfile
@@ -43,6 +43,8 @@ from kerastuna.spaces.errors import InfeasibleArchitecture
 
 MARK = "RECORD"
 CHUNK = 20  # networks of a process: TensorFlow keeps something of each
+SHAPES = ((28, 28, 1), (32, 32, 3), (16, 24, 1), (49, 10, 1))
+SMALL_SHAPES = ((8, 8, 1), (6, 6, 2), (12, 12, 1), (1, 16, 1))
 LARGEST_MAP = 1 << 17  # values; larger ones fit no chip
 
 
@@ -59,11 +61,11 @@ def random_point(rng: random.Random, space_name: str) -> Architecture:
     return space.architecture(drawn)
 
 
-def random_mix(rng: random.Random) -> Architecture:
+def random_mix(rng: random.Random, shapes: Sequence[tuple[int, int, int]] = SHAPES, deepest: int = 8) -> Architecture:
     """A network with layers of every kind; it may not fit its input."""
     widths = range(1, 49)
     layers: list[Layer] = []
-    for _ in range(rng.randint(1, 8)):
+    for _ in range(rng.randint(1, deepest)):
         window: dict[str, Any] = {
             "padding": rng.choice(["valid", "same"]),
             "strides": rng.choice([1, 1, 1, 2]),
@@ -85,8 +87,7 @@ def random_mix(rng: random.Random) -> Architecture:
     if rng.random() < 0.3:
         layers.append(Dense(rng.choice(widths), activation=rng.choice(["relu", "sigmoid"])))
     layers += [Dense(rng.randint(2, 20)), Activation("softmax")] if rng.random() < 0.8 else [Activation("softmax")]
-    shape = rng.choice([(28, 28, 1), (32, 32, 3), (16, 24, 1), (49, 10, 1)])
-    return Architecture(shape, tuple(layers))
+    return Architecture(rng.choice(shapes), tuple(layers))
 
 
 def networks(seed: int, count: int, kinds: Sequence[str] = ("ConvNet", "mixed")) -> Iterator[tuple[str, Architecture]]:
@@ -96,7 +97,7 @@ def networks(seed: int, count: int, kinds: Sequence[str] = ("ConvNet", "mixed"))
         kind = kinds[place % len(kinds)]
         while True:
             try:
-                drawn = random_mix(rng) if kind == "mixed" else random_point(rng, kind)
+                drawn = _drawn(rng, kind)
                 if max(shape[0] * shape[1] * shape[2] for shape in drawn.shapes if len(shape) == 3) > LARGEST_MAP:
                     continue
             except InfeasibleArchitecture:
@@ -105,15 +106,25 @@ def networks(seed: int, count: int, kinds: Sequence[str] = ("ConvNet", "mixed"))
         yield kind, drawn
 
 
+def _drawn(rng: random.Random, kind: str) -> Architecture:
+    match kind:
+        case "mixed":
+            return random_mix(rng)
+        case "small":
+            return random_mix(rng, SMALL_SHAPES, deepest=4)
+        case _:
+            return random_point(rng, kind)
+
+
 def measured(architecture: Architecture, path: Path) -> dict[str, Any]:
-    """Bytes of the int8 file of `architecture` with random weights, and what tflite-micro says of its arena."""
+    """The int8 file of `architecture` with random weights: {"bytes", "arena_bytes" or "problem", "operators",
+    "remaining"}."""
     import keras
     import numpy as np
     import tensorflow as tf
     from tensorflow.lite.python import schema_py_generated as schema
-    from tflite_micro.python.tflite_micro import runtime
 
-    from kerastuna.search.captured_output import captured_stderr
+    from kerastuna.search.export.arena import least_arenas
     from kerastuna.search.export.folding import fold
     from kerastuna.spaces.space import build_model
 
@@ -138,23 +149,13 @@ def measured(architecture: Architecture, path: Path) -> dict[str, Any]:
         inference_input_type=tf.int8,
         inference_output_type=tf.int8,
     )
-    micro = runtime.Interpreter.from_file(str(path), arena_size=64 << 20)
-    micro.set_input(np.zeros(shape, np.int8), 0)
-    micro.invoke()
-    with captured_stderr() as printed:
-        micro.print_allocations()
-    parts = {
-        name: int(re.search(rf"Arena allocation {name} (\d+) bytes", printed.getvalue())[1])  # type: ignore[index]
-        for name in ("total", "head", "tail")
-    }
     file: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
     graph = file.subgraphs[0]
     codes = [file.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     return {
         "bytes": path.stat().st_size,
-        "arena": parts.pop("total"),
-        **parts,
+        **least_arenas({"file": path})["file"],
         "operators": [names[code] for code in codes],
         "remaining": folded.remaining,
     }
@@ -167,12 +168,13 @@ def chunk(seed: int, kinds: Sequence[str]) -> None:
         assert bound is not None
         with tempfile.TemporaryDirectory() as folder:
             found = measured(drawn, Path(folder, "model.tflite"))
-        record = {
-            "space": kind,
-            "summary": drawn.summary,
-            "seed": seed,
+        record: dict[str, Any] = {"space": kind, "summary": drawn.summary, "seed": seed}
+        if "problem" in found:
+            print(MARK, json.dumps(record | {"problem": found["problem"]}), flush=True)
+            continue
+        record |= {
             "flash": {"bound": bound.flash, "measured": found.pop("bytes")},
-            "ram": {"bound": bound.ram, "measured": found.pop("arena")},
+            "ram": {"bound": bound.ram, "measured": found.pop("arena_bytes")},
             **found,
             "expected_remaining": bound.remaining,
         }
@@ -182,6 +184,8 @@ def chunk(seed: int, kinds: Sequence[str]) -> None:
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """What the records say, as Markdown."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("keras", "tensorflow", "tflite-micro"))
+    left_out = sum("problem" in record for record in records)
+    records = [record for record in records if "problem" not in record]
     seeds = sorted({record["seed"] for record in records})
     lines = [
         "# The closed form of flash and RAM, compared with int8 files",
@@ -189,7 +193,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         f"{len(records)} random networks (`kerastuna bench chip`, seeds {seeds[0]} to {seeds[-1]}): {versions}.",
         "Bytes by which the bound is above the measured value; below 0 it would not be a bound. What operators take",
         "was read from the networks of seeds up to 112; the others test it. For the RAM of MUL and ADD, 18 bytes were",
-        "added after the networks of Compact had shown bounds without room.",
+        "added after the networks of Compact had shown bounds without room. What tflite-micro takes before there are",
+        "values was read from its source and from networks of one or two layers.",
         "",
         "| | space | networks | measured | least | median | largest | largest, of the measured |",
         "|---|---|---|---|---|---|---|---|",
@@ -209,6 +214,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
                 f"{max(sizes):,} | {min(above):,} | {median(above):,.0f} | {max(above):,} | {share:.1%} |"
             )
     left = sum(record["remaining"] != record["expected_remaining"] for record in records)
+    if left_out:
+        lines += ["", f"Left out, because tflite-micro does not run them: {left_out}."]
     lines += ["", f"Networks with another number of BatchNormalizations left than expected: {left}."]
     return "\n".join(lines) + "\n"
 
@@ -218,26 +225,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compare the bounds of flash and RAM with int8 files.")
     parser.add_argument("--networks", type=int, default=300)
     parser.add_argument("--seed", type=int, default=101, help="of the first chunk")
-    parser.add_argument("--spaces", default="ConvNet,mixed", help="ConvNet, Compact and mixed (%(default)s)")
+    parser.add_argument(
+        "--spaces", default="ConvNet,mixed", help="some of ConvNet, Compact, mixed, small (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, help="folder for chip.json and chip.md")
+    parser.add_argument("--add", action="store_true", help="keep the networks of other seeds that are in this folder")
     parser.add_argument("--chunk", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.chunk is not None:
         chunk(options.chunk, options.spaces.split(","))
         return
+    seeds = range(options.seed, options.seed + -(-options.networks // CHUNK))
+    kept: list[Any] = []
+    if options.add and options.out is not None:
+        kept = [record for record in json.loads((options.out / "chip.json").read_text()) if record["seed"] not in seeds]
     records: list[Any] = []
-    for seed in range(options.seed, options.seed + -(-options.networks // CHUNK)):
+    for seed in seeds:
         command = [sys.executable, __file__, "--chunk", str(seed), "--spaces", options.spaces]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         found = [json.loads(line.removeprefix(MARK)) for line in ran.stdout.splitlines() if line.startswith(MARK)]
         if ran.returncode:
             raise SystemExit(f"seed {seed}, network {len(found)}: {ran.stderr.strip().splitlines()[-1:]}")
         records = [*records, *found][: options.networks]
+        told = sorted([*kept, *records], key=lambda record: record["seed"])
         if options.out is not None:
-            (options.out / "chip.json").write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n")
-            (options.out / "chip.md").write_text(table(records))
+            (options.out / "chip.json").write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
+            (options.out / "chip.md").write_text(table(told))
         print(f"{len(records)} networks measured", file=sys.stderr)
-    print(table(records))
+    print(table([*kept, *records]))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,15 @@ _KEPT = {
 """Bytes of the arena that tflite-micro 64-bit keeps for an operator of each kind and its tensors, besides its channels:
 measured. A 32-bit chip needs less."""
 _KEPT_ONCE, _KEPT_PER_CHANNEL = 768, 8
+_CONSTANTS = {"add": 1, "conv": 2, "dense": 2, "depthwise": 2, "maximum": 1, "mean": 1, "multiply": 1, "reshape": 1}
+"""How many tensors of the file an operator of each kind has besides its input and output, at most."""
+_SCRATCHES = {"maximum": 3, "mean": 3}
+_PLANNED_TENSOR, _PLANNED_VALUE, _PLANNED_SCRATCH = 32, 40, 88
+"""Bytes that tflite-micro 64-bit takes to plan where values lie, before they take this place: for each tensor, in
+addition for each that is computed or the input, and for each scratch buffer: read from its source and measured."""
+_PREPARED = {"conv": (640, 12), "depthwise": (640, 12)}
+_PREPARED_OTHER = (384, 8)
+"""Bytes that it takes to prepare an operator of a kind, before that, and for each channel: measured."""
 _FILED = {
     "add": 336,
     "average_pool": 296,
@@ -68,7 +77,7 @@ _FILED = {
 _FILED_ONCE, _FILED_PER_CHANNEL = 1152, 28
 LEAST_FLASH = _FILED_ONCE + min(_FILED.values())
 """No network takes fewer bytes of flash, as it is counted here."""
-LEAST_RAM = _KEPT_ONCE + min(_KEPT.values())
+LEAST_RAM = _KEPT_ONCE + min(_KEPT.values()) + _PREPARED_OTHER[0]
 """No network takes fewer bytes of RAM, as it is counted here."""
 _PASSED = (AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D)
 _FUSED = ("relu", "relu6")
@@ -109,7 +118,8 @@ class ChipCost:
 
     Attributes:
         flash: bytes of the int8 LiteRT file.
-        ram: bytes of tflite-micro's arena: values, and what the interpreter keeps of each operator.
+        ram: bytes of tflite-micro's arena: values, or if that takes more the work before there are any; and what the
+            interpreter keeps of each operator.
         remaining: number of BatchNormalizations that cannot be folded and run as a multiplication and an addition.
         operators: of the file, in order.
     """
@@ -142,7 +152,19 @@ def chip_cost(architecture: Architecture) -> ChipCost | None:
     kept = _KEPT_ONCE + _KEPT_PER_CHANNEL * channels + sum(_KEPT[operator.kind] for operator in operators)
     filed = _FILED_ONCE + _FILED_PER_CHANNEL * channels + sum(_FILED[operator.kind] for operator in operators)
     weights = sum(_aligned(operator.weights) for operator in operators)
-    return ChipCost(_aligned(filed + weights), arena + _aligned(kept), remaining, operators)
+    return ChipCost(_aligned(filed + weights), max(arena, _beginning(operators)) + _aligned(kept), remaining, operators)
+
+
+def _beginning(operators: Sequence[Operator]) -> int:
+    """Bytes that tflite-micro takes at most to prepare the operators, and then to plan where their values lie."""
+    values = 1 + len(operators)
+    tensors = values + sum(_CONSTANTS.get(operator.kind, 0) for operator in operators)
+    scratches = sum(_SCRATCHES.get(operator.kind, 0) for operator in operators)
+    most = _PLANNED_TENSOR * tensors + _PLANNED_VALUE * values + _PLANNED_SCRATCH * scratches
+    for operator in operators:
+        once, each = _PREPARED.get(operator.kind, _PREPARED_OTHER)
+        most = max(most, once + each * operator.channels)
+    return _aligned(most)
 
 
 def _aligned(size: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, final
 import optuna
 from optuna.trial import FrozenTrial
 
+from ..compat.optuna_attributes import change_study_attribute
 from ..errors import SearchFailed
 from ..study.budget import COSTS
 from ..study.goal import Goal, Rank, goal_of, score_of
@@ -116,9 +117,13 @@ def _results(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _keep(study: optuna.Study, training: Training, result: Mapping[str, Any]) -> None:
-    results = {**_results(study, training.trial), str(training.seed): result}
-    confirmations = {**study.user_attrs.get(CONFIRMATIONS, {}), str(training.trial.number): results}
-    study.set_user_attr(CONFIRMATIONS, confirmations)
+    trial, seed = str(training.trial.number), str(training.seed)
+
+    def add(before: dict[str, Any] | None) -> dict[str, Any]:
+        confirmations = before or {}
+        return {**confirmations, trial: {**confirmations.get(trial, {}), seed: result}}
+
+    change_study_attribute(study, CONFIRMATIONS, add)
 
 
 def _candidate(study: optuna.Study, trial: FrozenTrial, seeds: Sequence[int]) -> Candidate:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import optuna
 
+from ..compat.optuna_attributes import change_study_attribute
 from ..errors import DataError, InputError
 
 Result = TypeVar("Result")
@@ -51,15 +52,14 @@ def refuse_second_opening(study: optuna.Study, trial: int, again: bool) -> None:
 
 def open_test_set(study: optuna.Study, trial: int, purpose: str) -> Opening:
     """Write the opening down, before the test set is read: an interruption afterwards does not undo the look."""
-    opening = Opening(
-        opening=len(openings(study)) + 1,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        study=study.study_name,
-        trial=trial,
-        purpose=purpose,
-    )
-    study.set_user_attr(OPENINGS, [*study.user_attrs.get(OPENINGS, []), asdict(opening)])
-    return opening
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def add(before: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        entries = before or []
+        opening = Opening(len(entries) + 1, time, study.study_name, trial, purpose)
+        return [*entries, asdict(opening)]
+
+    return Opening(**change_study_attribute(study, OPENINGS, add)[-1])
 
 
 def read_test_set(study: optuna.Study, trial: int, purpose: str, read: Callable[[], Result]) -> tuple[Opening, Result]:
@@ -68,5 +68,6 @@ def read_test_set(study: optuna.Study, trial: int, purpose: str, read: Callable[
     try:
         return opening, read()
     except DataError:
-        study.set_user_attr(OPENINGS, [entry for entry in study.user_attrs[OPENINGS] if entry != asdict(opening)])
+        nothing_seen = asdict(opening)
+        change_study_attribute(study, OPENINGS, lambda before: [entry for entry in before if entry != nothing_seen])
         raise

@@ -141,6 +141,7 @@ def run_search(session: "Session", progress: "Progress") -> None:
     Raises SearchFailed when nothing fits the budget or trials only fail. On KeyboardInterrupt the running trial is
     failed as interrupted, everything else is kept, and it is raised again.
     """
+    from ..compat.optuna_attributes import change_study_attribute
     from ..study.attributes import SEARCH_SECONDS
     from .starting_points import enqueue_starting_points
 
@@ -152,7 +153,7 @@ def run_search(session: "Session", progress: "Progress") -> None:
     try:
         _train(session)
     finally:
-        study.set_user_attr(SEARCH_SECONDS, study.user_attrs.get(SEARCH_SECONDS, 0.0) + session.seconds)
+        change_study_attribute(study, SEARCH_SECONDS, lambda before: (before or 0.0) + session.seconds)
 
 
 def _train(session: "Session") -> None:

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from optuna import Study
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
 
 Change = Callable[[Any], Any]
 """From the value of an attribute, None where it is not there, to the new one. May be called several times."""
@@ -21,6 +23,14 @@ SETTLING_SECONDS = 0.3
 LONGEST_PAUSE = 0.05
 """Seconds until a change is tried again that another process was faster with."""
 _in_this_process = threading.Lock()
+
+
+def change_study_attribute(study: Study, key: str, change: Change) -> Any:
+    """`change_attribute` of the user attribute `key` of `study`, in its storage."""
+    storage = study._storage
+    if isinstance(storage, _CachedStorage):
+        storage = storage._backend
+    return change_attribute(storage, study._study_id, key, change)
 
 
 def change_attribute(storage: BaseStorage, study_id: int, key: str, change: Change) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .arena import least_arenas
 from .c_array import c_symbol, write_c_array
 from .formats import FORMATS, ExportSource
 from .process import Job, run_jobs
@@ -122,26 +123,14 @@ def _write_programs(paths: Mapping[str, Path], source: ExportSource, scratch: Pa
         jobs["c_array"] = "micro_program", {**given, **to}
     made = run_jobs(_RUNTIMES_MODULE, jobs)
     if (told := made.get("c_array")) is not None:
+        if "operators" in told:
+            told = {**told, **least_arenas({"c_array": paths["litert_int8"]})["c_array"]}
         if "problem" in told:
             told = {"left_out": told["problem"]}
-        elif "arena_bytes" in told:
-            told = {**told, "arena_bytes": _least_arena(model, told["arena_bytes"])}
         made["c_array"] = told
         if "left_out" in told:
             _remove(paths["c_array"].parent / MICRO_PROGRAM)
     return made
-
-
-def _least_arena(model: str, used: int) -> int:
-    """Bytes of an arena in which tflite-micro can run the file `model`.
-
-    It keeps `used` bytes, and needs more than that for a while where the values of a network take less than the plan
-    of where they lie.
-    """
-    sizes = [-(-used // 16) * 16 + more for more in (0, *(256 << step for step in range(19)))]
-    jobs: dict[str, Job] = {str(size): ("fits", {"path": model, "arena_bytes": size}) for size in sizes}
-    tried = run_jobs(_RUNTIMES_MODULE, jobs)
-    return next(size for size in sizes if "problem" not in tried[str(size)])  # the last one was enough to measure it
 
 
 def _write_c(

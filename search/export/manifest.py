@@ -10,9 +10,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..messages import cause
+from .arena import ARENA
 from .files import CALIBRATION_SAMPLES, CALIBRATION_SEED
 from .formats import FORMATS, MANIFEST, ExportSource
-from .runtimes import ARENA, TIMING
+from .runtimes import TIMING
 
 _PACKAGES = (
     "kerastuna",

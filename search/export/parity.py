@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import KerastunaError
 from ..messages import cause
+from .arena import least_arenas
 from .c_array import compiled_bytes
 from .comparison import compare
 from .files import MADE_OF_INT8, file_sum
@@ -172,6 +173,7 @@ def _run(
         files = {"path": str(path.resolve()), "samples": str(samples), "answers": str(scratch / f"{name}.npy")}
         return "evaluate", {"runtime": runtime, "modules": list(source.modules), **files}
 
+    arenas: dict[str, Path] = {}
     processes: dict[str, dict[str, Job]] = {"keras": {"reference": evaluation("reference", "keras", source.model_path)}}
     for name, findings in found.items():
         path, form = paths[name], FORMATS[name]
@@ -189,11 +191,14 @@ def _run(
             reference = evaluation(REFERENCE_KERNELS, "tflite_micro", paths["litert_int8"])
             processes.setdefault("tflite_micro", {})[REFERENCE_KERNELS] = reference
         if path.suffix == ".tflite" and not missing_packages((MICRO,)):
-            processes.setdefault("arena", {})[f"{name}.arena"] = "arena", {"path": str(path.resolve())}
+            arenas[f"{name}.arena"] = path
     results: dict[str, Mapping[str, Any]] = {}
     for jobs in processes.values():
         progress(f"running {', '.join(jobs)}")
         results |= run_jobs(RUNTIMES_MODULE, jobs)
+    if arenas:
+        progress(f"measuring {', '.join(arenas)}")
+        results |= least_arenas(arenas)
     if "problem" in results["reference"]:
         raise KerastunaError(f"{source.model_path} cannot be run in Keras ({results['reference']['problem']})")
     return results

@@ -24,7 +24,6 @@ BATCH = 256
 WARM_UP_CALLS = 20
 TIMED_CALLS = 200
 TIMING = f"one sample at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
-ARENA = "printed by tflite-micro on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
 MOST_ARENA_BYTES = 64 << 20  # available to the model; how much it uses is measured
 
 
@@ -41,11 +40,8 @@ def evaluate(runtime: str, path: str, samples: str, answers: str, modules: Seque
     return {"runtime": name, "milliseconds_per_image": _milliseconds(predict, x)}
 
 
-def arena(path: str) -> Mapping[str, Any]:
-    """{"arena_bytes"}: the memory that a microcontroller needs to run the LiteRT file `path`, without the file itself.
-
-    Measured as `ARENA` says.
-    """
+def kept_arena(path: str) -> Mapping[str, Any]:
+    """{"bytes"}: of an arena, what tflite-micro keeps of it for the LiteRT file `path`. To begin may take more."""
     micro = _micro_interpreter(path)
     details = micro.get_input_details(0)
     micro.set_input(np.zeros(details["shape"], details["dtype"]), 0)
@@ -55,7 +51,7 @@ def arena(path: str) -> Mapping[str, Any]:
     found = re.search(r"Arena allocation total (\d+) bytes", printed.getvalue())
     if found is None:
         raise ValueError(f"tflite-micro printed no total of its arena but {printed.getvalue()[:100]!r}")
-    return {"arena_bytes": int(found[1])}
+    return {"bytes": int(found[1])}
 
 
 def quantization(path: str) -> Mapping[str, Any]:
@@ -68,14 +64,12 @@ def quantization(path: str) -> Mapping[str, Any]:
     return {name: {"scale": float(scale), "zero_point": int(zero)} for name, (scale, zero) in scales.items()}
 
 
-def fits(path: str, arena_bytes: int) -> Mapping[str, Any]:
-    """{} if tflite-micro runs the LiteRT file `path` in an arena of this size.
+def run_in(path: str, size: int) -> Mapping[str, Any]:
+    """{} if tflite-micro runs the LiteRT file `path` in an arena of `size` bytes.
 
-    Otherwise it raises an exception, or ends the process where it is far too small.
+    Otherwise it raises an exception, or ends the process.
     """
-    from tflite_micro.python.tflite_micro import runtime
-
-    micro = runtime.Interpreter.from_file(path, arena_size=arena_bytes)
+    micro = _micro_interpreter(path, size)
     details = micro.get_input_details(0)
     micro.set_input(np.zeros(details["shape"], details["dtype"]), 0)
     micro.invoke()
@@ -100,7 +94,7 @@ def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, An
 def micro_program(path: str, folder: str, sample: str, array: str, name: str) -> Mapping[str, Any]:
     """Write a program for the C array `array` of the int8 LiteRT file `path` to `folder`; `sample` as in `c_program`.
 
-    Returns what `write_micro_program` returns, and what `arena` does; {"left_out": why} as `c_program` does.
+    Returns what `write_micro_program` returns; {"left_out": why} as `c_program` does.
     """
     if missing := missing_packages((MICRO,)):
         return {"left_out": missing}
@@ -108,7 +102,7 @@ def micro_program(path: str, folder: str, sample: str, array: str, name: str) ->
     try:
         resolver_methods(operator_names(Path(path).read_bytes()))
         _, answer = _micro_answer(path, real)
-        return {**write_micro_program(Path(path), Path(folder), Path(array), name, real, answer), **arena(path)}
+        return write_micro_program(Path(path), Path(folder), Path(array), name, real, answer)
     except UnknownOperator as error:
         return {"left_out": str(error)}
 
@@ -231,10 +225,10 @@ def _litert_interpreter(path: str) -> Any:
     return interpreter
 
 
-def _micro_interpreter(path: str) -> Any:
+def _micro_interpreter(path: str, arena_bytes: int = MOST_ARENA_BYTES) -> Any:
     from tflite_micro.python.tflite_micro import runtime
 
-    return runtime.Interpreter.from_file(path, arena_size=MOST_ARENA_BYTES)
+    return runtime.Interpreter.from_file(path, arena_size=arena_bytes)
 
 
 def _milliseconds(predict: Predict, x: np.ndarray) -> float:
@@ -249,4 +243,9 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    serve({function.__name__: function for function in (evaluate, arena, c_program, fits, micro_program, quantization)})
+    serve(
+        {
+            function.__name__: function
+            for function in (evaluate, c_program, kept_arena, micro_program, quantization, run_in)
+        }
+    )

@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from functools import partial
+from types import FrameType
+from typing import Any
 
 TOGETHER_SECONDS = 0.5
 """Signals that come within this time are one: a terminal that is closed, or `make`, may pass one on twice."""
@@ -23,10 +25,17 @@ _told = threading.Event()
 _enders: list[Callable[[], Any]] = []
 
 
-def stop(number: int, frame: Any) -> NoReturn:
-    """Note that this process was told to stop, and raise KeyboardInterrupt: a handler of signals."""
+def stop(number: int, frame: FrameType | None) -> None:
+    """Note that this process was told to stop, and raise KeyboardInterrupt: a handler of signals.
+
+    It only notes it where Python is telling of an exception that it swallowed, since it would swallow this one too, and
+    print it.
+    """
     _told.set()
-    raise KeyboardInterrupt
+    while frame is not None and frame.f_code is not _tell_of.__code__:
+        frame = frame.f_back
+    if frame is None:
+        raise KeyboardInterrupt
 
 
 def was_told_to_stop() -> bool:
@@ -80,7 +89,7 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
     if last is not None:
         last.addFilter(_is_news)
     told_of = sys.unraisablehook
-    sys.unraisablehook = lambda lost: None if _is_noted(lost) else told_of(lost)
+    sys.unraisablehook = partial(_tell_of, told_of)
     try:
         yield
     finally:
@@ -93,8 +102,10 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
         heard.close()
 
 
-def _is_noted(lost: Any) -> bool:
-    return _told.is_set() and issubclass(lost.exc_type, KeyboardInterrupt)
+def _tell_of(hook: Callable[[Any], Any], lost: Any) -> None:
+    """Call `hook` with the swallowed exception `lost`, but for that of a signal which was noted."""
+    if not (_told.is_set() and issubclass(lost.exc_type, KeyboardInterrupt)):
+        hook(lost)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -7,6 +7,7 @@ import keras_tuner
 import optuna
 
 from ..compat.keras_tuner import with_values
+from ..compat.optuna_attributes import change_study_attribute
 from ..study.attributes import SPACE
 
 
@@ -31,8 +32,11 @@ def share_hyperparameters(study: optuna.Study, known: keras_tuner.HyperParameter
 
     Some show up only while a trial is built.
     """
+
+    def merged(shared: list[Any] | None) -> list[Any]:
+        known.merge(keras_tuner.HyperParameters.from_config({"space": shared or [], "values": {}}), overwrite=False)
+        return known.get_config()["space"]
+
     shared = study.user_attrs.get(SPACE, [])
-    known.merge(keras_tuner.HyperParameters.from_config({"space": shared, "values": {}}), overwrite=False)
-    space = known.get_config()["space"]
-    if len(space) > len(shared):
-        study.set_user_attr(SPACE, space)
+    if len(merged(shared)) > len(shared):
+        change_study_attribute(study, SPACE, merged)

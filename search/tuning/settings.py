@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage
 
+from ..compat.optuna_attributes import change_study_attribute
 from ..errors import InputError
 from ..proposals.checks import check_pruner, check_sampler
 from ..proposals.distributions import ParameterSpace, Values
@@ -193,8 +194,8 @@ class StudySettings:
             seed=seed,
         )
         if self.seed is None:
-            seed = study.user_attrs.get(DRAWN_SEED, seed)
-            study.set_user_attr(DRAWN_SEED, seed)
+            drawn = seed
+            seed = change_study_attribute(study, DRAWN_SEED, lambda first: drawn if first is None else first)
         stored = StoredStudy(study, opened)
         fail_abandoned_trials(stored)
         start = None

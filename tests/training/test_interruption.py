@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import pytest
@@ -126,6 +127,33 @@ def test_what_python_swallows_of_a_signal_is_not_printed():
             Swallows(ValueError)
             forget()
         assert lost == ["KeyboardInterrupt", "ValueError"]
+
+
+def test_a_signal_that_comes_while_python_tells_of_an_exception_is_noted_and_not_printed(
+    capsys: pytest.CaptureFixture[str],
+):
+    class Swallows:
+        def __del__(self) -> None:
+            raise ValueError("swallowed")
+
+    lost: list[str] = []
+
+    def tell(unraisable: Any) -> None:
+        lost.append(str(unraisable.exc_value))
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "unraisablehook", tell)
+            with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
+                Swallows()
+        assert was_told_to_stop()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        forget()
+    assert lost == ["swallowed"]
+    assert "Exception ignored" not in capsys.readouterr().err
 
 
 def test_what_a_database_says_of_a_signal_is_not_printed(told: None):
