@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .commands.functions import Champion, Export, confirm, export_champion
+    from .commands.functions import Champion, Export, confirm, export_champion, export_model
     from .datasets.data import Dataset, load_dataset, load_test
     from .errors import (
         DataError,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         StudyError,
     )
     from .report.figures import Figures
-    from .report.study_report import study_figures
+    from .report.study_report import leaderboard, study_figures
     from .study.budget import Budget, Size
     from .study.events import SearchObserver
     from .tuning.oracle import OptunaOracle
@@ -45,6 +45,8 @@ __all__ = [
     "StudyError",
     "confirm",
     "export_champion",
+    "export_model",
+    "leaderboard",
     "load_dataset",
     "load_test",
     "study_figures",
@@ -53,12 +55,12 @@ __all__ = [
 # The command answers --help and a wrong argument without importing any of this.
 _MODULES = {
     "study.budget": ("Budget", "Size"),
-    "commands.functions": ("Champion", "Export", "confirm", "export_champion"),
+    "commands.functions": ("Champion", "Export", "confirm", "export_champion", "export_model"),
     "datasets.data": ("Dataset", "load_dataset", "load_test"),
     "study.events": ("SearchObserver",),
     "tuning.oracle": ("OptunaOracle",),
     "report.figures": ("Figures",),
-    "report.study_report": ("study_figures",),
+    "report.study_report": ("leaderboard", "study_figures"),
     "tuning.tuner": ("OptunaTuner",),
 }
 _LAZY = {name: module for module, names in _MODULES.items() for name in names}

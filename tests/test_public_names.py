@@ -34,6 +34,8 @@ PUBLIC = {
         "StudyError",
         "confirm",
         "export_champion",
+        "export_model",
+        "leaderboard",
         "load_dataset",
         "load_test",
         "study_figures",

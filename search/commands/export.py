@@ -170,6 +170,22 @@ def export_trial(
     return _export_model(model, origin, out, formats, say)
 
 
+def export_trained(model: Any, dataset: "Dataset", name: str, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
+    """Export a model that was trained on `dataset` without a study of the command; returns the manifest."""
+    from ..export.exporter import check_formats
+    from ..study.scratch import own_temporary_folder
+    from ..training.saved_model import saving_problem
+
+    if formats is not None:
+        check_formats(formats)
+    with own_temporary_folder():
+        if problem := saving_problem(model):
+            raise SpaceError(f"{name} cannot be exported: {problem}")
+        answers = _answers(model, dataset, dataset.task.objective[0])
+        origin = _Origin(name, dataset, {"params": model.count_params()}, answers, None, (None, None))
+        return _export_model(model, origin, out, formats, say)
+
+
 def export_reference(
     name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say
 ) -> Mapping[str, Any]:
@@ -213,7 +229,7 @@ class _Origin:
         dataset: that it was trained on.
         lineage: for the manifest.
         answers: how those of the model are read.
-        space: that it is from, as the user named it.
+        space: that it is from, as the user named it; None where that is not known.
         test: samples and targets of the test set; (None, None) where it is not opened.
     """
 
@@ -221,7 +237,7 @@ class _Origin:
     dataset: "Dataset"
     lineage: Mapping[str, Any]
     answers: "Answers"
-    space: str
+    space: str | None
     test: Any
 
 
@@ -273,8 +289,10 @@ def _answers(model: Any, dataset: "Dataset", objective: str) -> "Answers":
     return answers_of(model, dataset.task, dataset.x_validation, dataset.y_validation, metric)
 
 
-def _modules(space: str) -> tuple[str, ...]:
+def _modules(space: str | None) -> tuple[str, ...]:
     """The module of a user's space: it may register with Keras what a file names in other ways."""
+    if space is None:
+        return ()
     module = space.partition(":")[0]
     return () if module.partition(".")[0] == "kerastuna" else (module,)
 

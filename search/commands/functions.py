@@ -1,4 +1,4 @@
-"""`kerastuna confirm` and `kerastuna export` as functions, for notebooks and programs."""
+"""`kerastuna confirm` and `kerastuna export` as functions, and the export of any model, for notebooks and programs."""
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +8,15 @@ from html import escape
 from io import StringIO
 from pathlib import Path
 from sys import stderr
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from ..workers.plan import Workers
 from .options import RUNS_FOLDER
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..datasets.data import Dataset
 
 
 @final
@@ -128,6 +133,36 @@ def export_champion(
     given = Namespace(**vars(_options(study, folder, storage)), trial=trial, test=test, out=out and Path(out))
     with redirect_stdout(stderr):
         manifest, where = exported(given, None if formats is None else list(formats), lambda line: progress(line))
+    return Export(where, manifest)
+
+
+def export_model(
+    model: "keras.Model",
+    data: "Dataset",
+    *,
+    name: str = "model",
+    formats: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[str], None] = print,
+) -> Export:
+    """Write a trained model in every format, each compared with Keras: one of an `OptunaTuner`, or any other.
+
+    Args:
+        model: compiled, with one input and one output, such as `tuner.load_trial(7)`.
+        data: that it was trained on; the formats are compared on its validation samples.
+        name: of the export; it also names the C array.
+        out: where to; None for export/NAME.
+        formats, progress: as in `export_champion`.
+
+    Raises InputError, SpaceError and others of `KerastunaError`. A format that gives other answers raises nothing: see
+    `Export.passed`.
+    """
+    from .export import export_trained
+
+    where = Path(out or Path("export") / name)
+    with redirect_stdout(stderr):
+        wanted = None if formats is None else list(formats)
+        manifest = export_trained(model, data, name, where, wanted, lambda line: progress(line))
     return Export(where, manifest)
 
 

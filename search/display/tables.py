@@ -24,7 +24,12 @@ MARKS = {"reached": "reaches"}
 
 def console(file: TextIO) -> Console:
     """A console for `file`; 140 columns wide if that is not a terminal."""
-    return Console(file=file, width=None if file.isatty() else 140, highlight=False)
+    # In a notebook rich would show a table at once instead of writing it; with FORCE_COLOR, which Jupyter sets, it
+    # would write control characters.
+    terminal = file.isatty()
+    return Console(
+        file=file, width=None if terminal else 140, force_terminal=terminal, force_jupyter=False, highlight=False
+    )
 
 
 def leaderboard_table(

@@ -11,6 +11,7 @@ from typing import final
 
 from matplotlib.figure import Figure
 
+from ..errors import InputError
 from .style import in_own_style
 
 
@@ -35,6 +36,17 @@ class Figures:
         ]
         missing = [f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in self.left_out.items()]
         return "<br>".join(shown) + (f"<p>Left out:</p><ul>{''.join(missing)}</ul>" if missing else "")
+
+    def only(self, *names: str) -> "Figures":
+        """The figures of these `names` alone, or why they are left out; raises InputError for an unknown name."""
+        for name in names:
+            if name not in self.drawn and name not in self.left_out:
+                known = ", ".join([*self.drawn, *self.left_out])
+                raise InputError(f"there is no figure {name!r}: choose among {known}")
+        return Figures(
+            {name: self.drawn[name] for name in names if name in self.drawn},
+            {name: self.left_out[name] for name in names if name in self.left_out},
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write every figure to `folder` as `NAME.png` and return the paths; creates the folder if needed."""

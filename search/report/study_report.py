@@ -1,19 +1,21 @@
-"""The report of a study: its figures, and its leaderboard as CSV."""
+"""The report of a study: its figures, and its leaderboard as a table and as CSV."""
 
 import csv
 import functools
 import io
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import optuna
+import pandas as pd
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
 from ..errors import CannotDraw
 from ..study.attributes import is_trained
 from ..study.budget import COSTS, Budget
-from ..study.goal import Goal, ParetoFront, SmallestNetwork
+from ..study.goal import Goal, ParetoFront, SmallestNetwork, goal_of
 from ..study.records import full_record
 from .contour_figure import draw_contour
 from .figures import Figures
@@ -92,6 +94,15 @@ def _cost_vs_metric(cost: str, view: StudyView) -> str:
     return f"{cost}_vs_{metric}"
 
 
+def leaderboard(study: optuna.Study) -> pd.DataFrame:
+    """The trained trials of `study`, a row for each: the columns and the order of `leaderboard_csv`.
+
+    What is empty there is None or NaN here, in the column `rank` pandas's NA.
+    """
+    columns, rows = _leaderboard(study.get_trials(deepcopy=False), goal_of(study))
+    return pd.DataFrame(rows, columns=columns).astype({"rank": "Int64"})
+
+
 def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
     """The trained trials as CSV: first the leaderboard with ranks, best first, then the others by number, without rank.
 
@@ -100,6 +111,14 @@ def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
     `reached` (yes or no) after the rank. A study of a Pareto front has `front` (yes or no) there, and ranks only the
     front.
     """
+    columns, rows = _leaderboard(trials, goal)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([columns, *rows])
+    return buffer.getvalue()
+
+
+def _leaderboard(trials: Iterable[FrozenTrial], goal: Goal) -> tuple[list[str], list[list[Any]]]:
+    """The names of the columns, and the rows."""
     trials = list(trials)
     board = goal.leaderboard(trials)
     ranked = {trial.number for trial in board}
@@ -109,12 +128,10 @@ def leaderboard_csv(trials: Iterable[FrozenTrial], goal: Goal) -> str:
     columns = ("state", "reason", "value", *COSTS, "epochs", "seconds")
     marks = [] if goal.mark is None else [goal.mark]
     marked = {trial.number for trial in goal.results(trials)}
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["rank", *marks, "trial", *columns, "reference", "summary", *names])
+    rows: list[list[Any]] = []
     for place, record in enumerate(records, start=1):
         rank = place if place <= len(board) else None
         own = [record[column] for column in ("number", *columns, "name", "summary")]
         told = ["yes" if record["number"] in marked else "no"] * len(marks)
-        writer.writerow([rank, *told, *own, *(record["hyperparameters"].get(name) for name in names)])
-    return buffer.getvalue()
+        rows.append([rank, *told, *own, *(record["hyperparameters"].get(name) for name in names)])
+    return ["rank", *marks, "trial", *columns, "reference", "summary", *names], rows

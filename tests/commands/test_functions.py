@@ -4,9 +4,20 @@ import os
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
-from kerastuna.search import Champion, InputError, StudyError, confirm, export_champion
+from kerastuna.search import (
+    Champion,
+    InputError,
+    SpaceError,
+    StudyError,
+    confirm,
+    export_champion,
+    export_model,
+    load_dataset,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +68,28 @@ def test_errors_are_raised(champion: Champion, tmp_path: Path) -> None:
         export_champion("tiny", trial=999)
     with pytest.raises(InputError, match="onyx"):
         export_champion("tiny", formats=["onyx"])
+
+
+def network(*layers: keras.layers.Layer) -> keras.Model:
+    model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(3, activation="softmax")])
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_any_model_is_exported(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    np.savez(tmp_path / "points.npz", x_train=x, y_train=np.arange(60) % 3)
+    data, told = load_dataset(str(tmp_path / "points.npz")), []
+    export = export_model(network(), data, name="points", formats=["keras"], out=tmp_path / "out", progress=told.append)
+    assert export.passed
+    assert export.folder == tmp_path / "out"
+    assert export.manifest["name"] == "points"
+    assert export.manifest["lineage"] == {"params": 9}
+    exported: Any = keras.saving.load_model(export.folder / "model.keras")
+    answers = exported.predict(data.x_validation, verbose=0)
+    assert answers.shape == (6, 3)
+    assert told
+    with pytest.raises(InputError, match="onyx"):
+        export_model(network(), data, formats=["onyx"])
+    with pytest.raises(SpaceError, match=r"^model cannot be exported: the model has a lambda"):
+        export_model(network(keras.layers.Lambda(lambda values: 2 * values)), data)

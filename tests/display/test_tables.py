@@ -288,3 +288,18 @@ def test_an_export_of_predicted_numbers_is_listed_with_its_errors():
 
 def test_a_file_gets_140_columns():
     assert console(io.StringIO()).width == 140
+
+
+def test_a_table_in_a_notebook_is_plain_text(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    text = io.StringIO()
+    manifest = {
+        "task": {"classes": 10},
+        "input": {"shape": ["n", 8]},
+        "formats": {},
+        "skipped": {"onnx": "needs tf2onnx"},
+    }
+    console(text).print(export_table(manifest, "export/one"))
+    assert "needs tf2onnx" in text.getvalue()
+    assert "\x1b" not in text.getvalue()

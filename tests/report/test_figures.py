@@ -4,8 +4,10 @@ import re
 from base64 import b64decode
 
 import matplotlib.style
+import pytest
 from study_samples import BUDGET, NAMES
 
+from kerastuna.search import InputError
 from kerastuna.search.report.figures import Figures, png
 from kerastuna.search.report.study_report import study_figures
 from kerastuna.search.report.style import heading, new_figure
@@ -50,3 +52,11 @@ def test_a_notebook_shows_the_figures_and_why_others_are_left_out():
     assert b64decode(pictures[0][1]).startswith(b"\x89PNG")
     assert "<li>three: fewer than &lt;4&gt; trials</li>" in shown
     assert "Left out" not in Figures({"one": new_figure()})._repr_html_()
+
+
+def test_some_of_the_figures_alone():
+    one = new_figure()
+    figures = Figures({"one": one, "two": new_figure()}, {"three": "no trial", "four": "no trial"})
+    assert figures.only("three", "one") == Figures({"one": one}, {"three": "no trial"})
+    with pytest.raises(InputError, match="there is no figure 'five': choose among one, two, three, four"):
+        figures.only("one", "five")

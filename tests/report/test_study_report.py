@@ -31,7 +31,7 @@ from study_samples import (
     of_state,
 )
 
-from kerastuna.search.report.study_report import leaderboard_csv, study_figures
+from kerastuna.search.report.study_report import leaderboard, leaderboard_csv, study_figures
 from kerastuna.search.study.goal import BestMetric, ParetoFront, Quantity, SmallestNetwork
 
 
@@ -215,6 +215,20 @@ def test_leaderboard_of_a_target_tells_what_reaches_it(target_study):
 
 def test_leaderboard_of_nothing_has_a_head():
     assert leaderboard_csv([], BestMetric(ACCURACY)).startswith("rank,trial,state,reason,value,params,")
+
+
+def test_the_leaderboard_is_a_table_with_the_values_of_the_csv(front_study):
+    table, rows = leaderboard(front_study), rows_of(leaderboard_csv(front_study.trials, FRONT_OF_FOUR))
+    assert list(table.columns) == list(rows[0])
+    front = table[table["rank"].notna()]
+    assert front["rank"].tolist() == list(range(1, len(front) + 1))
+    for name in ("trial", "front", "value", "params", "summary"):
+        assert [str(value) for value in table[name]] == [row[name] for row in rows]
+    assert table["params"].dtype == int
+
+
+def test_the_leaderboard_of_a_study_without_trials_is_empty():
+    assert leaderboard(make_study([])).empty
 
 
 def test_figures_of_many_trials_show_what_those_of_few_show(study, monkeypatch):
