@@ -5,10 +5,9 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
-import pandas as pd
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
@@ -31,6 +30,9 @@ from .trial_figures import (
     draw_intermediate_values,
     draw_optimization_history,
 )
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @in_own_style
@@ -94,11 +96,13 @@ def _cost_vs_metric(cost: str, view: StudyView) -> str:
     return f"{cost}_vs_{metric}"
 
 
-def leaderboard(study: optuna.Study) -> pd.DataFrame:
+def leaderboard(study: optuna.Study) -> "pandas.DataFrame":
     """The trained trials of `study`, a row for each: the columns and the order of `leaderboard_csv`.
 
     What is empty there is None or NaN here, in the column `rank` pandas's NA.
     """
+    import pandas as pd  # the command never needs it
+
     columns, rows = _leaderboard(study.get_trials(deepcopy=False), goal_of(study))
     return pd.DataFrame(rows, columns=columns).astype({"rank": "Int64"})
 
