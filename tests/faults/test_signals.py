@@ -79,6 +79,7 @@ def test_every_signal_is_obeyed_at_whatever_moment(server: CommandServer, tmp_pa
             command.wait_for("study tiny")
         time.sleep(draw.uniform(0, LONGEST))
         number, second = (draw.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) for _ in range(2))
+        print(f"signal {place}: {number.name}", flush=True)  # shown where it is not obeyed
         kind, seconds = obeyed(command, number, second if place % 8 in (0, 1) else None)
         how[kind] += 1
         longest[kind] = max(longest[kind], round(seconds, 2))  # type: ignore[assignment]
