@@ -39,6 +39,8 @@ def change_attribute(storage: BaseStorage, study_id: int, key: str, change: Chan
     Nothing is written where `change` returns what it was given. Of several processes one is after the other: in journal
     files with a lock that can be acquired again, and in databases. Behind a proxy, and in other storages, the last one
     to write wins, and all of them learn it, unless one takes longer than `SETTLING_SECONDS` between its two steps.
+
+    Raises KeyError, as Optuna does, where the study was deleted.
     """
     if (own := getattr(storage, "change_attribute", None)) is not None:  # it tells of its errors in its own way
         return own(study_id, key, change)
@@ -75,6 +77,7 @@ def _change_in_journal(storage: JournalStorage, study_id: int, key: str, change:
 
 def change_in_database(storage: RDBStorage, study_id: int, key: str, change: Change) -> Any:
     """`change_attribute` in a database. That the value is the old one is part of the statement that changes it."""
+    from optuna.storages._rdb.models import StudyModel
     from optuna.storages._rdb.models import StudyUserAttributeModel as Model
     from optuna.storages._rdb.storage import _create_scoped_session
     from sqlalchemy import insert, select, update
@@ -84,6 +87,7 @@ def change_in_database(storage: RDBStorage, study_id: int, key: str, change: Cha
     while True:
         # Read and write are two transactions: SQLite refuses at once to write in one that began as another wrote.
         with _create_scoped_session(storage.scoped_session) as session:
+            StudyModel.find_or_raise_by_id(study_id, session)
             text = session.execute(select(Model.value_json).where(own)).scalar_one_or_none()
         old = None if text is None else json.loads(text)
         new = change(old)

@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 
 from kerastuna.search.compat.optuna_attributes import change_attribute, change_study_attribute
+from kerastuna.search.errors import StudyError
 from kerastuna.search.study.storage import open_storage
 
 STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
@@ -39,6 +40,15 @@ def test_of_many_who_change_it_at_once_none_undoes_another(kind: str, tmp_path: 
     names = optuna.load_study(study_name="s", storage=STORAGES[kind](tmp_path)).user_attrs["names"]
     assert sorted(names) == sorted(list(range(4)) * 6)
     assert study.user_attrs["names"] == names
+
+
+@pytest.mark.parametrize("kind", STORAGES)
+def test_a_study_that_was_deleted_has_no_attributes(kind: str, tmp_path: Path) -> None:
+    study = optuna.create_study(storage=STORAGES[kind](tmp_path), study_name="s")
+    other = STORAGES[kind](tmp_path)
+    optuna.delete_study(study_name="s", storage=other)
+    with pytest.raises((KeyError, StudyError)):
+        change_study_attribute(study, "names", lambda old: [*(old or []), "a"])
 
 
 @pytest.mark.parametrize("kind", [*STORAGES, "memory", "optuna's journal"])
