@@ -100,7 +100,7 @@ def change_in_database(storage: RDBStorage, study_id: int, key: str, change: Cha
         try:
             with _create_scoped_session(storage.scoped_session) as session:
                 done: Any = session.execute(statement, execution_options={"synchronize_session": False})
-                if done.rowcount == 1:
+                if text is None or done.rowcount == 1:  # of an insertion, PostgreSQL's driver tells no number
                     return new
         except IntegrityError:
             pass  # another process was the first to set it

@@ -6,9 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 from support import KERASTUNA, script_environment
 
 from kerastuna.search.champion.ledger import openings
+from kerastuna.search.compat.optuna_attributes import change_study_attribute
 from kerastuna.search.study.attributes import is_trained
+from kerastuna.search.study.storage import open_storage
 
 SEARCH = (
     *("search", "--data", "slice.npz", "--images", "200", "--epochs", "2", "--budget", "2000", "--device", "cpu"),
@@ -167,3 +171,19 @@ def test_one_of_two_machines_confirms(begin: Callable[..., Machine], postgresql:
     found = trials(postgresql)
     check_trials(found, 3, 0)
     check_mlflow(mlflow_server, "confirmed", found)
+
+
+def test_what_many_add_to_an_attribute_is_there_once(postgresql: str) -> None:
+    optuna.create_study(storage=open_storage(postgresql), study_name="counted")
+    start = threading.Barrier(3)
+
+    def add(name: int) -> None:
+        study = optuna.load_study(study_name="counted", storage=open_storage(postgresql))
+        start.wait()
+        for _ in range(5):
+            change_study_attribute(study, "names", lambda old: [*(old or []), name])
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(add, range(3)))
+    names = optuna.load_study(study_name="counted", storage=open_storage(postgresql)).user_attrs["names"]
+    assert sorted(names) == sorted(list(range(3)) * 5)

@@ -134,6 +134,7 @@ def test_what_a_library_prints_of_a_signal_and_goes_on_is_not_printed(capsys: py
         sys.excepthook(type(error), error, None)  # as PyErr_Print does in C
         return capsys.readouterr().err
 
+    before = sys.excepthook
     swallowed = SystemError("<built-in function __import__> returned a result with an exception set")
     with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
         assert "SystemError" in printed(swallowed)  # not by a signal
@@ -142,7 +143,7 @@ def test_what_a_library_prints_of_a_signal_and_goes_on_is_not_printed(capsys: py
         assert (printed(swallowed), printed(KeyboardInterrupt())) == ("", "")
         assert "ValueError: another" in printed(ValueError("another"))
         forget()
-    assert sys.excepthook is sys.__excepthook__
+    assert sys.excepthook is before
 
 
 def test_a_signal_that_comes_while_python_tells_of_an_exception_is_noted_and_not_printed(
