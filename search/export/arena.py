@@ -7,6 +7,8 @@ from typing import Any
 from .process import Job, run_jobs
 
 ARENA = "the least in which tflite-micro ran on a 64-bit machine; a 32-bit microcontroller needs somewhat less"
+MOST_ARENA_BYTES = 64 << 20
+"""In which the files are run; how much they need is measured."""
 ALIGNMENT = 16
 """Bytes: sizes of an arena are multiples of it."""
 _RUNTIMES_MODULE = f"{__package__}.runtimes"
@@ -29,9 +31,9 @@ def least_arenas(files: Mapping[str, Path]) -> dict[str, Mapping[str, Any]]:
 def _search(path: str, too_small: int) -> int:
     """The least arena for the file at `path`, by bisection; `too_small` is known to be."""
     more = 64 * ALIGNMENT
-    while not _runs({"file": (path, too_small + more)})["file"]:
+    while too_small + more < MOST_ARENA_BYTES and not _runs({"file": (path, too_small + more)})["file"]:
         too_small, more = too_small + more, 2 * more
-    enough = too_small + more
+    enough = min(too_small + more, MOST_ARENA_BYTES)  # in which it ran
     while enough - too_small > ALIGNMENT:
         middle = _aligned((too_small + enough) // 2)
         if _runs({"file": (path, middle)})["file"]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..captured_output import captured_stderr
+from .arena import MOST_ARENA_BYTES
 from .c_program import CompiledProgram, write_c_program
 from .formats import MICRO, missing_packages
 from .int8_file import UnknownOperator, operator_names
@@ -24,7 +25,6 @@ BATCH = 256
 WARM_UP_CALLS = 20
 TIMED_CALLS = 200
 TIMING = f"one sample at a time on one CPU thread, median of {TIMED_CALLS} calls after {WARM_UP_CALLS} to warm up"
-MOST_ARENA_BYTES = 64 << 20  # available to the model; how much it uses is measured
 
 
 def evaluate(runtime: str, path: str, samples: str, answers: str, modules: Sequence[str]) -> Mapping[str, Any]:
