@@ -28,10 +28,11 @@ _enders: list[Callable[[], Any]] = []
 def stop(number: int, frame: FrameType | None) -> None:
     """Note that this process was told to stop, and raise KeyboardInterrupt: a handler of signals.
 
-    It only notes it where an exception is being told of that was swallowed: this one would be swallowed too, and told.
+    It only notes it where Python is telling of an exception that it swallowed, since it would swallow this one too, and
+    print it.
     """
     _told.set()
-    while frame is not None and frame.f_code not in (_tell_of_swallowed.__code__, _tell_of_printed.__code__):
+    while frame is not None and frame.f_code is not _tell_of.__code__:
         frame = frame.f_back
     if frame is None:
         raise KeyboardInterrupt
@@ -67,8 +68,8 @@ def ended_at_once(end: Callable[[], Any]) -> Iterator[None]:
 def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[], Any]) -> Iterator[None]:
     """Within the block, the second of these signals ends this process at once, whatever it is doing.
 
-    Python prints nothing of the exception of the first one where it swallows it: it was noted. Neither does TensorFlow
-    where it prints one and goes on, nor SQLAlchemy of a cursor that it could not close then.
+    Python prints nothing of the exception of the first one where it swallows it: it was noted. Neither does SQLAlchemy
+    of a cursor that it could not close then.
 
     A thread hears of the signals, since the main one may be in a call of TensorFlow's, or of JAX's, that takes minutes.
 
@@ -87,13 +88,12 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
     last = logging.lastResort
     if last is not None:
         last.addFilter(_is_news)
-    tell_of_swallowed, tell_of_printed = sys.unraisablehook, sys.excepthook
-    sys.unraisablehook = partial(_tell_of_swallowed, tell_of_swallowed)
-    sys.excepthook = partial(_tell_of_printed, tell_of_printed)  # nothing that is raised ends the process in the block
+    told_of = sys.unraisablehook
+    sys.unraisablehook = partial(_tell_of, told_of)
     try:
         yield
     finally:
-        sys.unraisablehook, sys.excepthook = tell_of_swallowed, tell_of_printed
+        sys.unraisablehook = told_of
         if last is not None:
             last.removeFilter(_is_news)
         signal.set_wakeup_fd(before, warn_on_full_buffer=False)
@@ -102,16 +102,10 @@ def second_signal_forces(numbers: Sequence[int], status: int, tell: Callable[[],
         heard.close()
 
 
-def _tell_of_swallowed(hook: Callable[[Any], Any], lost: Any) -> None:
+def _tell_of(hook: Callable[[Any], Any], lost: Any) -> None:
     """Call `hook` with the swallowed exception `lost`, but for that of a signal which was noted."""
     if not (_told.is_set() and issubclass(lost.exc_type, KeyboardInterrupt)):
         hook(lost)
-
-
-def _tell_of_printed(hook: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Call `hook` with an exception that a library prints, but for that of a signal, and what C made of it."""
-    if not (_told.is_set() and issubclass(kind, KeyboardInterrupt | SystemError)):
-        hook(kind, error, trace)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

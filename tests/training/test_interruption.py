@@ -129,23 +129,6 @@ def test_what_python_swallows_of_a_signal_is_not_printed():
         assert lost == ["KeyboardInterrupt", "ValueError"]
 
 
-def test_what_a_library_prints_of_a_signal_and_goes_on_is_not_printed(capsys: pytest.CaptureFixture[str]):
-    def printed(error: BaseException) -> str:
-        sys.excepthook(type(error), error, None)  # as PyErr_Print does in C
-        return capsys.readouterr().err
-
-    before = sys.excepthook
-    swallowed = SystemError("<built-in function __import__> returned a result with an exception set")
-    with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
-        assert "SystemError" in printed(swallowed)  # not by a signal
-        with pytest.raises(KeyboardInterrupt):
-            stop(signal.SIGUSR1, None)
-        assert (printed(swallowed), printed(KeyboardInterrupt())) == ("", "")
-        assert "ValueError: another" in printed(ValueError("another"))
-        forget()
-    assert sys.excepthook is before
-
-
 def test_a_signal_that_comes_while_python_tells_of_an_exception_is_noted_and_not_printed(
     capsys: pytest.CaptureFixture[str],
 ):
