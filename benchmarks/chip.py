@@ -194,7 +194,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         "Bytes by which the bound is above the measured value; below 0 it would not be a bound. What operators take",
         "was read from the networks of seeds up to 112; the others test it. For the RAM of MUL and ADD, 18 bytes were",
         "added after the networks of Compact had shown bounds without room. What tflite-micro takes before there are",
-        "values was read from its source and from networks of one or two layers.",
+        "values was read from its source and from networks of one to four layers.",
         "",
         "| | space | networks | measured | least | median | largest | largest, of the measured |",
         "|---|---|---|---|---|---|---|---|",
@@ -237,8 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     seeds = range(options.seed, options.seed + -(-options.networks // CHUNK))
     kept: list[Any] = []
-    if options.add and options.out is not None:
-        kept = [record for record in json.loads((options.out / "chip.json").read_text()) if record["seed"] not in seeds]
+    if options.add and options.out is not None and (before := options.out / "chip.json").exists():
+        kept = [record for record in json.loads(before.read_text()) if record["seed"] not in seeds]
     records: list[Any] = []
     for seed in seeds:
         command = [sys.executable, __file__, "--chunk", str(seed), "--spaces", options.spaces]

@@ -1,6 +1,7 @@
 """Measures the least arena in which tflite-micro runs a LiteRT file."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ def least_arenas(files: Mapping[str, Path]) -> dict[str, Mapping[str, Any]]:
     It is at least what tflite-micro keeps. Where the values of a network take less than the plan of where they lie, as
     in very small networks, it is more.
     """
-    paths = {name: str(path.resolve()) for name, path in files.items()}
+    contents = {name: sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    paths = {contents[name]: str(path.resolve()) for name, path in files.items()}  # the same file is measured once
     kept = run_jobs(_RUNTIMES_MODULE, {name: ("kept_arena", {"path": path}) for name, path in paths.items()})
     sizes = {name: _aligned(result["bytes"]) for name, result in kept.items() if "problem" not in result}
     enough = _runs({name: (paths[name], size) for name, size in sizes.items()})
     least = {name: size if enough[name] else _search(paths[name], size) for name, size in sizes.items()}
-    return {name: {"arena_bytes": least[name]} if name in least else kept[name] for name in files}
+    found = {name: {"arena_bytes": least[name]} if name in least else kept[name] for name in paths}
+    return {name: found[content] for name, content in contents.items()}
 
 
 def _search(path: str, too_small: int) -> int:

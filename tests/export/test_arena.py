@@ -34,7 +34,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_it_is_the_least_one_and_the_closed_form_bounds_it(files: dict[str, Path]) -> None:
-    found = least_arenas(files)
+    found = least_arenas({**files, "again": files["small"]})
+    assert found["again"] == found["small"]
     assert "problem" in found["broken"]
     kept = run_jobs(RUNTIMES, {name: ("kept_arena", {"path": str(files[name])}) for name in NETWORKS})
     for name, architecture in NETWORKS.items():

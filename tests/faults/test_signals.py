@@ -27,7 +27,7 @@ BY_TENSORFLOW = re.compile(
     r"Traceback \(most recent call last\):\n  File \"[^\n]*/tensorflow/python/util/nest_util\.py\"[^\n]*\n"
     r"(    [^\n]*\n)+SystemError: [^\n]* returned a result with an exception set\n"
 )
-"""What TensorFlow may print of a signal that meets it within C, in about one of 200; the search obeys all the same."""
+"""What TensorFlow may print of a signal that meets it within C, on a loaded machine; the search obeys all the same."""
 SEARCH = (
     *("search", "--space", "tiny_space:build", "--data", "tiny.npz", "--budget", "2000", "--study", "tiny"),
     *("--device", "cpu", "--workers", "1", "--pruner", "none", "--no-confirm", "--epochs", "100000"),
