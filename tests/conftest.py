@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import without_graphs, write_slice
 
+from kerastuna.search.study.heartbeat import Heartbeat
 from kerastuna.search.study.waiting import Outage, outage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,9 +38,22 @@ def _little_to_collect() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """What one test finds out about its storage, or tells MLflow, is nothing to the next one."""
+def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What one test finds out about its storage, or tells MLflow, is nothing to the next one.
+
+    A trial that a test leaves running does not report either: its storage may be gone a minute later.
+    """
+    begun: list[Heartbeat] = []
+    run = Heartbeat._run
+
+    def noted(self: Heartbeat) -> None:
+        begun.append(self)
+        run(self)
+
+    monkeypatch.setattr(Heartbeat, "_run", noted)
     yield
+    for heartbeat in begun:
+        heartbeat.stop()
     vars(outage).update(vars(Outage()))
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # `mlflow.set_tracking_uri` sets it
 
