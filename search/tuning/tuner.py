@@ -1,9 +1,7 @@
 """`OptunaTuner`: KerasTuner's tuner with Optuna's samplers and pruners, and a hard budget."""
 
-import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,44 +10,32 @@ import keras_tuner
 from keras_tuner.errors import FatalError
 
 from ...spaces.space import SearchSpace
-from ..compat.keras_tuner import (
-    check_results,
-    distribution,
-    oracle_of_client,
-    tracebacks_hidden,
-    trains_as,
-    tuner_callback,
-)
+from ..compat.keras_tuner import distribution, tracebacks_hidden
 from ..errors import InputError, OverBudget, SpaceError, StudyError
-from ..proposals.claims import Claim
 from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..study.names import check_study_name
-from ..training.engine import fit
-from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final_metrics, last_metrics
-from ..training.failures import TrialLimit, building
+from ..training.failures import building
 from ..training.garbage import forget_trained_networks, old_objects_passed_over
-from ..training.hypermodels import has_own_fit
-from ..training.kept_weights import result_of_kept_weights, validated_again
 from ..workers.plan import Workers
 from ..workers.tasks import Pool
 from .failures_in_a_row import FailuresInARow
-from .fit_arguments import epochs_of, validates_every_epoch
+from .fit_arguments import epochs_of
 from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
 from .model_building import load_weights
-from .objective_check import ObjectiveCheck
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
 from .settings import OracleArguments, TunerArguments, checked_seconds
+from .training_tuner import TrainingTuner
 from .trial_checkpoints import TrialCheckpoints
 
 HyperModel = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 
 
-class OptunaTuner(MadeAgain, keras_tuner.Tuner):
+class OptunaTuner(MadeAgain, TrainingTuner):
     """Searches a KerasTuner `HyperModel` with Optuna, and never trains a network that is over the budget.
 
     It takes the place of `keras_tuner.RandomSearch`, `BayesianOptimization` or `Hyperband` without a change of the
@@ -246,112 +232,6 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
             self._recorder = recorder_of(self._tracking_uri, self.oracle.study.study_name, Path(self.project_dir))
         return [] if self._recorder is None else [self._recorder]
 
-    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        """Train the model at `trial.hyperparameters`, `executions_per_trial` times; returns a result for each."""
-        callbacks = kwargs.pop("callbacks", None) or []
-        results: list[Any] = []
-        best: float | None = None
-        limit = TrialLimit.from_now(self._trial_timeout)
-        for execution in range(self.executions_per_trial):
-            reporter = self._reporter(trial, execution, limit, args, kwargs)
-            own = self._deepcopy_callbacks(callbacks)
-            self._configure_tensorboard_dir(own, trial, execution)
-            own += [tuner_callback(self, trial), reporter]
-            try:
-                results.append(self._checkpoints.train(trial, execution, reporter, own, callbacks, args, kwargs))
-                if reporter.failure is not None:
-                    raise reporter.failure
-                model, ago = reporter.model, reporter.epochs_since_kept
-                again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, kwargs)
-                results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
-                objective = self.oracle.objective
-                results[-1] = self._int8.added(results[-1], reporter, objective, args, kwargs)
-            except Exception as error:
-                self._note(trial, reporter, execution, reason=failure_reason(error))
-                raise
-            self._note(trial, reporter, execution)
-            score = final_metrics(results[-1], objective)[0].get(objective.name)
-            if model is not None and (best is None or score is None or objective.better_than(score, best)):
-                best = score
-                model.save_weights(self._get_checkpoint_fname(trial.trial_id))
-            if reporter.stopped:
-                break
-        return results
-
-    def on_trial_end(self, trial: Any) -> None:
-        """End the trial, and remove its checkpoint unless it is tried again."""
-        super().on_trial_end(trial)
-        self._checkpoints.trial_ended(trial.trial_id)
-
-    def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(self.hypermodel, SearchSpace):
-            return super()._build_and_fit_model(trial, *args, **kwargs)
-        model = self._try_build(trial.hyperparameters)
-        return fit(self.hypermodel, trial.hyperparameters, model, *args, **kwargs)
-
-    def _run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
-        try:
-            results = self.run_trial(trial, *fit_args, **fit_kwargs)
-            objective = self.oracle.objective
-            if self.oracle.get_trial(trial.trial_id).metrics.exists(objective.name):
-                return  # `run_trial` has called `oracle.update_trial` itself, which KerasTuner allows
-            check_results(results, objective)
-            check = self._objective_check
-            for result in results if isinstance(results, list) else [results]:
-                check(last_metrics(result, objective))
-        except InputError as error:
-            raise FatalError(str(error)) from error
-        except Exception as error:
-            if (claim := self._claim_of(trial)) is not None and claim.reason is None:
-                claim.reason = failure_reason(error)  # a subclass trains in a way of its own
-            raise
-        metrics, step = final_metrics(results, objective)
-        self.oracle.update_trial(trial.trial_id, metrics, step=step)
-
-    @property
-    def _objective_check(self) -> ObjectiveCheck:
-        oracle = self.oracle
-        known = oracle.trials.values if isinstance(oracle, OptunaOracle) else oracle.get_best_trials
-        return ObjectiveCheck(oracle.objective, self._settings.goal, known)
-
-    def _reporter(
-        self, trial: Any, execution: int, limit: TrialLimit | None, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> EpochReporter:
-        # What trains in its own way may report one thing and return another.
-        plain = trains_as(self, OptunaTuner) and not has_own_fit(self.hypermodel)
-        check = self._objective_check if plain and validates_every_epoch(kwargs) else lambda metrics: None
-        oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else None  # None: a worker of KerasTuner's kind
-
-        def report(epoch: int, metrics: EpochMetrics, epochs: int | None) -> bool:
-            if oracle is None or execution > 0:
-                return False
-            return oracle.report(trial.trial_id, epoch, metrics, epochs, may_stop=epochs is not None)
-
-        def report_batches(epoch: int, done: int, batches: int | None) -> None:
-            claim = None if oracle is None or execution > 0 else oracle.claim_of(trial.trial_id)
-            if claim is not None:
-                claim.report_batches(epoch, done, batches)
-
-        deadline, names = None if oracle is None else oracle.deadline, self._objective_check.names
-        told: Any = {"epochs": epochs_of(args, kwargs), "check": check, "report_batches": report_batches}
-        return EpochReporter(report, names, deadline, limit=limit, **told)
-
-    def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
-        """Store the history of the first execution, and why the trial is going to fail, where it is."""
-        if (claim := self._claim_of(trial)) is None:
-            return
-        if execution == 0:
-            claim.keep_history(reporter.history)
-        if reason is not None:
-            claim.reason = reason
-
-    def _claim_of(self, trial: Any) -> Claim | None:
-        return self.oracle.claim_of(trial.trial_id) if isinstance(self.oracle, OptunaOracle) else None
-
-    def _seed_of(self, trial: Any) -> int:
-        oracle = self.oracle if isinstance(self.oracle, OptunaOracle) else oracle_of_client(self.oracle)
-        return oracle.seed_of(trial)
-
     @property
     def project_dir(self) -> str:
         """The project's folder: of this study, also where another one of its name has the folder of that name."""
@@ -386,12 +266,3 @@ class OptunaTuner(MadeAgain, keras_tuner.Tuner):
         with distribution(self.distribution_strategy):
             load_weights(model, weights, Path(self._get_build_config_fname(trial.trial_id)))
         return model
-
-    def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Any, execution: int = 0) -> None:
-        if importlib.util.find_spec("tensorboard") is not None:
-            super()._configure_tensorboard_dir(callbacks, trial, execution)
-            return
-        # KerasTuner would import tensorboard, which TensorFlow no longer brings, and every trial would fail.
-        for callback in callbacks:
-            if type(callback).__name__ == "TensorBoard":
-                callback.log_dir = self._get_tensorboard_dir(callback.log_dir, trial.trial_id, execution)

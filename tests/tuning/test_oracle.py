@@ -1,12 +1,8 @@
-"""`OptunaOracle` keeps KerasTuner's protocol. As a script, this begins a trial in a project and dies."""
+"""`OptunaOracle` keeps KerasTuner's protocol."""
 
 import json
 import math
-import os
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,78 +13,12 @@ import pytest
 from keras_tuner.engine.trial import Trial
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState
+from oracle_support import begin, claim_of, complete, declare_nested, fail, hyperparameters, make, recorded, run
 
 from kerastuna.search import OptunaOracle
-from kerastuna.search.errors import SpaceError, StudyError
 from kerastuna.search.proposals.cautious_pruner import CautiousPruner
-from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import SearchObserver
-from kerastuna.search.study.liveness import this_worker
-from kerastuna.spaces.errors import InputError
-
-SCORE = keras_tuner.Objective("score", "max")
-
-
-def hyperparameters(declare: Callable[[keras_tuner.HyperParameters], Any]) -> keras_tuner.HyperParameters:
-    hp = keras_tuner.HyperParameters()
-    declare(hp)
-    return hp
-
-
-def one_float(hp: keras_tuner.HyperParameters) -> None:
-    hp.Float("x", 0.0, 1.0)
-
-
-def make(
-    folder: Path,
-    declare: Callable[[keras_tuner.HyperParameters], Any] | None = one_float,
-    kind: type[OptunaOracle] = OptunaOracle,
-    **given: Any,
-) -> OptunaOracle:
-    """An oracle in its project folder, as a tuner makes it. `declare=None` leaves the space to be found."""
-    space: dict[str, Any] = {} if declare is None else {"hyperparameters": hyperparameters(declare)}
-    arguments: dict[str, Any] = {"objective": SCORE, "seed": 0, "pruner": "none", **space, **given}
-    oracle = kind(**arguments)
-    oracle._set_project_dir(folder, "project")
-    oracle.verbose = 0
-    return oracle
-
-
-def begin(oracle: OptunaOracle, tuner_id: str = "tuner0") -> Trial:
-    trial = oracle.create_trial(tuner_id)
-    assert trial.status == "RUNNING"
-    return trial
-
-
-def claim_of(oracle: OptunaOracle, trial: Trial) -> Claim:
-    claim = oracle.claim_of(trial.trial_id)
-    assert claim is not None
-    return claim
-
-
-def complete(oracle: OptunaOracle, trial: Trial, score: float, step: int = 0) -> None:
-    oracle.update_trial(trial.trial_id, {oracle.objective.name: score}, step=step)
-    trial.status = "COMPLETED"
-    oracle.end_trial(trial)
-
-
-def fail(oracle: OptunaOracle, trial: Trial, status: str = "FAILED", message: str = "it broke") -> None:
-    trial.status, trial.message = status, message
-    oracle.end_trial(trial)
-
-
-def run(oracle: OptunaOracle, trials: int, score: Callable[[Any], float] = lambda values: values["x"]) -> list[Any]:
-    """Complete so many trials, or as many as there are; returns their values."""
-    done = []
-    while len(done) < trials and (trial := oracle.create_trial("tuner0")).status == "RUNNING":
-        complete(oracle, trial, score(trial.hyperparameters.values))
-        done.append(trial.hyperparameters.values)
-    return done
-
-
-def recorded(oracle: OptunaOracle) -> list[tuple[str, str | None]]:
-    return [(trial.state.name, trial.user_attrs.get("reason")) for trial in oracle.study.trials]
 
 
 def in_another_thread(call: Callable[[], Any]) -> Any:
@@ -151,17 +81,6 @@ def test_every_kind_and_sampling_gives_its_own_values(tmp_path: Path):
     middle = {name: sorted(values)[30] for name, values in seen.items() if name not in ("flag", "text")}
     assert middle["int_log"] < 150 < 850 < middle["int_reverse"]
     assert middle["float_log"] < 0.1 < 0.9 < middle["float_reverse"]
-
-
-def declare_nested(hp: keras_tuner.HyperParameters) -> None:
-    hp.Choice("kind", ["cnn", "mlp"])
-    with hp.conditional_scope("kind", ["cnn"]):
-        hp.Choice("pooling", ["max", "none"])
-        with hp.conditional_scope("pooling", ["max"]):
-            hp.Int("window", 2, 4)
-    with hp.conditional_scope("kind", ["mlp"]):
-        hp.Int("units", 8, 64, step=8)
-    hp.Boolean("dropout", parent_name="kind", parent_values=["cnn", "mlp"])
 
 
 def test_only_active_hyperparameters_have_values(tmp_path: Path):
@@ -269,17 +188,6 @@ def test_a_seed_gives_the_same_proposals(tmp_path: Path, sampler: str):
     assert proposals("one more", 1) != proposals("two", 0)
 
 
-def test_a_seed_that_is_not_given_is_drawn_once_and_kept(tmp_path: Path):
-    first = make(tmp_path, seed=None)
-    first.study  # noqa: B018  opened
-    again = make(tmp_path, seed=None)
-    assert again.study.user_attrs["drawn_seed"] == again.seed == first.seed
-
-
-def test_a_seed_of_zero_is_a_seed():
-    assert OptunaOracle(seed=0).seed == 0
-
-
 def test_resuming_proposes_what_going_on_would_have(tmp_path: Path):
     whole = run(make(tmp_path / "whole", max_trials=14), 14)
     parts: list[Any] = []
@@ -330,16 +238,6 @@ def test_an_oracle_may_be_idle(tmp_path: Path):
     assert oracle.create_trial("tuner0").status == "IDLE"
     assert oracle.tuner_ids == {"tuner0"}
     assert oracle.trials == {}
-
-
-def test_enqueued_values_come_first_under_their_name(tmp_path: Path):
-    oracle = make(tmp_path, declare_nested, max_trials=9)
-    values = {"kind": "mlp", "units": 24, "dropout": True}
-    oracle.enqueue(values, name="classic")
-    assert begin(oracle).hyperparameters.values == values
-    assert oracle.study.trials[0].user_attrs["name"] == "classic"
-    with pytest.raises(SpaceError, match="'units' = 25 is outside the space"):
-        oracle.enqueue(values | {"units": 25})
 
 
 # Trials
@@ -494,13 +392,6 @@ def test_of_equals_the_smaller_network_is_the_best(tmp_path: Path):
     assert [trial.trial_id for trial in oracle.get_best_trials(3)] == ["0001", "0002", "0000"]
 
 
-def test_the_seed_of_the_training_depends_on_the_study_and_the_values():
-    oracle = OptunaOracle(seed=1)
-    seed = oracle.training_seed({"a": 1, "b": 2})
-    assert seed == oracle.training_seed({"b": 2, "a": 1})
-    assert len({seed, oracle.training_seed({"a": 1}), OptunaOracle(seed=2).training_seed({"a": 1, "b": 2})}) == 3
-
-
 # Stopping early
 
 
@@ -597,119 +488,6 @@ def test_the_deadline_ends_the_search(tmp_path: Path):
     assert recorded(oracle) == [("FAIL", "timeout"), ("WAITING", None)]
 
 
-# Saving, reloading, sharing
-
-
-def script(folder: Path) -> dict[str, Any]:
-    """Begin a trial in another process, which dies without a word; returns what it printed."""
-    done = subprocess.run([sys.executable, __file__, str(folder)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 9, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_a_trial_is_saved_and_goes_on_under_its_id_when_it_is_reloaded_in_the_same_process(tmp_path: Path):
-    before = make(tmp_path)
-    complete(before, begin(before), 0.5)
-    trial = begin(before)
-    after = make(tmp_path)
-    after.reload()
-    assert set(after.trials) == {"0000", "0001"}
-    again = begin(after)
-    assert (again.trial_id, again.hyperparameters.values) == (trial.trial_id, trial.hyperparameters.values)
-    after.report(again.trial_id, 1, {"score": 0.6})
-    complete(after, again, 0.7)
-    assert recorded(after) == [("COMPLETE", None), ("COMPLETE", None)]
-    assert begin(after).trial_id == "0002"
-
-
-def test_a_trial_of_a_process_that_died_comes_first_under_a_new_id(tmp_path: Path):
-    died = script(tmp_path)
-    oracle = make(tmp_path, max_trials=2)
-    oracle.reload()
-    assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
-    assert set(oracle.trials) == set()
-    trial = begin(oracle)
-    assert died["trial_id"] == "0000"
-    assert (trial.trial_id, trial.hyperparameters.values) == ("0001", died["values"])
-    complete(oracle, trial, 0.5)
-    complete(oracle, begin(oracle), 0.5)
-    assert oracle.create_trial("tuner0").status == "STOPPED"
-
-
-def test_everything_comes_back_from_the_study_without_the_project_folder(tmp_path: Path):
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    first = make(tmp_path / "one", storage=storage, study_name="shared", max_trials=3)
-    trial = begin(first)
-    trial.hyperparameters.Choice("late", [7, 8])
-    complete(first, trial, 0.25)
-    second = make(tmp_path / "two", storage=storage, study_name="shared", max_trials=3)
-    assert second.get_best_trials()[0].score == 0.25
-    assert second.get_best_trials()[0].hyperparameters.values["late"] == 7
-    assert set(begin(second).hyperparameters.values) == {"x", "late"}
-
-
-def test_two_processes_share_trials_duplicates_and_the_last_place(tmp_path: Path):
-    def declare(hp: keras_tuner.HyperParameters) -> None:
-        hp.Choice("x", [0.0, 0.25, 0.5, 0.75])
-
-    one, two = (make(tmp_path, declare, max_trials=3) for _ in range(2))
-    seen = [begin(oracle).hyperparameters.values["x"] for oracle in (one, two)]
-    complete(one, one.trials["0000"], seen[0])
-    seen.append(begin(one).hyperparameters.values["x"])
-    assert len(set(seen)) == 3
-    assert two.create_trial("b").status == "STOPPED"
-    assert two.get_best_trials()[0].trial_id == "0000"
-
-
-def test_another_study_of_the_same_name_is_refused(tmp_path: Path):
-    make(tmp_path, budget=None).study  # noqa: B018  made
-    for changed, told in [
-        ({"seed": 1}, "seed: 0, now 1"),
-        ({"objective": "val_loss"}, "other directions|objective"),
-        ({"identity": {"epochs": 3}}, "epochs"),
-    ]:
-        with pytest.raises((StudyError, ValueError), match=told):
-            make(tmp_path, **changed).study  # noqa: B018
-
-
-def test_other_objectives_of_a_sum_are_another_study(tmp_path: Path):
-    make(tmp_path, objective=["val_loss", "loss"]).study  # noqa: B018
-    with pytest.raises(StudyError, match="objective"):
-        make(tmp_path, objective=["val_loss", "accuracy"]).study  # noqa: B018
-
-
-def test_an_abandoned_trial_leaves_its_values_to_the_next(tmp_path: Path):
-    oracle = make(tmp_path)
-    values = begin(oracle).hyperparameters.values
-    oracle.abandon_all("interrupted")
-    assert (oracle.trials, oracle.ongoing_trials) == ({}, {})
-    assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
-    assert begin(oracle).hyperparameters.values == values
-    oracle.abandon_all("interrupted")
-    assert begin(oracle).hyperparameters.values == values
-
-
-@pytest.mark.parametrize("given", [{"wait": False}, {}])
-def test_a_study_full_of_trials_of_others_ends_the_search_or_is_waited_for(given: dict[str, Any], tmp_path: Path):
-    oracle = make(tmp_path, max_trials=1, **given)
-    elsewhere = {"worker": this_worker() | {"host": "elsewhere"}, "last_seen": time.time(), "hyperparameters": {"x": 0}}
-    oracle.study.add_trial(optuna.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
-    oracle.deadline = time.monotonic() + (0.5 if not given else 1000)
-    began = time.monotonic()
-    assert oracle.create_trial("tuner0").status == "STOPPED"
-    assert (time.monotonic() - began >= 0.5) == (not given)
-
-
-def test_the_result_of_a_trial_that_was_taken_for_dead_is_left_out(tmp_path: Path):
-    oracle = make(tmp_path)
-    trial = begin(oracle)
-    oracle.study.tell(0, state=TrialState.FAIL)  # by a process that has not heard of this one for an hour
-    with pytest.warns(UserWarning, match="trial 0 was taken for dead by another process"):
-        complete(oracle, trial, 0.5)
-    assert recorded(oracle) == [("FAIL", None)]
-    assert begin(oracle).trial_id == "0001"
-
-
 # The budget and who watches
 
 
@@ -760,27 +538,6 @@ def test_the_display_tells_of_the_best_trial_at_once(tmp_path: Path, capsys: pyt
     assert told == ["0.3", "0.3", "0.5"]
 
 
-def test_a_budget_that_nothing_counts_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="params are limited or optimised, but there is nothing to count them"):
-        make(tmp_path, budget=15_000).create_trial("tuner0")
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"budget": 0}, "budget of 0 parameters"),
-        ({"budget": "15000"}, "budget='15000': give a whole number"),
-        ({"budget": 1.5}, "budget=1.5: give a whole number"),
-        ({"sampler": "magic"}, "sampler 'magic' is unknown"),
-        ({"pruner": "shears"}, "pruner 'shears' is unknown"),
-        ({"infeasible": "ignore"}, "infeasible='ignore'"),
-    ],
-)
-def test_arguments_that_are_not_allowed_are_told_at_once(given: dict[str, Any], told: str):
-    with pytest.raises(InputError, match=told):
-        OptunaOracle(**given)
-
-
 def test_methods_of_one_oracle_take_turns(tmp_path: Path):
     oracle = make(tmp_path, max_trials=8)
     trials: list[Trial] = []
@@ -798,13 +555,3 @@ def test_methods_of_one_oracle_take_turns(tmp_path: Path):
         thread.join(60)
     assert sorted(trial.trial_id for trial in trials) == [f"{number:04d}" for number in range(8)]
     assert {trial.state for trial in oracle.study.trials} == {TrialState.COMPLETE}
-
-
-def _die(folder: Path) -> None:
-    trial = begin(make(folder, max_trials=2))
-    print(json.dumps({"trial_id": trial.trial_id, "values": trial.hyperparameters.values}), flush=True)
-    os._exit(9)
-
-
-if __name__ == "__main__":
-    _die(Path(sys.argv[1]))
