@@ -10,13 +10,16 @@ what sets a value: the same value is written once more. The others look first wh
 - Taking a waiting trial (`take_trial`): it is ours when it holds the name of this process, and the time of this claim.
 - Putting a trial back: it is done when the trial waits, or another process has taken it since.
 - Deleting a study: it is done when the study is not there.
+- Changing an attribute of a study (`change_attribute`): it is done when the value is what it was changed to.
 
 What can happen at worst: Optuna's own way to take a trial, which `take_trial` uses behind a gRPC proxy, says that the
 trial was not waiting although it has taken it. Nobody trains that trial; it is failed after five minutes, and tried
+again. What is added to an attribute is there twice where another process changed it, too, before it was looked at
 again. The server of a proxy repeats by itself when its own database fails: see docs/many_machines.md.
 """
 
 import copy
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -102,6 +105,22 @@ def _taking(method: Callable[..., Any], storage: BaseStorage, trial_id: int, use
     return take, take_or_have
 
 
+def _changing(
+    method: Callable[..., Any], storage: BaseStorage, study_id: int, key: str, change: Callable[[Any], Any]
+) -> Calls:
+    written: list[Any] = []
+
+    def first(old: Any) -> Any:
+        new = change(old)
+        written.append(json.loads(json.dumps(new)))
+        return new
+
+    def again(old: Any) -> Any:
+        return old if old in written else first(old)
+
+    return partial(method, storage, study_id, key, first), partial(method, storage, study_id, key, again)
+
+
 def _deleting(method: Callable[..., Any], storage: BaseStorage, study_id: int) -> Calls:
     delete = partial(method, storage, study_id)
 
@@ -117,5 +136,6 @@ _PLANS: Mapping[str, Callable[..., Calls]] = {
     "_create_new_trial": _adding,
     "set_trial_state_values": _state_setting,
     "take_trial": _taking,
+    "change_attribute": _changing,
     "delete_study": _deleting,
 }

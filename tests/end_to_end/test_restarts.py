@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import make_url
 from support import begin_kerastuna, write_slice
 
+from kerastuna.search.compat.optuna_attributes import change_study_attribute
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.attributes import WORKER, is_trained
 from kerastuna.search.study.liveness import claim_attributes
@@ -169,7 +170,17 @@ def delete(storage: BaseStorage, cut: Callable[..., None]) -> Callable[[BaseStor
     return lambda storage: optuna.get_all_study_names(storage) == []
 
 
-OPERATIONS = (make, add, add_by_optuna, take, end, put_back, report, name, suggest, delete)
+def extend(storage: BaseStorage, cut: Callable[..., None]) -> Callable[[BaseStorage], Any]:
+    study = optuna.create_study(storage=storage, study_name="s")
+    study.set_user_attr("openings", [["first", 0.5]])
+    cut(skip=1)  # it reads the attribute first
+    written = change_study_attribute(study, "openings", lambda before: [*before, ("second", 0.25)])
+    assert len(written) == 2
+    both = {"openings": [["first", 0.5], ["second", 0.25]]}
+    return lambda storage: optuna.load_study(study_name="s", storage=storage).user_attrs == both
+
+
+OPERATIONS = (make, add, add_by_optuna, take, end, put_back, report, name, suggest, delete, extend)
 
 
 @pytest.fixture
@@ -181,11 +192,7 @@ def cut_server(postgresql: str) -> Iterator[tuple[Cutter, str]]:
 
 
 @pytest.mark.parametrize("when", ["after", "before"])
-@pytest.mark.parametrize(
-    "operation",
-    [make, add, add_by_optuna, take, end, put_back, report, name, suggest, delete],
-    ids=lambda o: o.__name__,
-)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.__name__)
 def test_an_operation_whose_commit_is_not_answered_happens_once(
     operation: Callable[..., Any], when: str, cut_server: tuple[Cutter, str], postgresql: str
 ) -> None:

@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from kerastuna.search.compat.optuna_attributes import change_attribute
 from kerastuna.search.study.repeats import MARK, calls, marked
 
 
@@ -71,6 +72,35 @@ def test_what_sets_a_value_sets_it_again(storage: BaseStorage) -> None:
     twice(storage, "set_trial_intermediate_value", 0, 1, 0.5)
     trial = storage.get_trial(0)
     assert (trial.user_attrs, trial.intermediate_values) == ({"name": "eip_1"}, {1: 0.5})
+
+
+def test_what_was_added_to_an_attribute_is_not_added_again(storage: BaseStorage) -> None:
+    def add(before: Any) -> Any:
+        return [*(before or []), ["one", 1]]
+
+    first, again = calls("change_attribute", change_attribute, storage, (0, "openings", add), {})
+    first()
+    assert again() == [["one", 1]]
+    assert storage.get_study_user_attrs(0) == {"openings": [["one", 1]]}
+
+
+def test_what_was_not_added_to_an_attribute_is_added_at_the_second_try(storage: BaseStorage) -> None:
+    first, again = calls("change_attribute", change_attribute, storage, (0, "seconds", lambda old: (old or 0) + 2), {})
+    with pytest.raises(ConnectionError):
+        first_of_a_storage_that_fails(first, storage)
+    storage.set_study_user_attr(0, "seconds", 5)
+    assert again() == 7
+
+
+def first_of_a_storage_that_fails(first: Any, storage: Any) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ConnectionError
+
+    storage.set_study_user_attr = fail
+    try:
+        first()
+    finally:
+        del storage.set_study_user_attr
 
 
 def test_each_trial_that_is_added_has_a_mark_of_its_own_and_the_template_stays_as_it_is() -> None:
