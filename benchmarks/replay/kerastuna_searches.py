@@ -18,13 +18,15 @@ METRIC = "val_accuracy"
 
 
 def kerastuna_search(
-    clock: Clock, seed: int, *, starts: bool = True, first: Sequence[Values] = (), max_trials: int | None = None,
-    **arguments: Any,
+    clock: Clock, seed: int, *, starts: bool = True, narrows: bool = True, first: Sequence[Values] = (),
+    max_trials: int | None = None, **arguments: Any,
 ) -> int:  # fmt: skip
     """Search until the clock has no epochs left; returns the number of refused proposals.
 
     Args:
-        starts: whether the first proposals are chosen in closed form, where the sampler is TPE.
+        starts: whether the first proposals are chosen in closed form, and later ones made to fit the budget, where the
+            sampler is TPE.
+        narrows: whether they are made to fit.
         first: points that are enqueued, in this order.
         max_trials: trained trials; None for no end but the clock's.
         arguments: of `OptunaOracle`, such as sampler, pruner and infeasible.
@@ -34,7 +36,7 @@ def kerastuna_search(
     settings = study_settings(keras_tuner.Objective(METRIC, "max"), given)
     opened = settings.open(
         None, "replay", seed, space=PARAMETERS, declared=None, size_at=size_at, is_closed_form=starts,
-        announcer=Announcer(),
+        narrows=narrows, announcer=Announcer(),
     )  # fmt: skip
     study, pruner = opened.stored.study, settings.pruner_of(clock.epochs)
     study.pruner = pruner

@@ -35,7 +35,8 @@ def size_at(values: Values) -> Size:
     point: Any = Point(values)
     architecture = SPACE.architecture(point)
     counted = cost(architecture)
-    return Size(counted.params, counted.macs, summary=architecture.summary, receptive_field=counted.receptive_field)
+    field, depth = counted.receptive_field, len(counted.layers)
+    return Size(counted.params, counted.macs, summary=architecture.summary, receptive_field=field, depth=depth)
 
 
 def is_allowed(values: Values) -> bool:

@@ -265,6 +265,15 @@ class ParameterSpace:
             points = extended
         return points
 
+    def whole_numbers(self, values: Values, limit: int) -> dict[str, list[int]]:
+        """The values in ascending order of every `Int` that is among `values` and has at most `limit` of them."""
+        listed = {
+            hp.name: _choices(parameter, limit)
+            for hp, parameter in self._pairs()
+            if isinstance(hp, kt.Int) and parameter is not None and hp.name in values
+        }
+        return {name: sorted(map(int, choices)) for name, choices in listed.items() if choices}
+
     def unlistable(self, limit: int) -> list[str]:
         """The hyperparameters with more than `limit` values, or infinitely many."""
         return [hp.name for hp, parameter in self._pairs() if parameter and _choices(parameter, limit) is None]

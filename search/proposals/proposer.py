@@ -3,8 +3,9 @@
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, final
 
 import optuna
@@ -14,7 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from ..errors import SearchFailed
-from ..study.attributes import SAMPLER_STATE, is_rejection
+from ..study.attributes import NARROWED_FROM, SAMPLER_STATE, is_rejection
 from ..study.budget import Budget, Size
 from ..study.events import Announcer
 from ..study.liveness import Watch, claim_attributes, fail_abandoned_trials, is_foreign, runs_here
@@ -26,6 +27,7 @@ from .claims import Claim
 from .distributions import ParameterSpace, Values
 from .grid import Grid
 from .mirror import Mirror
+from .narrowing import Narrower
 from .samplers import AtNumber, fixed_by, random_sampler, suggest
 from .start import FIRST_TRIALS, Start
 from .trial_index import TrialIndex
@@ -64,6 +66,7 @@ class Proposer:
             InfeasibleArchitecture. None where nothing can be counted.
         infeasible: "hide" refused proposals from the sampler, or let it "learn" from them.
         start: chooses the first proposals; None where the sampler does.
+        narrower: makes the sampler's proposals fit the budget; None where they are only refused.
         announcer: tells observers of refused proposals, and of what becomes of a claim.
         demands: names of the constraints that belong to the objective.
     """
@@ -78,12 +81,14 @@ class Proposer:
         measure: Callable[[Values], Size | None] | None,
         infeasible: Infeasible = "hide",
         start: Start | None = None,
+        narrower: Narrower | None = None,
         announcer: Announcer | None = None,
         demands: Collection[str] = (),
     ) -> None:
         self._stored = stored
         self._seed = seed
         self._start = start
+        self._narrower = narrower
         self._announcer = announcer or Announcer()
         self._mirror = Mirror(
             stored.study.directions,
@@ -207,7 +212,14 @@ class Proposer:
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
         proposed = self._mirror.proposed(proposal)
-        return self._settle(values, proposed.params, proposed.distributions, proposal, max_trials)
+        settled = self._settle(values, proposed.params, proposed.distributions, proposal, max_trials)
+        if self._narrower is None or not isinstance(settled, Verdict) or settled.reason != "over_budget":
+            return settled
+        narrowed = self._narrower.point(values, space)
+        if narrowed is None or self._index.trial_of(narrowed) is not None:
+            return settled
+        proposed_widths = {name: value for name, value in values.items() if narrowed[name] != value}
+        return self._settle(narrowed, *space.encode(narrowed), None, max_trials, {NARROWED_FROM: proposed_widths})
 
     def _take_one_of(
         self, left: Sequence[Values], space: ParameterSpace, max_trials: int | None
@@ -222,10 +234,11 @@ class Proposer:
         distributions: dict[str, BaseDistribution],
         proposal: optuna.Trial | None,
         max_trials: int | None,
+        noted: Mapping[str, Any] = MappingProxyType({}),
     ) -> Claim | Verdict | None:
-        """Store the proposal, refused or claimed; None for a claim that was withdrawn."""
+        """Store the proposal, with `noted` user attributes, refused or claimed; None for a claim that was withdrawn."""
         verdict = self._judge.verdict(values)
-        attributes = verdict.attributes(values)
+        attributes = {**verdict.attributes(values), **noted}
         if verdict.reason is None:
             attributes |= claim_attributes()
             if proposal is not None and (state := self._mirror.proposed(proposal).system_attrs):

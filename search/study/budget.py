@@ -40,6 +40,7 @@ class Size:
         summary: the network in one line; empty if there is none.
         receptive_field: pixels of the image, along the longer side, that a value of the last feature map depends on;
             None if unknown.
+        depth: the number of its layers, of every kind; None if unknown.
     """
 
     params: int
@@ -49,6 +50,7 @@ class Size:
     activations: int | None = None
     summary: str = ""
     receptive_field: int | None = None
+    depth: int | None = None
 
 
 @final

@@ -73,6 +73,7 @@ class NetworkMeasure:
                 counted.peak_activation_bytes,
                 architecture.summary,
                 counted.receptive_field,
+                len(counted.layers),
             )
         if not costs:
             return None

@@ -16,6 +16,7 @@ from ..compat.optuna_attributes import change_study_attribute
 from ..errors import InputError
 from ..proposals.checks import check_pruner, check_sampler
 from ..proposals.distributions import ParameterSpace, Values
+from ..proposals.narrowing import Narrower
 from ..proposals.proposer import Infeasible, Proposer
 from ..proposals.pruners import pruner_for
 from ..proposals.samplers import sampler_for, uses_cmaes
@@ -155,6 +156,7 @@ class StudySettings:
         declared: Any,
         size_at: Callable[[Values], Size | None] | None,
         is_closed_form: bool = False,
+        narrows: bool = True,
         announcer: Announcer,
     ) -> "OpenStudy":
         """Open the study, or make it, after its sampler and pruner were tried out.
@@ -168,7 +170,9 @@ class StudySettings:
             space: what is searched.
             declared: the hyperparameters that identify the space, JSON-able; None where they are not known yet.
             size_at: the size of the network at some values; None where nothing is counted.
-            is_closed_form: whether that takes no time to speak of.
+            is_closed_form: whether that takes no time to speak of. TPE's first proposals are then spread over the
+                budget, and its others made to fit it.
+            narrows: whether they are made to fit; benchmarks compare the two.
             announcer: of the search.
 
         Raises InputError when there are limits and nothing to count them, and for a sampler or pruner that cannot serve
@@ -198,9 +202,11 @@ class StudySettings:
             seed = change_study_attribute(study, DRAWN_SEED, lambda first: drawn if first is None else first)
         stored = StoredStudy(study, opened)
         fail_abandoned_trials(stored)
-        start = None
+        start = narrower = None
         if size_at is not None and is_closed_form and self.sampler == "tpe":
             start = Start(seed, self.budget, size_at, looks_for_small=bool(self.goal.costs))
+            if self.budget is not None and narrows and not self.goal.costs:
+                narrower = Narrower(self.budget, size_at)
         proposer = Proposer(
             stored,
             sampler_for(self.sampler, seed),
@@ -209,6 +215,7 @@ class StudySettings:
             measure=size_at,
             infeasible=self.infeasible,
             start=start,
+            narrower=narrower,
             announcer=announcer,
             demands=self.goal.constraints(0.0).keys(),
         )

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from kerastuna.search.errors import SearchFailed
 from kerastuna.search.proposals.claims import Claim
 from kerastuna.search.proposals.distributions import ParameterSpace, Values, values_key
+from kerastuna.search.proposals.narrowing import Narrower
 from kerastuna.search.proposals.proposer import REFUSALS_IN_A_ROW, Proposer
 from kerastuna.search.proposals.samplers import sampler_for
 from kerastuna.search.proposals.start import FIRST_TRIALS, MOST_DRAWN, Start
@@ -859,3 +860,30 @@ def test_a_start_that_finds_nothing_is_not_asked_again() -> None:
     with pytest.raises(SearchFailed):
         proposer.next(NETWORKS, None)
     assert len(drawn) == MOST_DRAWN  # by one proposal of a thousand
+
+
+def test_a_proposal_over_the_budget_is_made_narrower_and_trained_next() -> None:
+    study = opened(InMemoryStorage())
+    proposer = proposer_of(study, "tpe", narrower=Narrower(BUDGET, size_of))
+    search(study, proposer, 40)
+    trials = study.trials
+    narrowed = [trial for trial in trials if "narrowed_from" in trial.user_attrs]
+    assert len(narrowed) > 10
+    for trial in narrowed:
+        refused, proposed = trials[trial.number - 1].user_attrs, trial.user_attrs["narrowed_from"]
+        assert refused["reason"] == "over_budget"
+        assert refused["hyperparameters"] == {**trial.user_attrs["hyperparameters"], **proposed}
+        assert trial.state == TrialState.COMPLETE
+        assert trial.user_attrs["params"] <= 5000
+    tried = [values_key(trial.user_attrs["hyperparameters"]) for trial in trials if is_trained(trial)]
+    assert len(set(tried)) == 40
+
+
+def test_what_is_narrowed_does_not_depend_on_restarts() -> None:
+    def numbers(restarts: int) -> list[Any]:
+        study = opened(InMemoryStorage())
+        for trials in range(20 // restarts, 21, 20 // restarts):
+            search(study, proposer_of(study, "tpe", narrower=Narrower(BUDGET, size_of)), trials)
+        return [(trial.number, trial.params) for trial in study.trials]
+
+    assert numbers(1) == numbers(4)

@@ -49,6 +49,7 @@ def test_what_fits_may_be_trained(stored: StoredStudy) -> None:
         "activations": None,
         "summary": "net",
         "receptive_field": None,
+        "depth": None,
     }
 
 
