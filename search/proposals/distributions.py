@@ -266,13 +266,16 @@ class ParameterSpace:
         return points
 
     def whole_numbers(self, values: Values, limit: int) -> dict[str, list[int]]:
-        """The values in ascending order of every `Int` that is among `values` and has at most `limit` of them."""
-        listed = {
-            hp.name: _choices(parameter, limit)
-            for hp, parameter in self._pairs()
-            if isinstance(hp, kt.Int) and parameter is not None and hp.name in values
-        }
-        return {name: sorted(map(int, choices)) for name, choices in listed.items() if choices}
+        """The values, in ascending order, of every `Int` that is active in `values` and has at most `limit` of them."""
+        listed: dict[str, list[int]] = {}
+        active: dict[str, Value] = {}
+        for hp, parameter in self._pairs():
+            if not _is_active(hp, active):
+                continue
+            active[hp.name] = values[hp.name]
+            if isinstance(hp, kt.Int) and parameter is not None and (choices := _choices(parameter, limit)):
+                listed[hp.name] = sorted(map(int, choices))
+        return listed
 
     def unlistable(self, limit: int) -> list[str]:
         """The hyperparameters with more than `limit` values, or infinitely many."""

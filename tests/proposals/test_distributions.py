@@ -251,6 +251,31 @@ def test_one_name_with_one_range_under_two_conditions_is_one_parameter() -> None
         assert space.encode({"model": model, "units": 5})[0] == {"model": model, "units": 5}
 
 
+def test_the_whole_numbers_are_those_that_are_active_with_their_own_ranges() -> None:
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Choice("size", ["small", "large"])
+        with hp.conditional_scope("size", ["small"]):
+            hp.Int("units", 1, 4)
+            hp.Int("more", 1, 4)
+        with hp.conditional_scope("size", ["large"]):
+            hp.Int("units", 10, 80, step=2, sampling="log")
+        hp.Int("reverse", 1, 3, sampling="reverse_log")
+        hp.Int("many", 1, 1000)
+        hp.Fixed("fixed", 7)
+        hp.Float("rate", 0.0, 1.0, step=0.5)
+        hp.Choice("choice", [1, 2])
+
+    space = declared(declare)
+    values: dict[str, Any] = {"reverse": 2, "many": 5, "fixed": 7, "rate": 0.5, "choice": 1}
+    assert space.whole_numbers({"size": "large", "units": 20, **values}, 999) == {
+        "units": [10, 20, 40, 80],
+        "reverse": [1, 2, 3],
+    }
+    small = space.whole_numbers({"size": "small", "units": 2, "more": 3, **values}, 1000)
+    assert small.keys() == {"units", "more", "reverse", "many"}
+    assert small["units"] == [1, 2, 3, 4]
+
+
 def test_points_of_a_conditional_space() -> None:
     def declare(hp: keras_tuner.HyperParameters) -> None:
         two_models(hp)
