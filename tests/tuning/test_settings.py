@@ -96,6 +96,43 @@ def test_a_study_is_opened_again_by_the_same_settings_alone(tmp_path: Path) -> N
         opened(settings(seed=3, budget=600), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "closed", "narrows"),
+    [
+        ({}, True, True),
+        ({}, False, False),  # each count would build a network
+        ({"sampler": "random"}, True, False),
+        ({"minimize": "params", "reach": {"val_accuracy": 0.5}}, True, False),  # the large ones are no use
+    ],
+)
+def test_tpe_proposals_are_narrowed_in_closed_form_where_accuracy_is_all_that_counts(
+    given: dict[str, Any], closed: bool, narrows: bool, tmp_path: Path
+) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("width", 1, 99)
+    hp.Float("rate", 0.0, 1.0)
+    wide = ParameterSpace(hp.space)
+    made = settings(budget=2000, pruner="none", **given)
+    study = made.open(
+        tmp_path,
+        "s",
+        0,
+        space=wide,
+        declared=[],
+        size_at=lambda values: Size(100 * int(values["width"]), depth=1),
+        is_closed_form=closed,
+        announcer=Announcer(),
+    )
+    for _ in range(16):
+        claim = study.proposer.next(wide, None)
+        assert claim is not None
+        score = float(claim.values["rate"])
+        value = float(claim.values["width"]) * 100 if "minimize" in given else score
+        claim.complete(score, [value], made.goal.constraints(score))
+    narrowed = [trial for trial in study.stored.study.trials if "narrowed_from" in trial.user_attrs]
+    assert bool(narrowed) == narrows
+
+
 def test_a_seed_that_was_drawn_is_kept_with_the_study(tmp_path: Path) -> None:
     assert opened(settings(), tmp_path, seed=5).seed == 5
     assert opened(settings(), tmp_path, seed=6).seed == 5
