@@ -32,13 +32,11 @@ class Narrower:
         self._budget = budget
         self._measure = measure
 
-    def point(self, values: Values, space: ParameterSpace) -> dict[str, Value] | None:
-        """These values with narrower layers, which fit; None where even the narrowest ones do not.
+    def point(self, values: Values, size: Size, space: ParameterSpace) -> dict[str, Value] | None:
+        """These values of a network of this `size` with narrower layers, which fit; None where the narrowest do not.
 
         A width is a whole number whose least value makes the network smaller, with as many layers as before.
         """
-        if (size := self._size(values)) is None:
-            return None
         widths = {
             name: choices
             for name, choices in space.whole_numbers(values, MOST_VALUES).items()

@@ -213,9 +213,9 @@ class Proposer:
         values = space.fill(partial(suggest, proposal))
         proposed = self._mirror.proposed(proposal)
         settled = self._settle(values, proposed.params, proposed.distributions, proposal, max_trials)
-        if self._narrower is None or not isinstance(settled, Verdict) or settled.reason != "over_budget":
+        if self._narrower is None or not isinstance(settled, Verdict) or not settled.limits or settled.size is None:
             return settled
-        narrowed = self._narrower.point(values, space)
+        narrowed = self._narrower.point(values, settled.size, space)
         if narrowed is None or self._index.trial_of(narrowed) is not None:
             return settled
         proposed_widths = {name: value for name, value in values.items() if narrowed[name] != value}
