@@ -29,6 +29,9 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
 
 
+UNITS = 10**6  # so many that no trial is proposed twice by chance
+
+
 class Listener(SearchObserver):
     """Notes what it is told, and keeps an attribute with every trial. It cannot be pickled."""
 
@@ -51,13 +54,13 @@ class Listener(SearchObserver):
 
 
 def score(hp: Any) -> float:
-    return hp.Int("units", 1, 400) / 400
+    return hp.Int("units", 1, UNITS) / UNITS
 
 
 def units() -> keras_tuner.HyperParameters:
     """The space of `score`, known before the first trial."""
     hp = keras_tuner.HyperParameters()
-    hp.Int("units", 1, 400)
+    hp.Int("units", 1, UNITS)
     return hp
 
 
@@ -91,8 +94,8 @@ def test_a_worker_that_is_killed_loses_no_trial(tmp_path: Path):
     mark = tmp_path / "killed"
 
     def fatal(hp: Any) -> float:
-        if not mark.exists():
-            mark.touch()
+        with contextlib.suppress(FileExistsError):
+            mark.mkdir()
             os.kill(os.getpid(), 9)
         return score(hp)
 
@@ -109,7 +112,7 @@ def test_a_worker_that_is_killed_loses_no_trial(tmp_path: Path):
 
 def test_an_error_that_ends_a_search_ends_that_of_all_workers(tmp_path: Path):
     def wrong(hp: Any) -> float:
-        hp.Int("units", 1, 400)
+        hp.Int("units", 1, UNITS)
         raise ValueError("never works")
 
     tuner = Function(wrong, tmp_path, max_trials=20, max_consecutive_failed_trials=2)
@@ -220,8 +223,8 @@ def test_a_worker_whose_trial_hangs_is_ended_and_the_search_goes_on(tmp_path: Pa
     mark = tmp_path / "hung"
 
     def hangs_once(hp: Any) -> float:
-        if not mark.exists():
-            mark.write_text(str(os.getpid()))
+        with contextlib.suppress(FileExistsError):
+            mark.symlink_to(str(os.getpid()))
             time.sleep(600)
         return score(hp)
 
@@ -234,7 +237,7 @@ def test_a_worker_whose_trial_hangs_is_ended_and_the_search_goes_on(tmp_path: Pa
     assert failed.user_attrs["message"] == "the trial took longer than 1 s, its limit"
     assert ("end", (failed.number, None)) in listener.told
     assert not any(trial.params == failed.params for trial in tuner.oracle.study.trials[failed.number + 1 :])
-    assert not Path(f"/proc/{mark.read_text()}").exists()
+    assert not Path(f"/proc/{os.readlink(mark)}").exists()
 
 
 def test_a_point_that_kills_its_process_is_given_up_after_three_times(tmp_path: Path):
@@ -242,7 +245,7 @@ def test_a_point_that_kills_its_process_is_given_up_after_three_times(tmp_path: 
     marks.mkdir()
 
     def fatal(hp: Any) -> float:
-        units = hp.Int("units", 1, 400)
+        units = hp.Int("units", 1, UNITS)
         with contextlib.suppress(FileExistsError):
             (tmp_path / "fatal").symlink_to(str(units))  # the first point
         if os.readlink(tmp_path / "fatal") == str(units):
