@@ -4,7 +4,7 @@ import functools
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
@@ -171,14 +171,19 @@ def fail_abandoned_trials(
     return _fail(stored, abandoned, may_blame=not was_ended)
 
 
-def fail_trials_of(stored: StoredStudy, worker: Mapping[str, Any]) -> list[int]:
-    """Fail the running trials of a `worker` that is known to be dead, wherever it was; else as above.
+def fail_trials_of(
+    stored: StoredStudy, worker: Mapping[str, Any], *, but: Collection[int] = (), was_ended: bool = False
+) -> list[int]:
+    """Fail the running trials that a `worker` trains no more, wherever it was; else as above.
 
     Args:
         stored: the study.
         worker: the process, as `this_worker` described it there.
+        but: numbers of trials that it still trains.
+        was_ended: whether it did not die by itself: no trial is to blame.
     """
-    return _fail(stored, [trial for trial in _running(stored) if trial.user_attrs.get(WORKER) == worker])
+    left = [trial for trial in _running(stored) if trial.user_attrs.get(WORKER) == worker and trial.number not in but]
+    return _fail(stored, left, may_blame=not was_ended)
 
 
 def _running(stored: StoredStudy) -> list[FrozenTrial]:

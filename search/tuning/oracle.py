@@ -15,6 +15,7 @@ from ..study.attributes import HYPERPARAMETERS, SEED
 from ..study.events import SearchObserver
 from ..study.liveness import fail_trials_of, this_worker
 from ..study.reasons import INTERRUPTED, STOPPED_EARLY, TIMEOUT
+from ..study.searches import searched_here
 from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
 from .hyperparameters import share_hyperparameters
@@ -83,7 +84,11 @@ class OptunaOracle(StudyOracle):
         self.deadline, self._epochs = deadline, epochs
         self.study.pruner = self.settings.pruner_of(epochs)
         reason = TIMEOUT
-        with self._announcer.search(self.study, self.search_record(epochs), observers):
+        claimed = [claim.number for claim in self._claims.values()]
+        with (
+            searched_here(self.stored, claimed),
+            self._announcer.search(self.study, self.search_record(epochs), observers),
+        ):
             try:
                 yield
             except BaseException as error:
@@ -92,7 +97,7 @@ class OptunaOracle(StudyOracle):
             finally:
                 self.abandon_all(reason)
                 if reason == INTERRUPTED:  # it may have come between a claim and its return
-                    fail_trials_of(self.stored, this_worker())
+                    fail_trials_of(self.stored, this_worker(), was_ended=True)
                 self.deadline = self._epochs = None
 
     def search_record(self, epochs: int | None) -> dict[str, Any]:

@@ -73,13 +73,14 @@ def told_in(err: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("size", ["8k", "12k"])
+@pytest.mark.parametrize(("size", "of_its_own"), [("8k", False), ("12k", False), ("12k", True)])
 def test_a_journal_on_a_full_disk_ends_the_search_in_one_line_and_it_goes_on(
-    size: str, folder: Path, disk: Disk
+    size: str, of_its_own: bool, folder: Path, disk: Disk
 ) -> None:
+    """Also where the same process searches again: it trains no trial whose end it could not write."""
     journal = disk(f"size={size}") / "journal"
-    # In a process of its own: where the end of a trial could not be written, the trial is abandoned with the process.
-    line = told_in(run_kerastuna(folder, *SEARCH, "--storage", str(journal), check=2).stderr)
+    call = run_kerastuna if of_its_own else call_kerastuna
+    line = told_in(call(folder, *SEARCH, "--storage", str(journal), check=2).stderr)
     assert f"storage {str(journal)!r} cannot be " in line
     assert "No space left on device; what was stored is kept" in line
     before = json.loads(call_kerastuna(folder, "trials", "--storage", str(journal), "--json").stdout)

@@ -1,0 +1,37 @@
+"""The searches of this process: each fails what an earlier one left running."""
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from .liveness import fail_trials_of, this_worker
+from .stored_study import StoredStudy
+from .study_id import id_of
+
+_under_way: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+@contextmanager
+def searched_here(stored: StoredStudy, claimed: Collection[int] = ()) -> Iterator[None]:
+    """Hold while this process searches the study, in the block.
+
+    A running trial of this process is nobody's while no search of the study is under way here: its end could not be
+    stored, on a full disk for one. The first search to begin fails it, which enqueues it again.
+
+    Args:
+        stored: the study.
+        claimed: numbers of trials that somebody holds all the same.
+    """
+    known = id_of(stored.study.user_attrs)
+    key = stored.study.study_name if known is None else known.id
+    with _lock:  # another search must not claim a trial meanwhile
+        if not _under_way[key]:
+            fail_trials_of(stored, this_worker(), but=claimed, was_ended=True)
+        _under_way[key] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _under_way[key] -= 1
