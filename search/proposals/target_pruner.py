@@ -59,5 +59,5 @@ class TargetPruner(BasePruner):
         if min(value, *(min(course) for course in courses)) < self._end:
             return value - max(0.0, *(then - at_last for then, at_last in courses))
         open_ended = [(then, at_last) for then, at_last in courses if then > self._end]
-        removed = max(0.0, *((then - at_last) / (then - self._end) for then, at_last in open_ended))
+        removed = max([0.0, *((then - at_last) / (then - self._end) for then, at_last in open_ended)])
         return value - removed * (value - self._end)

@@ -56,6 +56,12 @@ def test_the_size_of_the_network_does_not_matter():
         assert len({stops(pruner, COURSES, [0.1, value], params) for params in (1, 10**9)}) == 1
 
 
+def test_where_all_others_had_nothing_left_to_improve_nobody_is_expected_to():
+    pruner = TargetPruner(ACCURACY, 0.95, first_epoch=2)
+    assert stops(pruner, [[0.9, 1.0, 1.0]] * ENOUGH_TRIALS, [0.9, 0.94])
+    assert not stops(pruner, [[0.9, 1.0, 1.0]] * ENOUGH_TRIALS, [0.9, 0.96])
+
+
 def test_nothing_is_stopped_before_its_time_or_without_evidence():
     assert not stops(TargetPruner(ACCURACY, 0.95, first_epoch=3), COURSES, [0.1, 0.1])
     pruner = TargetPruner(ACCURACY, 0.95, first_epoch=2)
