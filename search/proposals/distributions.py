@@ -266,14 +266,20 @@ class ParameterSpace:
         return points
 
     def whole_numbers(self, values: Values, limit: int) -> dict[str, list[int]]:
-        """The values, in ascending order, of every `Int` that is active in `values` and has at most `limit` of them."""
+        """The values, in ascending order, of every `Int` that is active in `values` and has at most `limit` of them.
+
+        But for those on whose values it depends which others are active.
+        """
+        parents = {condition.name for hp in self._hyperparameters for condition in hp.conditions}
         listed: dict[str, list[int]] = {}
         active: dict[str, Value] = {}
         for hp, parameter in self._pairs():
             if not _is_active(hp, active):
                 continue
             active[hp.name] = values[hp.name]
-            if isinstance(hp, kt.Int) and parameter is not None and (choices := _choices(parameter, limit)):
+            if not isinstance(hp, kt.Int) or parameter is None or hp.name in parents:
+                continue
+            if choices := _choices(parameter, limit):
                 listed[hp.name] = sorted(map(int, choices))
         return listed
 

@@ -35,12 +35,13 @@ class Narrower:
     def point(self, values: Values, size: Size, space: ParameterSpace) -> dict[str, Value] | None:
         """These values of a network of this `size` with narrower layers, which fit; None where the narrowest do not.
 
-        A width is a whole number whose least value makes the network smaller, with as many layers as before.
+        A width is a whole number from 0 on whose least value makes the network smaller, with as many layers as before.
+        No other hyperparameter depends on it.
         """
         widths = {
             name: choices
             for name, choices in space.whole_numbers(values, MOST_VALUES).items()
-            if self._is_width(name, choices[0], values, size)
+            if choices[0] >= 0 and self._is_width(name, choices[0], values, size)
         }
         fitting = self._if_it_fits(_narrowed(values, widths, 0.0))
         low, high = 0.0, 1.0

@@ -112,3 +112,30 @@ def test_a_range_with_too_many_values_to_list_is_left_as_it_is() -> None:
     space = space_of(lambda hp: (hp.Int("units", 1, 10**6), hp.Int("width", 1, 9)))
     narrower = Narrower(Budget(300), lambda values: Size(int(values["units"]) * int(values["width"])))
     assert narrower.point({"units": 100, "width": 9}, Size(900), space) == {"units": 100, "width": 3}
+
+
+def test_a_number_on_which_other_hyperparameters_depend_is_left_as_it_is() -> None:
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        hp.Int("hidden", 0, 4)
+        with hp.conditional_scope("hidden", [0]):
+            hp.Boolean("bias")
+        hp.Int("width", 8, 64)
+        with hp.conditional_scope("hidden", [1, 2, 3, 4]):
+            hp.Float("dropout", 0.0, 0.5)
+
+    space = space_of(declare)
+
+    def size(values: Values) -> Size:
+        space.encode(values)  # raises SpaceError where an active value is missing
+        return Size(int(values["hidden"]) * int(values["width"]), depth=3)
+
+    values: Values = {"hidden": 4, "width": 64, "dropout": 0.2}
+    assert Narrower(Budget(100), size).point(values, size(values), space) == {**values, "width": 25}
+
+
+def test_a_number_that_may_be_negative_is_no_width() -> None:
+    space = space_of(lambda hp: (hp.Int("log2_of_size", -3, 3), hp.Int("width", 1, 64)))
+    narrower = Narrower(
+        Budget(200), lambda values: Size(int(int(values["width"]) * 2.0 ** int(values["log2_of_size"])))
+    )
+    assert narrower.point({"log2_of_size": 3, "width": 64}, Size(512), space) == {"log2_of_size": 3, "width": 25}
