@@ -4,12 +4,14 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, final
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ..messages import redact
 from ..study.attributes import HISTORY, HYPERPARAMETERS, LAST_SEEN, MESSAGE, REASON, SCORE, SECONDS
@@ -58,10 +60,25 @@ class Claim:
         self._is_lost = False
 
     @classmethod
-    def enter(cls, stored: StoredStudy, announcer: Announcer, values: Values, size: Size | None) -> "Claim":
-        """Add a running trial with values that no sampler proposed; `size` is that of its network, where counted."""
+    def enter(
+        cls,
+        stored: StoredStudy,
+        announcer: Announcer,
+        values: Values,
+        size: Size | None,
+        encoded: tuple[dict[str, Any], dict[str, BaseDistribution]] = ({}, {}),
+    ) -> "Claim":
+        """Add a running trial with values that no sampler proposed.
+
+        Args:
+            stored, announcer, values: as above.
+            size: of its network, where counted.
+            encoded: the values as Optuna's parameters, with their distributions, where they are in the space.
+        """
         attributes = {HYPERPARAMETERS: dict(values), **claim_attributes(), **({} if size is None else vars(size))}
-        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+        trial = optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=encoded[0], distributions=encoded[1], user_attrs=attributes
+        )
         return cls(stored, announcer, stored.add(trial), values)
 
     @property
@@ -114,10 +131,16 @@ class Claim:
         if self._is_lost:
             return True
         self._announcer.epoch_ended(self.number, epoch, metrics)
-        if value is None or pruner is None or not pruner.prune(stored.study, stored.trial(self.number)):
+        if value is None or pruner is None or not pruner.prune(stored.study, self._until(epoch)):
             return False
         self.reason = STOPPED_EARLY
         return True
+
+    def _until(self, epoch: int) -> FrozenTrial:
+        """The trial as it is after `epoch`: when it is tried again, those of the time before stay in the study."""
+        trial = copy(self._stored.trial(self.number))
+        trial.intermediate_values = {step: value for step, value in trial.intermediate_values.items() if step <= epoch}
+        return trial
 
     def report_batches(self, epoch: int, done: int, batches: int | None) -> None:
         """Tell the observers how far a long epoch, counted from 1, has come."""

@@ -25,8 +25,9 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
     """
     attributes = trial.user_attrs
     value = score_of(trial) if trial.state == TrialState.COMPLETE else None
-    if value is None and trial.intermediate_values and not is_rejection(trial):
-        value = trial.intermediate_values[max(trial.intermediate_values)]
+    if value is None and (reported := trial.intermediate_values) and not is_rejection(trial):
+        # A trial that was tried again by the same process may have the values of more epochs than it has trained since.
+        value = reported.get(len(attributes.get(HISTORY, ())), reported[max(reported)])
     return {
         "number": trial.number,
         "state": trial.state.name,

@@ -15,7 +15,7 @@ from typing import Any, final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from .attributes import DIED, NAME, REASON, RETRY_OF
+from .attributes import DIED, NAME, NARROWED_FROM, REASON, RETRY_OF
 from .reasons import RETRIED_REASONS
 
 MOST_DEATHS = 3
@@ -68,8 +68,8 @@ def deaths_before(study: optuna.Study, trial: FrozenTrial) -> int:
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Enqueue the hyperparameters of an interrupted trial again, unless somebody has done it."""
     if all(other.user_attrs.get(RETRY_OF) != trial.number for other in study.get_trials(deepcopy=False)):
-        named = {NAME: trial.user_attrs[NAME]} if NAME in trial.user_attrs else {}
-        study.enqueue_trial(_parameters(trial), user_attrs={RETRY_OF: trial.number, **named})
+        kept = {name: trial.user_attrs[name] for name in (NAME, NARROWED_FROM) if name in trial.user_attrs}
+        study.enqueue_trial(_parameters(trial), user_attrs={RETRY_OF: trial.number, **kept})
 
 
 def first_of(number: int, trials: Sequence[FrozenTrial]) -> int:

@@ -7,14 +7,13 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from ..errors import InfeasibleArchitecture
+from ..errors import InfeasibleArchitecture, SpaceError
 from ..messages import redact
 from ..proposals.claims import Claim
 from ..proposals.distributions import Values
 from ..study.attributes import HYPERPARAMETERS, SEED
 from ..study.events import SearchObserver
-from ..study.liveness import fail_trials_of, this_worker
-from ..study.reasons import INTERRUPTED, STOPPED_EARLY, TIMEOUT
+from ..study.reasons import STOPPED_EARLY, TIMEOUT
 from ..study.searches import searched_here
 from ..training.epochs import failure_reason
 from ..training.interruption import stop_if_told
@@ -86,7 +85,7 @@ class OptunaOracle(StudyOracle):
         reason = TIMEOUT
         claimed = [claim.number for claim in self._claims.values()]
         with (
-            searched_here(self.stored, claimed),
+            searched_here(self.stored, claimed) as fail_what_is_left,
             self._announcer.search(self.study, self.search_record(epochs), observers),
         ):
             try:
@@ -96,8 +95,7 @@ class OptunaOracle(StudyOracle):
                 raise
             finally:
                 self.abandon_all(reason)
-                if reason == INTERRUPTED:  # it may have come between a claim and its return
-                    fail_trials_of(self.stored, this_worker(), was_ended=True)
+                fail_what_is_left()  # an error may have come between a claim and its return
                 self.deadline = self._epochs = None
 
     def search_record(self, epochs: int | None) -> dict[str, Any]:
@@ -152,10 +150,12 @@ class OptunaOracle(StudyOracle):
         return trial
 
     def _enter(self, values: Values) -> Claim:
-        size = None
+        size, encoded = None, ({}, {})
         with suppress(InfeasibleArchitecture):  # building the network raises it again, and fails the trial
             size = None if self._measure is None else self._size_at(values)
-        return Claim.enter(self._opened.stored, self._announcer, values, size)
+        with suppress(SpaceError):  # KerasTuner trains what is outside the space, too
+            encoded = self.parameter_space.encode(values)
+        return Claim.enter(self._opened.stored, self._announcer, values, size, encoded)
 
     def _is_out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline

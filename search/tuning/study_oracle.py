@@ -138,9 +138,9 @@ class StudyOracle(MendedOracle):
         self._restore()
         self.ongoing_trials = {}
         for trial in self._trials:
-            trial_id = trial_id_of(trial.number)
-            if runs_here(trial) and trial_id not in self._retry_queue:  # reloaded within one process: it keeps its id
-                values = trial.user_attrs[HYPERPARAMETERS]
+            trial_id, values = trial_id_of(trial.number), trial.user_attrs.get(HYPERPARAMETERS)
+            # Reloaded within one process it keeps its id, unless it was only taken from the queue.
+            if runs_here(trial) and values is not None and trial_id not in self._retry_queue:
                 self._claims[trial_id] = Claim(self._opened.stored, self._announcer, trial.number, values)
                 self.trials[trial_id] = Trial(self._at(values), trial_id)
                 self._retry_queue.append(trial_id)

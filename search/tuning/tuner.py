@@ -15,6 +15,7 @@ from ..errors import InputError, OverBudget, SpaceError, StudyError
 from ..study.budget import Size
 from ..study.events import SearchObserver
 from ..study.names import check_study_name
+from ..study.reasons import INTERRUPTED
 from ..training.failures import building
 from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..workers.plan import Workers
@@ -218,6 +219,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
                 if workers == 1:
                     super().search(*args, **kwargs)
                 else:
+                    self.oracle.abandon_all(INTERRUPTED)  # what was reloaded is for a worker to train
                     left, options = self.remaining_trials, {**kwargs, "verbose": 0}
                     search_with(workers, self, self.oracle.relay(self._trial_timeout), left, deadline, args, options)
                     self.oracle.take_over()

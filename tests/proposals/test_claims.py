@@ -96,6 +96,15 @@ def test_a_trial_that_reports_again_was_not_stopped(claim: Claim) -> None:
     assert claim.reason is None
 
 
+def test_a_pruner_sees_nothing_of_the_time_before_a_trial_was_tried_again(stored: StoredStudy, claim: Claim) -> None:
+    for epoch in (1, 2, 3):
+        claim.report(epoch, {}, 0.1, None)
+    claim.start()
+    assert not claim.report(1, {}, 0.9, ThresholdPruner(lower=0.5))
+    assert stored.trial(0).intermediate_values == {1: 0.9, 2: 0.1, 3: 0.1}
+    assert claim.report(2, {}, 0.4, ThresholdPruner(lower=0.5))
+
+
 def test_a_trial_that_completes_has_its_score_and_values(stored: StoredStudy, claim: Claim, listener: Listener) -> None:
     claim.keep_history([{"loss": 1.0, "seconds": 1.5}, {"loss": float("nan"), "seconds": 2.0}])
     claim.complete(0.9, [300.0], {"val_accuracy": -0.1})

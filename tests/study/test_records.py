@@ -88,6 +88,12 @@ def test_a_trial_that_was_stopped_has_the_value_of_its_last_epoch() -> None:
     assert (record["state"], record["reason"], record["value"], record["epochs"]) == ("PRUNED", "stopped_early", 0.4, 2)
 
 
+def test_a_trial_that_was_tried_again_has_the_value_of_the_last_epoch_since() -> None:
+    history = [{"val_accuracy": 0.6, "seconds": 1.0}]
+    (trial,) = trials_of({**STOPPED, "intermediate_values": {1: 0.6, 2: 0.4}, "user_attrs": {"history": history}})
+    assert (trial_record(trial)["value"], trial_record(trial)["epochs"]) == (0.6, 1)
+
+
 def test_a_refused_proposal_has_no_value() -> None:
     (trial,) = trials_of(OVER_BUDGET)
     record = trial_record(trial)

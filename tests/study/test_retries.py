@@ -66,6 +66,13 @@ def test_a_retry_has_the_parameters_and_the_name_and_is_made_once() -> None:
     assert study.trials[1].user_attrs == {"retry_of": 0, "name": "eip_1"}
 
 
+def test_a_retry_tells_too_that_its_proposal_was_narrowed() -> None:
+    study = optuna.create_study()
+    study.add_trial(trial(0, reason="interrupted", narrowed_from={"n": 9}))
+    retry(study, study.trials[0])
+    assert study.trials[1].user_attrs == {"retry_of": 0, "narrowed_from": {"n": 9}}
+
+
 def test_deaths_are_counted_along_the_retries_of_a_point() -> None:
     study = optuna.create_study()
 

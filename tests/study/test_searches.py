@@ -35,15 +35,19 @@ def test_what_an_earlier_search_left_running_is_tried_again_by_the_next(stored: 
     with searched_here(stored, [held]):
         assert states(stored) == ["FAIL", "RUNNING", "WAITING"]
     assert stored.trial(0).user_attrs["reason"] == "interrupted"
-    with searched_here(stored):
+    with searched_here(stored) as fail_what_is_left:
         assert states(stored) == ["FAIL", "FAIL", "WAITING", "WAITING"]
+        claimed(stored)
+        fail_what_is_left()
+        assert states(stored)[4:] == ["FAIL", "WAITING"]
 
 
 def test_the_trials_of_a_search_that_is_under_way_are_left_to_it(stored: StoredStudy) -> None:
     with searched_here(stored):
         number = claimed(stored)
         other = StoredStudy(stored.study, stored.storage)
-        with searched_here(other):
+        with searched_here(other) as fail_what_is_left:
+            fail_what_is_left()
             assert states(stored) == ["RUNNING"]
         with searched_here(other):
             assert states(stored) == ["RUNNING"]

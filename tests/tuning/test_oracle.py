@@ -229,6 +229,43 @@ def test_a_subclass_may_propose_by_itself(tmp_path: Path):
     assert oracle.get_best_trials()[0].score == 0.2
 
 
+def test_what_a_subclass_proposed_is_tried_again_where_it_was_interrupted(tmp_path: Path):
+    class First(OptunaOracle):
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            if self.study.trials:
+                return super().populate_space(trial_id)
+            return {"status": "RUNNING", "values": {"x": 0.125, "unknown": 1}}
+
+    oracle = make(tmp_path, kind=First)
+    with pytest.raises(KeyboardInterrupt), oracle.searching():
+        begin(oracle)
+        raise KeyboardInterrupt
+    assert begin(oracle).hyperparameters.values == {"x": 0.125}
+    assert recorded(oracle) == [("FAIL", "interrupted"), ("RUNNING", None)]
+
+
+def test_an_error_between_a_claim_and_its_return_leaves_nothing_running(tmp_path: Path):
+    def broken(hp: Any, counted: Any) -> Any:
+        raise ValueError("in the user's space")
+
+    oracle = make(tmp_path, measure=broken)
+    oracle.enqueue({"x": 0.5})
+    with pytest.raises(ValueError, match="in the user's space"), oracle.searching():
+        begin(oracle)
+    assert recorded(oracle) == [("FAIL", "interrupted"), ("WAITING", None)]
+
+
+def test_a_search_that_is_interrupted_leaves_the_trials_of_another_one_of_the_same_process(tmp_path: Path):
+    one, other = make(tmp_path), make(tmp_path)
+    with other.searching():
+        kept = begin(other)
+        with pytest.raises(KeyboardInterrupt), one.searching():
+            begin(one)
+            raise KeyboardInterrupt
+        complete(other, kept, 0.5)
+    assert recorded(other) == [("COMPLETE", None), ("FAIL", "interrupted"), ("WAITING", None)]
+
+
 def test_an_oracle_may_be_idle(tmp_path: Path):
     class Waiting(OptunaOracle):
         def populate_space(self, trial_id: str) -> dict[str, Any]:

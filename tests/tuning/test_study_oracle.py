@@ -12,7 +12,7 @@ from oracle_support import begin, complete, declare_nested, make, recorded, scri
 
 from kerastuna.search import OptunaOracle
 from kerastuna.search.errors import SpaceError, StudyError
-from kerastuna.search.study.liveness import this_worker
+from kerastuna.search.study.liveness import claim_attributes, this_worker
 from kerastuna.spaces.errors import InputError
 
 
@@ -78,6 +78,17 @@ def test_a_trial_is_saved_and_goes_on_under_its_id_when_it_is_reloaded_in_the_sa
     complete(after, again, 0.7)
     assert recorded(after) == [("COMPLETE", None), ("COMPLETE", None)]
     assert begin(after).trial_id == "0002"
+
+
+def test_a_trial_that_was_only_taken_from_the_queue_is_not_reloaded_but_tried_again(tmp_path: Path):
+    before = make(tmp_path)
+    before.enqueue({"x": 0.5})
+    before.stored.take_waiting(**claim_attributes())
+    after = make(tmp_path)
+    after.reload()
+    with after.searching():
+        assert begin(after).hyperparameters.values == {"x": 0.5}
+        assert recorded(after) == [("FAIL", "interrupted"), ("RUNNING", None)]
 
 
 def test_a_trial_of_a_process_that_died_comes_first_under_a_new_id(tmp_path: Path):
