@@ -196,7 +196,9 @@ def _see(model: Any, images: Any) -> None:
     chosen = images_for_statistics(len(images))
     for batches, start in enumerate(range(0, len(chosen), STATISTICS_BATCH_SIZE)):
         with averaging_batches(layers, batches):
-            model(images[chosen[start : start + STATISTICS_BATCH_SIZE]], training=True)
+            part = chosen[start : start + STATISTICS_BATCH_SIZE]
+            is_array = isinstance(images, np.ndarray)  # tensors of TensorFlow take no array of indices
+            model(images[part] if is_array else keras.ops.take(images, part, axis=0), training=True)
     for variable, value in zip(others, before, strict=True):  # seeds of dropout
         variable.assign(value)
 
@@ -267,11 +269,14 @@ def _smoothed_loss(model: Any, share: float) -> Callable[..., Any]:
 
 def _augmented_step(model: Any, augmentation: Augmentation, seed: int) -> Callable[..., Any]:
     """`train_step` with changed images. What it draws is a function of the seed and of the steps that were done."""
-    plain = model.train_step
+    plain, optimizer = model.train_step, model.optimizer
 
     def train_step(*arguments: Any) -> Any:
         *state, data = arguments  # on JAX, the first argument is the state of the model
-        steps = state[0][2][0] if state else model.optimizer.iterations
+        steps = optimizer.iterations
+        if state:
+            of_optimizer = zip(optimizer.variables, state[0][2], strict=True)
+            steps = next(value for variable, value in of_optimizer if variable is steps)
         x, *rest = data
         shape: Any = keras.ops.shape(x)
         return plain(*state, (changed(x, augmentation, draws_of(seed, steps, shape[0])), *rest))

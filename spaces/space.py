@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
+from math import floor
 from typing import Any, final
 
 import keras
@@ -100,7 +101,9 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
         recipe = self.recipe(hp)
         images = kwargs.get("x", args[0] if args else None)
         array = images if hasattr(images, "shape") else None
-        own = callbacks_of(recipe, kwargs.get("epochs", 1), array)
+        held_out = kwargs.get("validation_split") or 0.0  # Keras holds out the last ones
+        trained_on = array[: floor(len(array) * (1.0 - held_out))] if held_out and array is not None else array
+        own = callbacks_of(recipe, kwargs.get("epochs", 1), trained_on)
         kwargs["callbacks"] = [*own, *(kwargs.get("callbacks") or [])]
         if array is not None:  # a tf.data.Dataset or a generator has its own batches
             kwargs["batch_size"] = recipe.batch_size

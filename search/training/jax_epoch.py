@@ -101,10 +101,12 @@ class EpochProgram:
                     sample_weight=weights,
                     training=True,
                 )
-                return loss, (others, answers)
+                with keras.StatelessScope(list(zip(model.optimizer.variables, state["optimizer"], strict=True))):
+                    scaled = model.optimizer.scale_loss(loss)  # in half precision; it divides the gradients again
+                return scaled, (loss, others, answers)
 
-            gradient_of = jax.value_and_grad(loss_of, has_aux=True)
-            (loss, (others, answers)), gradients = gradient_of(state["trainable"], state["non_trainable"])
+            gradient_of = jax.grad(loss_of, has_aux=True)
+            gradients, (loss, others, answers) = gradient_of(state["trainable"], state["non_trainable"])
             trainable, optimizer = model.optimizer.stateless_apply(state["optimizer"], gradients, state["trainable"])
             return {"trainable": trainable, "non_trainable": others, "optimizer": optimizer}, (loss, answers)
 

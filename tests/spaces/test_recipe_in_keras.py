@@ -196,6 +196,17 @@ def test_moving_statistics_fit_the_averages():
     assert normalization.momentum == built(recipe, convolution=True).layers[1].momentum
 
 
+@pytest.mark.parametrize("kind", [np.asarray, tf.constant])
+def test_moving_statistics_have_nothing_of_images_that_are_held_out(kind: Any):
+    recipe = Recipe(0.05, 8, averaging=0.9)
+    far = np.concatenate([X[:14], X[14:] + 50])
+    model = built(recipe, convolution=True)
+    Fixed(recipe).fit(HP, model, kind(far), Y, validation_split=0.3, epochs=1, verbose=0)
+    convolution, normalization = model.layers[:2]
+    seen = np.asarray(convolution(X[:14]))
+    np.testing.assert_allclose(normalization.moving_mean, seen.mean(axis=(0, 1, 2)), atol=1e-5)
+
+
 @pytest.mark.parametrize(("count", "chosen"), [(20, 20), (1_300, 1_024), (60_000, 2_048)])
 def test_images_for_statistics_are_evenly_spaced(count: int, chosen: int):
     found = images_for_statistics(count)

@@ -97,6 +97,15 @@ def test_an_augmentation_changes_training_images_by_the_seed(seen):
         assert found[by]["val_loss"] == pytest.approx(found["plain"]["val_loss"], abs=1e-5)
 
 
+def test_a_training_in_half_precision_is_that_of_fit(seen):
+    fit, engine = seen["half"]["fit"], seen["half"]["engine"]
+    assert fit["history"]["loss"][-1] < 0.99 * fit["history"]["loss"][0]
+    assert largest_difference(fit["history"], engine["history"]) < 5e-3
+    assert largest_difference(fit["weights"], engine["weights"]) < 5e-3
+    losses = seen["half"]["augmented"]
+    assert max(losses) - min(losses) > 1e-3  # fit draws anew in every epoch
+
+
 def test_the_model_can_be_evaluated_and_trained_on_by_keras(seen):
     assert largest_difference(seen["rest"]["evaluated"], seen["rest"]["last"]) < 1e-5
     assert seen["rest"]["iterations_later"] == EPOCHS * 4 + 4
@@ -340,6 +349,14 @@ def observe(folder: Path) -> dict[str, Any]:
         options = {"validation_data": validation, "shuffle": False, "epochs": EPOCHS, "verbose": 0} | given
         np.random.seed(options.pop("seed", 4))  # of the engine
         augmented[name] = fit(slow, hp, model, x, y, **options).history
+
+    keras.config.set_dtype_policy("mixed_float16")
+    recipe = Recipe(0.1, BATCH, optimizer="sgd", averaging=0.9)
+    found["half"] = {"engine": state(*by_recipe(recipe)), "fit": state(*by_recipe(recipe, callbacks=[batches]))}
+    model = build(slow := Fixed(head, recipe=Recipe(1e-9, BATCH, **turning)))
+    told = fit(slow, hp, model, x, y, shuffle=False, epochs=EPOCHS, verbose=0, callbacks=[batches])
+    found["half"]["augmented"] = told.history["loss"]
+    keras.config.set_dtype_policy("float32")
 
     still = Fixed((Dropout(0.5), *head), rate=1e-12)
     by_fit, by_engine = build(still), build(still)
