@@ -146,12 +146,14 @@ def load_dataset(
         x_validation=network_input(x[validation]),
         y_validation=targets[validation],
         task=_named(found, source),
-        fingerprint=fingerprint(x, y, *([np.array(source.columns)] if source.columns else [])),
+        fingerprint=_fingerprint_of(x, y, source),
         seed=seed,
         columns=source.columns,
     )
     if check_test:
         _check_test_part(source, dataset)
+        if source.by_function and source.has_test:
+            _check_training_part(resolve(spec, target)(), dataset)
     return dataset
 
 
@@ -162,11 +164,14 @@ def load_test(spec: str, like: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
         spec: as in `load_dataset`.
         like: the training part, with which the test part must agree.
 
-    Raises DataError if the test part cannot be used or does not agree.
+    Raises DataError if the test part cannot be used or does not agree, and if a function of the user now returns other
+    training samples: then test samples may be among those of `like`.
     """
     source = resolve(spec, like.columns[-1] if like.columns else None)()
     if not source.has_test:
         return None
+    if source.by_function:
+        _check_training_part(source, like)
     x, y = source.part("test")
     _check_test_samples(x, source, like)
     return network_input(x), matching_targets(y, len(x), source.place("y_test"), like.unit, like.task)
@@ -187,6 +192,19 @@ def _check_test_part(source: Source, like: Dataset) -> None:
         return
     samples = len(x) if x is not None else len(y) if y.ndim else 0
     matching_targets(y, samples, source.place("y_test"), like.unit, like.task)
+
+
+def _fingerprint_of(x: np.ndarray, y: np.ndarray, source: Source) -> str:
+    return fingerprint(x, y, *([np.array(source.columns)] if source.columns else []))
+
+
+def _check_training_part(source: Source, like: Dataset) -> None:
+    """Refuses a source that was opened anew and has other training samples than `like`."""
+    if _fingerprint_of(*source.part("train"), source) != like.fingerprint:
+        raise DataError(
+            f"{shown(source.spec)} returns other training samples each time, so that its test part may hold some that "
+            "were trained on: fix the seed of its split, such as random_state"
+        )
 
 
 def _check_test_samples(x: np.ndarray, source: Source, like: Dataset) -> None:

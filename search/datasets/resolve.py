@@ -125,4 +125,5 @@ def _open_callable(spec: str, module: str, attribute: str) -> Source:
     def outline(key: str) -> np.ndarray | None:
         return None if callable(arrays[key]) else readers[key]()
 
-    return Source(spec, readers, {key: partial(outline, key) for key in ("x_test", "y_test")})
+    outlines = {key: partial(outline, key) for key in ("x_test", "y_test")}
+    return Source(spec, readers, outlines, by_function=True)

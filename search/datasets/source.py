@@ -27,6 +27,7 @@ class Source:
         places: where an array lies, as messages name it; those that are absent are named after the spec.
         columns: of a table, the target last; empty for everything else.
         by_class: whether the form of the source says what the classes are, as folders of images do.
+        by_function: whether a function of the user made it, which may make something else the next time.
     """
 
     spec: str
@@ -35,6 +36,7 @@ class Source:
     places: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     by_class: bool = False
+    by_function: bool = False
 
     def place(self, name: str) -> str:
         """How messages name an array."""

@@ -255,8 +255,29 @@ def test_a_test_part_that_cannot_be_used_is_found_before_it_is_opened(
         spec = f"{module}:load"
     refused = refusal(load_dataset, spec, check_test=True)
     assert told in refused
-    assert refused == refusal(load_test, spec, like=like())
-    assert isinstance(load_dataset(spec), Dataset)
+    assert refused == refusal(load_test, spec, like=load_dataset(spec))
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_a_function_that_splits_at_random_is_refused(seeded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec, module = write_npz(tmp_path / "set.npz", small_set()), f"split_seeded_{seeded}"
+    (tmp_path / f"{module}.py").write_text(
+        "import numpy as np\n\n\ndef load():\n"
+        f"    arrays, order = dict(np.load({spec!r})), np.random.default_rng({0 if seeded else ''}).permutation(20)\n"
+        "    return arrays | {name: arrays[name][order] for name in ('x_train', 'y_train')}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = load_dataset(f"{module}:load")
+    if seeded:
+        assert load_dataset(f"{module}:load", check_test=True).fingerprint == found.fingerprint
+        assert load_test(f"{module}:load", found) is not None
+        return
+    for refused in (
+        refusal(load_dataset, f"{module}:load", check_test=True),
+        refusal(load_test, f"{module}:load", like=found),
+    ):
+        assert "returns other training samples each time" in refused
+        assert "random_state" in refused
 
 
 def test_a_good_test_part_is_looked_at_and_not_kept(tmp_path: Path):

@@ -61,9 +61,10 @@ def test_a_search_calls_nothing_of_the_test_part(write_module: Callable[[str], s
             def __len__(self):
                 return len(self.values)
     """)
-    assert load_dataset(f"{module}:Arrays").task == Classification(3)
+    found = load_dataset(f"{module}:Arrays")
+    assert found.task == Classification(3)
     assert sys.modules[module].asked == ["x_train", "y_train"]
-    assert "RuntimeError: the test part was opened" in refusal(load_test, f"{module}:Arrays", like=like())
+    assert "RuntimeError: the test part was opened" in refusal(load_test, f"{module}:Arrays", like=found)
     sys.modules[module].Arrays.values["y_test"] = np.arange(6) % 3
     assert isinstance(load_dataset(f"{module}:Arrays", check_test=True), Dataset)  # the images are not asked for
     sys.modules[module].Arrays.values["y_test"] = np.arange(6)
