@@ -9,6 +9,7 @@ from typing import Literal, final, get_args
 
 from ..captured_output import captured_stderr
 from ..errors import DeviceError
+from ..messages import cause, shortened
 
 DeviceChoice = Literal["auto", "gpu", "cpu"]
 _PACKAGES = ("kerastuna", "keras", "keras-tuner", "optuna", "mlflow", "numpy")
@@ -73,7 +74,7 @@ def use_device(choice: str) -> Device:
             _convolve()
             return Device("gpu", _gpu_name(), backend)
         except Exception as error:
-            problem = f"the GPU failed at a convolution ({type(error).__name__}: {str(error).splitlines()[0][:120]})"
+            problem = f"the GPU failed at a convolution ({shortened(cause(error), 150)})"
     if choice == "gpu":
         raise DeviceError(
             f"device 'gpu' was asked for, but {problem}: check the driver and the installed extra (gpu or jax), or use "

@@ -86,6 +86,14 @@ def test_a_metric_of_the_answers_is_what_keras_reports(
     assert own == pytest.approx(metrics_of(network, X, y)[metric], rel=1e-3)
 
 
+@pytest.mark.parametrize("bias", [0.0, 1990.0, 2000.0])
+def test_numbers_far_from_zero_are_read_though_keras_is_not_exact(bias: float) -> None:
+    years = (2000 + 10 * RNG.normal(size=300)).astype(np.float32)
+    network = model(1, None, "mse", "r2_score")
+    network.layers[-1].bias.assign([bias])
+    assert answers_of(network, Regression(), X, years, "r2_score") == NumberAnswers(1)
+
+
 def test_an_objective_that_only_the_model_knows_is_not_checked() -> None:
     network = model(3, None, "mse", y=NUMBERS)
     assert answers_of(network, Regression(3), X, NUMBERS, "loss") == NumberAnswers(3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kerastuna.search.errors import DeviceError
+from kerastuna.search.training import device
 from kerastuna.search.training.device import check_device, use_device
 
 NO_DRIVER = not any(map(os.path.exists, ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")))
@@ -28,6 +29,15 @@ def test_without_a_gpu_auto_says_so_and_gpu_is_refused():
         use_device("gpu")
     with pytest.raises(DeviceError, match="this machine shows none"):
         check_device("gpu")
+
+
+def test_a_gpu_that_fails_without_a_word_is_passed_over(monkeypatch: pytest.MonkeyPatch):
+    def fails() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(device, "gpus", lambda: 1)
+    monkeypatch.setattr(device, "_convolve", fails)
+    assert use_device("auto").note == "the GPU failed at a convolution (MemoryError)"
 
 
 @pytest.mark.parametrize(("backend", "blocked"), [("jax", True), ("tensorflow", False)])

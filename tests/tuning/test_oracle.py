@@ -229,6 +229,13 @@ def test_a_subclass_may_propose_by_itself(tmp_path: Path):
     assert oracle.get_best_trials()[0].score == 0.2
 
 
+def interrupt(oracle: OptunaOracle) -> None:
+    """A search that is interrupted in its first trial."""
+    with oracle.searching():
+        begin(oracle)
+        raise KeyboardInterrupt
+
+
 def test_what_a_subclass_proposed_is_tried_again_where_it_was_interrupted(tmp_path: Path):
     class First(OptunaOracle):
         def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -237,9 +244,8 @@ def test_what_a_subclass_proposed_is_tried_again_where_it_was_interrupted(tmp_pa
             return {"status": "RUNNING", "values": {"x": 0.125, "unknown": 1}}
 
     oracle = make(tmp_path, kind=First)
-    with pytest.raises(KeyboardInterrupt), oracle.searching():
-        begin(oracle)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(oracle)
     assert begin(oracle).hyperparameters.values == {"x": 0.125}
     assert recorded(oracle) == [("FAIL", "interrupted"), ("RUNNING", None)]
 
@@ -259,9 +265,8 @@ def test_a_search_that_is_interrupted_leaves_the_trials_of_another_one_of_the_sa
     one, other = make(tmp_path), make(tmp_path)
     with other.searching():
         kept = begin(other)
-        with pytest.raises(KeyboardInterrupt), one.searching():
-            begin(one)
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(one)
         complete(other, kept, 0.5)
     assert recorded(other) == [("COMPLETE", None), ("FAIL", "interrupted"), ("WAITING", None)]
 
