@@ -4,7 +4,7 @@
 
 The contenders search `ConvNet` on MNIST under 15,000 parameters: KerasTuner's RandomSearch, BayesianOptimization and
 Hyperband, plain Optuna with Keras's `fit` and a pruning callback, and Kerastuna with one worker and with one for each
-core. Needs the extra `bench`: pip install 'kerastuna[bench]'.
+core. Needs the extra `bench`: pip install 'PATH/TO/kerastuna[bench]'.
 
 What is the same for all: the space, the images, the epochs of a full training, the search seeds, Keras's backend (in
 KERAS_BACKEND) and its threads, and the seconds of a search. Equal seconds are fair to all: nobody is stopped while it
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write(options.redraw)
         return 0
     if missing := [name for name in ("optuna-integration", "tensorboard") if not is_installed(name)]:
-        print(f"{', '.join(missing)} is missing: pip install 'kerastuna[bench]'", file=sys.stderr)
+        print(f"{', '.join(missing)} is missing: pip install 'PATH/TO/kerastuna[bench]'", file=sys.stderr)
         return 2
     given = {
         name: value for name in Setting.__dataclass_fields__ if (value := getattr(options, name, None)) is not None

@@ -8,9 +8,9 @@ and start. What training a network would bring is looked up in a table of real t
 error is stated with the results. The clock is simulated: it counts epochs, and every search has the same number of
 them. Searches see the noise of training; their best networks are judged without it.
 
-CMA-ES (which needs pip install 'kerastuna[samplers]') is left out where its package is missing. Two contenders are left
-out unless they are named: GP, whose proposals take minutes a search, and KerasTuner's BayesianOptimization, which
-proposes what RandomSearch does until 81 trials are complete. The results are written to benchmarks/results/:
+CMA-ES, which needs the extra `samplers`, is left out where its package is missing. Two contenders are left out unless
+they are named: GP, whose proposals take minutes a search, and KerasTuner's BayesianOptimization, which proposes what
+RandomSearch does until 81 trials are complete. The results are written to benchmarks/results/:
 samplers.json (after every search), .md and .png.
 """
 
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Path(target).write_text(json.dumps(ends_of(Path(source), int(count)), indent=1) + "\n")
         return 0
     if missing := [name for name in options.contenders if not CONTENDERS[name].is_possible]:
-        print(f"{', '.join(missing)} needs a package: pip install 'kerastuna[samplers]'", file=sys.stderr)
+        print(f"{', '.join(missing)} needs a package: pip install 'PATH/TO/kerastuna[samplers]'", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -25,7 +25,7 @@ def dashboard(options: argparse.Namespace) -> int:
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: give a number from 1 to 65535")
     if importlib.util.find_spec("optuna_dashboard") is None:
-        raise InputError(f"the dashboard is an extra: {sys.executable} -m pip install 'kerastuna[dashboard]'")
+        raise InputError(f"the dashboard is an extra: {sys.executable} -m pip install 'PATH/TO/kerastuna[dashboard]'")
     storage = open_storage_of(options)
     from optuna_dashboard import wsgi
 

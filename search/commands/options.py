@@ -261,7 +261,8 @@ class SearchOptions:
     def study_name(self, data: str, space: str, profile: str) -> str:
         """The name given, or data-space-budget-profile.
 
-        With the goal where it is not the usual metric of the task, and with what is fixed.
+        With the goal where it is not the usual metric of the task, with what is fixed, and with all else that makes
+        another study, where it is not that of the profile or the default.
         """
         limits = [
             str(self.budget),
@@ -270,7 +271,11 @@ class SearchOptions:
         parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
         goal = [self.objective] if self.objective else parts
         fixed = [f"{name}-{value}" for name, value in (self.fix or {}).items()]
-        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed])
+        usual = PROFILES[profile]
+        others = {"epochs": usual.epochs, "images": usual.images, "seed": 0, "task": "auto", "target": None}
+        given = {name: getattr(self, name) for name in others}
+        other = [f"{name}-{given[name]}" for name in others if given[name] not in (None, others[name])]
+        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed, *other])
         return self.study or safe_study_name(made)  # a metric may have any name
 
     @property

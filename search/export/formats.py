@@ -141,4 +141,4 @@ def missing_packages(packages: Sequence[str]) -> str:
     if not missing:
         return ""
     where = " (Linux on x86-64 only)" if MICRO in missing else ""
-    return f"needs {' and '.join(missing)}: pip install 'kerastuna[export]'{where}"
+    return f"needs {' and '.join(missing)}: pip install 'PATH/TO/kerastuna[export]'{where}"

@@ -105,7 +105,7 @@ def _require(packages: Sequence[str], sampler: str) -> None:
     if missing := [package for package in packages if find_spec(package) is None]:
         raise InputError(
             f"sampler {sampler!r} needs {' and '.join(missing)}, which is not installed: "
-            "pip install 'kerastuna[samplers]', or choose another sampler"
+            "pip install 'PATH/TO/kerastuna[samplers]', or choose another sampler"
         )
 
 

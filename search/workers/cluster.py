@@ -44,7 +44,7 @@ def check_ray(address: str | None, gpus_per_trial: float | None) -> None:
             f"--gpus-per-trial {gpus_per_trial:g}: give a part of a GPU, such as 0.25, or a whole number of GPUs"
         )
     if find_spec("ray") is None:
-        raise InputError("--ray needs Ray, which is not installed: pip install 'kerastuna[ray]'")
+        raise InputError("--ray needs Ray, which is not installed: pip install 'PATH/TO/kerastuna[ray]'")
 
 
 def _is_address(address: str) -> bool:

@@ -44,7 +44,7 @@ def test_the_champion_tells_of_itself(champion: Champion) -> None:
     assert champion.record["validation"]["n"] == champion.record["test"]["n"] == 1
     assert str(champion).startswith(f"champion: trial {champion.record['trial']}, {champion.record['params']:,} param")
     assert champion._repr_html_() == f"<pre>{champion}</pre>"
-    assert confirm(top=1, seeds=1, device="cpu").record == champion.record  # the latest study, confirmed already
+    assert confirm("tiny", top=1, seeds=1, device="cpu").record == champion.record  # it was confirmed already
 
 
 def test_the_champion_is_exported(champion: Champion, tmp_path: Path) -> None:

@@ -148,6 +148,15 @@ def test_a_study_is_named_after_what_it_is_about() -> None:
     assert fixed == "mnist-compact-15000-full-augment-none-dropout-0.1"
 
 
+def test_a_study_that_is_another_one_has_another_name() -> None:
+    usual = SearchOptions(epochs=5, images=4000, seed=0, trials=99, workers=1).study_name("mnist", "convnet", "quick")
+    assert usual == "mnist-convnet-15000-quick"
+    other = SearchOptions(epochs=5, images=4000, seed=7).study_name("mnist", "convnet", "full")
+    assert other == "mnist-convnet-15000-full-epochs-5-images-4000-seed-7"
+    table = SearchOptions(task="classification", target="grade").study_name("wine", "rows", "quick")
+    assert table == "wine-rows-15000-quick-task-classification-target-grade"
+
+
 @pytest.mark.parametrize(
     ("options", "filled"),
     [

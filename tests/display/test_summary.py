@@ -162,7 +162,7 @@ def test_what_int8_costs_is_a_line_and_in_the_json() -> None:
     assert lines[3] == told
     assert champion_json(in_int8(validation, test))["validation"]["int8"] == validation
     assert champion_json(in_int8(validation, test))["test"]["int8"] == test
-    why = {"missing": "needs ai_edge_litert: pip install 'kerastuna[export]'"}
+    why = {"missing": "needs ai_edge_litert: pip install 'PATH/TO/kerastuna[export]'"}
     assert champion_lines(in_int8(why, why))[3:-1] == [f"  int8: not known, {why['missing']}"]
     assert champion_lines(in_int8(validation, why))[3:-1] == [
         "  int8 validation 94.65 % (-0.35): means, beside those of the same models in float",

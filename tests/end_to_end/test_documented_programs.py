@@ -6,6 +6,7 @@ One program is run in a process of its own, as a user does; the others in this o
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_program_is_run_here_but_the_part_of_one_that_shows_ray():
-    assert set(PROGRAMS) == {"mlp.py", "my_data.py", "my_photos.py", "my_rows.py", "my_space.py", "notebook.py"}
+    mine = {"my_data.py", "my_photos.py", "my_rows.py", "my_space.py"}
+    assert set(PROGRAMS) == {*mine, "mlp.py", "notebook.py", "predict.py"}
     [other] = set(re.findall(r"^```python\n(.*?)^```$", PAGES, flags=re.MULTILINE | re.DOTALL)) - set(PROGRAMS.values())
     assert "RayPool" in other  # tests/end_to_end/test_ray_search.py has what it shows
 
@@ -118,9 +120,19 @@ def test_a_notebook_ends_with_figures(folder: Path, tmp_path: Path):
     assert all(trial.user_attrs["params"] <= 5000 for trial in trained)
 
 
+def test_a_champion_is_used(tmp_path: Path):
+    (tmp_path / "predict.py").write_text(PROGRAMS["predict.py"])
+    [champion] = re.findall(r'load_model\("(.*)"\)', PROGRAMS["predict.py"])
+    (tmp_path / champion).parent.mkdir(parents=True)
+    shutil.copy(ROOT / "benchmarks" / "champions" / "convnet-15000" / "model.keras", tmp_path / champion)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    assert call_program(tmp_path / "predict.py") == "[7 2 1 0 4 1 4 9]\n"
+    assert f"file {champion}\n" in README
+
+
 def test_a_search_of_your_space_and_your_npz(folder: Path):
     told = search(folder, "my.npz", "--no-confirm")
-    assert told["study"] == "my-myspace-5000-quick"
+    assert told["study"] == "my-myspace-5000-quick-epochs-1-images-200"
     assert told["trials"]["complete"] == 1
     assert 0 < told["best"]["params"] <= 5000
     assert set(told["best"]["hyperparameters"]) == {"width", "learning_rate"}
@@ -128,14 +140,14 @@ def test_a_search_of_your_space_and_your_npz(folder: Path):
 
 def test_a_search_of_a_folder_of_images_confirmed_on_its_test_part(folder: Path):
     told = search(folder, "photos", "--top", "1", "--seeds", "1")
-    assert told["study"] == "photos-myspace-5000-quick"
+    assert told["study"] == "photos-myspace-5000-quick-epochs-1-images-200"
     assert told["champion"]["test"]["opening"] == 1
     assert 0 <= told["champion"]["test"]["mean"] <= 1
 
 
 def test_a_search_of_a_table_that_predicts_a_number(folder: Path):
     told = search(folder, "diabetes.csv", "--top", "1", "--seeds", "1")
-    assert told["study"] == "diabetes-rows-2000-quick-val_mae"
+    assert told["study"] == "diabetes-rows-2000-quick-val_mae-epochs-1-images-200"
     champion = told["champion"]
     assert champion["test"] is None
     assert 0 < champion["params"] <= 2000

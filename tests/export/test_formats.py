@@ -70,7 +70,7 @@ def test_every_format_needs_tensorflow_and_its_own_packages() -> None:
 def test_missing_packages_come_with_the_command_that_installs_them() -> None:
     assert missing_packages(["numpy", "json"]) == ""
     assert missing_packages(["numpy", "no_such_a", "no_such_b"]) == (
-        "needs no_such_a and no_such_b: pip install 'kerastuna[export]'"
+        "needs no_such_a and no_such_b: pip install 'PATH/TO/kerastuna[export]'"
     )
 
 

@@ -114,7 +114,7 @@ def test_without_the_packages_of_the_extra_it_says_how_to_install_them(monkeypat
     found = formats.find_spec
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "ai_edge_litert" else found(name))
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    assert reason(model) == "needs ai_edge_litert: pip install 'kerastuna[export]'"
+    assert reason(model) == "needs ai_edge_litert: pip install 'PATH/TO/kerastuna[export]'"
 
 
 def test_no_models_have_no_figures_and_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,7 +337,9 @@ def observe(folder: Path) -> dict[str, Any]:
             result["fit"] = state(*by_recipe(recipe, callbacks=[batches]))
 
     augmented = found["augmented"] = dict[str, Any]()
-    turning = {"augmentation": Augmentation(rotation=90, shift=0.3, zoom=0.2, brightness=0.2, contrast=0.2)}
+    turning: dict[str, Any] = {
+        "augmentation": Augmentation(rotation=90, shift=0.3, zoom=0.2, brightness=0.2, contrast=0.2)
+    }
     for name, changed, given in [
         ("plain", {}, {}),
         ("engine", turning, {}),
