@@ -1,7 +1,9 @@
 """The command `kerastuna`: which command runs, and how it ends. Each command is a module of its own."""
 
 import errno
+import io
 import os
+import select
 import shlex
 import signal
 import sys
@@ -10,15 +12,18 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import TracebackType
+from typing import TextIO
 
-from ..errors import InputError, KerastunaError
+from ..errors import InputError, KerastunaError, SearchFailed
 from ..messages import hidden_secrets, one_line, redact, secrets_of
 from ..training.interruption import forget, second_signal_forces, stop, was_told_to_stop
 from .common import program
 from .parser import make_parser
 
-INTERRUPTED = 130
+INTERRUPTED, UNREAD = 130, 141
+"""Exit statuses after Ctrl-C, and of a command whose output nobody reads any more, as shells have them."""
+PRINTING = ("trials", "studies", "describe")
+"""Commands that are done where their reader has seen enough, as `| head` has."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 """Signals that end a command; the second one at once."""
 OF_THE_DISK = frozenset(
@@ -57,18 +62,17 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 1 the search failed, 2 bad input, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    sys.excepthook = _print_traceback
     with hidden_secrets(secrets_of(_urls(given), os.environ)):
-        return _run(given)
+        try:
+            return _run(given)
+        except Exception:  # here, while the secrets are known; Python would print it without this
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
+            return SearchFailed.exit_status
 
 
 def _urls(given: Sequence[str]) -> list[str]:
     """The arguments that may be URLs, each alone: a password is shown in a wrong one too."""
     return [part for argument in given for part in (argument, argument.partition("=")[2]) if "@" in part or "?" in part]
-
-
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    print(redact("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def _run(given: Sequence[str]) -> int:
@@ -88,8 +92,10 @@ def _run(given: Sequence[str]) -> int:
         print(f"kerastuna: interrupted; {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe, as `| head` does
-        return 0
+        if not _has_lost_its_reader(sys.stdout):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if given[0] in PRINTING else UNREAD
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
@@ -98,6 +104,16 @@ def _run(given: Sequence[str]) -> int:
         )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
+
+
+def _has_lost_its_reader(stream: TextIO) -> bool:
+    """Whether this is a pipe that was closed at its other end."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), 0)
+    except io.UnsupportedOperation:  # it is no file, as in a notebook
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 @contextmanager

@@ -17,6 +17,8 @@ def describe(options: argparse.Namespace) -> int:
     """Print the layers and the cost of a reference network or of a trial."""
     if (options.name is None) == (options.trial is None):
         raise InputError(f"describe takes either one of {', '.join(reference_names())}, or --trial N")
+    if options.name is not None and options.study:
+        raise InputError("--study is for --trial N: leave it out")
     board = None if options.board is None else (options.board, board_of(options.board))
     if options.name is not None:
         check_reference(options.name)

@@ -29,6 +29,8 @@ Say = Callable[[str], None]
 
 def export(options: argparse.Namespace) -> int:
     """Export the champion, a trial or a reference network, and print what its check found."""
+    if options.reference is None and (options.images or options.epochs):
+        raise InputError("--images and --epochs are for --reference: leave them out")
     formats = options.formats and options.formats.split(",")
     if formats is not None:
         from ..export.exporter import check_formats

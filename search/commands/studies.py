@@ -10,6 +10,8 @@ from .common import open_storage_of, print_json, say
 
 def studies(options: argparse.Namespace) -> int:
     """Print the studies of a storage, or delete one."""
+    if options.delete is not None and options.json:
+        raise InputError("--json lists the studies: leave it out where one is deleted")
     storage = open_storage_of(options)
     from ..study.names import CHECKPOINT_FOLDER, safe_study_name
     from ..study.records import study_rows

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kerastuna.search.commands.cli import COMMANDS, _print_traceback
+from kerastuna.search.commands.cli import COMMANDS, PRINTING
 from kerastuna.search.errors import SearchFailed
 
 HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
@@ -171,25 +171,30 @@ def test_what_somebody_made_of_an_interruption_is_one(
     assert err.startswith("kerastuna: interrupted; nothing that was finished is lost.")
 
 
-def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
+@pytest.mark.parametrize(("command", "status"), [("studies", 0), ("repair", 141)])
+def test_a_reader_that_closes_the_pipe_is_no_error(command: str, status: int) -> None:
+    assert (command in PRINTING) == (status == 0)
     program = """
         import sys
-        from kerastuna.search.commands import studies
+        from importlib import import_module
         from kerastuna.search.commands.cli import main
         def endless(options):
             while True:
                 print("line")
-        studies.studies = endless
-        sys.exit(main(["studies"]))
+        setattr(import_module("kerastuna.search.commands." + sys.argv[1]), sys.argv[1], endless)
+        sys.exit(main([sys.argv[1]]))
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(program), command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "line\n"
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(timeout=60)) == ("", 0)
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", status)
     process.stderr.close()
 
 
@@ -203,15 +208,40 @@ def test_the_command_to_go_on_shows_no_password(kerastuna: Any, studies_does: An
     assert err.endswith("To go on: kerastuna studies '--storage=postgresql://me:***@host/db' --folder 'a b'\n")
 
 
-def test_a_traceback_shows_no_password(kerastuna: Any, studies_does: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("variables", "storage", "told"),
+    [
+        ({}, "journal", "no route to postgresql://me:hunter2@host/db"),
+        ({"DB_PASSWORD": "hunter2secret"}, "journal", "login with hunter2secret failed"),
+        ({}, "postgresql://me:p%40ss%2Fword@host/db", "connect(password is p@ss/word)"),
+    ],
+)
+def test_a_traceback_shows_no_password(
+    variables: dict[str, str],
+    storage: str,
+    told: str,
+    kerastuna: Any,
+    studies_does: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail() -> int:
-        raise AssertionError("no route to postgresql://me:hunter2@host/db")
+        raise RuntimeError(told)
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    studies_does(fail)
+    status, _, err = kerastuna("studies", "--storage", storage)
+    assert status == 1
+    assert "Traceback" in err
+    assert "***" in err.splitlines()[-1]
+    assert not any(secret in err.replace("fail", "") for secret in ("hunter2", "p@ss", "p%40ss"))
+
+
+def test_another_pipe_that_breaks_is_an_error(kerastuna: Any, studies_does: Any) -> None:
+    def fail() -> int:
+        raise BrokenPipeError(32, "a worker's pipe")
 
     studies_does(fail)
-    with pytest.raises(AssertionError) as caught:
-        kerastuna("studies")
-    _print_traceback(caught.type, caught.value, caught.tb)
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert "postgresql://me:***@host/db" in told
-    assert "AssertionError: no route to postgresql://me:***" in told
+    status, _, err = kerastuna("studies")
+    assert status == 1
+    assert err.splitlines()[-1] == "BrokenPipeError: [Errno 32] a worker's pipe"

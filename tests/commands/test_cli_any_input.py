@@ -5,7 +5,6 @@ import contextlib
 import io
 import itertools
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -85,13 +84,12 @@ TRIED = itertools.count()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("odd") / "inside"
     folder.mkdir()
-    handler, hook = signal.getsignal(signal.SIGTERM), sys.excepthook
+    handler = signal.getsignal(signal.SIGTERM)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "_functions", lambda: dict.fromkeys(COMMANDS, _ready))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield folder
     signal.signal(signal.SIGTERM, handler)
-    sys.excepthook = hook
 
 
 def _try(folder: Path, arguments: Sequence[str]) -> None:

@@ -73,6 +73,10 @@ def test_a_trial(kerastuna: Any) -> None:
 )
 def test_a_trial_without_hyperparameters_is_refused(kerastuna: Any, number: str, told: str) -> None:
     assert kerastuna("describe", "--trial", number) == (2, "", f"kerastuna: {told}\n")
+    assert kerastuna("describe", "eip_3", "--study", "one") == (
+        *(2, ""),
+        "kerastuna: --study is for --trial N: leave it out\n",
+    )
 
 
 def test_a_study_of_another_program_cannot_be_described(kerastuna: Any, storage: Any) -> None:

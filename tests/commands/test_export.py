@@ -56,6 +56,7 @@ def test_a_reference_network_is_trained_first(kerastuna: Any, mnist_slice: Path,
     [
         (["--trial", "99"], "--trial 99: study 'tiny' has no complete trial of that number"),
         (["--formats", "nope"], "nope"),
+        (["--epochs", "2"], "--images and --epochs are for --reference: leave them out"),
         (["--reference", "eip_3"], "--reference trains a network of its own: leave out --study, --trial and --test"),
     ],
 )

@@ -78,6 +78,7 @@ def test_force_alone_is_refused(kerastuna: Any) -> None:
     status, out, err = kerastuna("studies", "--force")
     assert (status, out) == (2, "")
     assert "--force is for --delete: give --delete NAME too" in err
+    assert kerastuna("studies", "--delete", "one", "--json").status == 2
 
 
 ODD_NAMES = ("../up", "/abs", "..", "a\nb", "\x1b[31mred", "x" * 300)
