@@ -99,6 +99,9 @@ class Publisher:
                 description=_description(record),
             )
         self.tracker.log_data(_parts(record), registered.run_id)
+        # With the run, the card names this version: the alias may go to another one.
+        own = {**told, "model": f"models:/{name}/{registered.version}"}
+        self.tracker.log_text(registered.run_id, model_card({**record, "mlflow": own}), card.name)
         if not registered.is_champion:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))

@@ -15,7 +15,7 @@ from ..study.attributes import IDENTITY, is_rejection
 from ..study.budget import ALWAYS_SHOWN, COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
-from ..study.reasons import INTERRUPTED
+from ..study.reasons import ERROR, INTERRUPTED
 from ..study.records import counts, failure_counts, full_record
 from ..study.study_id import id_of
 from .inputs import DataPart, parts_of
@@ -71,8 +71,10 @@ class TrackingObserver(SearchObserver):
         self._reconcile(study, goal)
 
     def trial_started(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Open the trial's run; its id is kept with the trial."""
+        """Open the trial's run; its id is kept with the trial. The run of a try before, of this process, has failed."""
         with self._timed():
+            if (before := self._runs.pop(record["number"], None)) is not None:
+                self._tracker.end_trial(before, state="FAIL", reason=ERROR, metrics={})
             run_id = self._tracker.start_trial(
                 record["number"],
                 params=record["hyperparameters"],

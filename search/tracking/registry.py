@@ -67,14 +67,19 @@ def registered_name(tracking_uri: str, name: str, owner: StudyId | None) -> str:
         )
 
 
-def _belongs(client: MlflowClient, name: str, owner: StudyId) -> bool:
+def _make_registered_model(client: MlflowClient, name: str, tags: Mapping[str, str] | None = None) -> None:
+    """Make it unless it is there."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name, tags={ID_TAG: owner.id})
+        client.create_registered_model(name, tags=None if tags is None else dict(tags))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def _belongs(client: MlflowClient, name: str, owner: StudyId) -> bool:
+    _make_registered_model(client, name, {ID_TAG: owner.id})
     known = client.get_registered_model(name).tags.get(ID_TAG)
     if known is None and not owner.born:
         client.set_registered_model_tag(name, ID_TAG, owner.id)
@@ -134,7 +139,7 @@ def register_champion(
             if number is None:
                 log_batch(client, run_id, params=params)
                 client.log_artifacts(run_id, str(artifacts))
-                number = _log_and_register(tracking_uri, run_id, name, model, shapes, metrics)
+                number = _log_and_register(client, run_id, name, model, shapes, metrics)
             client.update_registered_model(name, description[0])
             client.update_model_version(name, str(number), description[1])
             client.set_model_version_tag(name, str(number), CONFIRMED, str(confirmed))
@@ -176,7 +181,7 @@ def _end_leftover(client: MlflowClient, experiment_id: str, run: Run) -> None:
 
 
 def _log_and_register(
-    tracking_uri: str,
+    client: MlflowClient,
     run_id: str,
     name: str,
     model: keras.Model,
@@ -200,12 +205,13 @@ def _log_and_register(
     level = chatter.level
     chatter.setLevel(logging.ERROR)
     try:
-        mlflow.set_tracking_uri(tracking_uri)
-        # The registry tells on standard error that it made a version.
+        mlflow.set_tracking_uri(client.tracking_uri)
         with (
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
-            mlflow.start_run(run_id=run_id, log_system_metrics=False),
+            mlflow.start_run(
+                run_id=run_id, nested=True, log_system_metrics=False
+            ),  # a notebook may have one of its own
         ):
             # Of MLflow's own wrapper, when it is imported here for the first time; a Keras model has no type hints.
             warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
@@ -214,17 +220,19 @@ def _log_and_register(
                 name=ALIAS,
                 signature=signature,
                 pip_requirements=_requirements(),
-                registered_model_name=name,
                 params={"parameters": str(model.count_params())},
             )
             mlflow.log_metrics(dict(metrics), model_id=logged.model_id)  # of the run, too
+            # MLflow's function that registers a model would take the registry of MLFLOW_REGISTRY_URI.
+            _make_registered_model(client, name)
+            source, model_id = f"models:/{logged.model_id}", str(logged.model_id)
+            made = client.create_model_version(name, source, run_id=run_id, model_id=model_id)
     finally:
         mlflow.set_tracking_uri(before)  # which sets the variable
         if variable is None:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
         chatter.setLevel(level)
-    assert logged.registered_model_version is not None
-    return int(logged.registered_model_version)
+    return int(made.version)
 
 
 def _requirements() -> Sequence[str]:
@@ -238,6 +246,8 @@ def _passes(client: MlflowClient, name: str, number: int, rank: Sequence[float])
     """Give the alias to version `number` if no other holds it or this one's rank is smaller."""
     aliases = client.get_registered_model(name).aliases
     if ALIAS in aliases:
+        if int(aliases[ALIAS]) == number:  # it was given in a registration that was interrupted afterwards
+            return True
         holder = client.get_model_version(name, str(aliases[ALIAS]))
         if list(rank) >= json.loads(holder.tags[RANK]):
             return False

@@ -132,7 +132,8 @@ class Tracker:
                 client.update_run(run.info.run_id, status="RUNNING")
             self._agreed = run.data.tags.get(AGREED_TAG, "")
             known, given = run.data.params, as_params(params)
-            changed = {key: value for key, value in given.items() if known.get(key, value) != value}
+            shown = {**known, **{key: run.data.tags[key] for key in known if key in run.data.tags}}
+            changed = {key: value for key, value in given.items() if shown.get(key, value) != value}
             new = {key: value for key, value in given.items() if key not in known}
             log_batch(client, run.info.run_id, params=new, tags={**changed, **tags})
             view = view_of_trials(as_tags(unknown.tags), best_by, direction, costs, mark)
@@ -241,6 +242,10 @@ class Tracker:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             place = posixpath.join(to, *path.relative_to(folder).parent.parts)
             self._connection.attempt(partial(_log_file, run_id=self.run_id, path=path, to=place))
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Log a text as the file `name` of a run, in place of the one that it has."""
+        self._connection.attempt(lambda client: client.log_text(run_id, text, name))
 
     def log_data(self, parts: Sequence[DataPart], run_id: str | None = None) -> None:
         """Log data sets as the inputs of a run, of the study's by default."""

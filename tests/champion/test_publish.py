@@ -75,6 +75,10 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert second.data.tags["reference"] == "eip_3"
     kept = {file.path for file in client.list_artifacts(version.run_id)}
     assert {"MODEL_CARD.md", "learning_curves.png"} <= kept
+    for number, one in (("1", version.run_id), ("2", second.info.run_id)):  # the alias may pass to another version
+        card = Path(client.download_artifacts(one, "MODEL_CARD.md", str(tmp_path))).read_text()
+        assert f"models:/{registered}/{number}" in card
+        assert "@champion" not in card
 
 
 def test_two_studies_of_one_name_have_two_registered_models(tracker: Tracker, tmp_path: Path) -> None:

@@ -219,6 +219,17 @@ def test_trials_that_run_at_the_same_time_keep_their_epochs_apart(uri):
     assert observer.seconds > 0
 
 
+def test_a_trial_that_is_tried_again_leaves_no_run_open(uri):
+    tracker = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
+    observer = TrackingObserver(tracker, {}, {"data": "digits"})
+    observer.search_started(optuna.create_study(study_name="again"), {"max_trials": 1})
+    first, second = (observer.trial_started(_record(0)) for _ in range(2))
+    observer.trial_ended(_record(0, value=0.5))
+    client = client_of(uri)
+    told = [client.get_run(str(kept["mlflow_run_id"])) for kept in (first, second) if kept]
+    assert [run.info.status for run in told] == ["FAILED", "FINISHED"]
+
+
 def test_a_search_that_fails_is_recorded_as_failed(uri, tmp_path):
     search = Searched(uri, tmp_path, objective="val_accuracy")
     search.observer.search_ended("FAILED")

@@ -163,11 +163,11 @@ def _champions(tracker: Tracker, registration: str) -> list[Any]:
     return client.search_runs([tracker.experiment_id], f"tags.`kerastuna.registration` = '{registration}'")
 
 
-@pytest.mark.parametrize("when", ["set_model_version_tag", "set_registered_model_alias"])
+@pytest.mark.parametrize("when", ["set_model_version_tag", "set_registered_model_alias", "set_terminated"])
 def test_a_registration_that_was_killed_is_completed_and_not_done_twice(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ):
-    better = {"set_model_version_tag": 0.997, "set_registered_model_alias": 0.998}[when]
+    better = {"set_model_version_tag": 0.997, "set_registered_model_alias": 0.998, "set_terminated": 0.999}[when]
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "set_terminated", lambda *given: None)
         patch.setattr(MlflowClient, when, _killed)
@@ -179,7 +179,23 @@ def test_a_registration_that_was_killed_is_completed_and_not_done_twice(
     assert again.version == versions
     (run,) = _champions(tracker, when)
     assert (run.info.run_id, run.info.status) == (again.run_id, "FINISHED")
-    assert _register(tracker, tmp_path, better, weight=5.0, registration=when).version == again.version
+    assert _register(tracker, tmp_path, better, weight=5.0, registration=when) == again
+
+
+def test_the_registry_is_that_of_the_tracking_uri_also_within_a_run_of_the_user(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path}/other.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/users.db")
+    with mlflow.start_run() as own:
+        registered = _register(tracker, tmp_path, 0.1, weight=1.0, rank=(9.0,))
+        active = mlflow.active_run()
+    assert active is not None
+    assert active.info.run_id == own.info.run_id
+    version = MlflowClient(tracker.tracking_uri, tracker.tracking_uri).get_model_version(
+        "digits-ranked", str(registered.version)
+    )
+    assert version.run_id == registered.run_id
 
 
 def test_a_run_that_a_kill_left_without_a_version_is_ended(

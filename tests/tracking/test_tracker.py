@@ -73,6 +73,10 @@ def test_a_resumed_study_goes_on_in_its_own_parent_run(tracker, uri):
     again.start_study("first", {"budget": 15_000, "trials": 40, "workers": 2}, {"profile": "full"})
     record_trial(again, 0)
 
+    last = Tracker(uri, EXPERIMENT, warn=fail_on_warning)
+    last.start_study("first", {"budget": 15_000, "trials": 20, "workers": 2}, {})
+    assert runs_of(uri)["first"].data.tags["trials"] == "20"
+    again.start_study("first", {"budget": 15_000, "trials": 40, "workers": 2}, {"profile": "full"})
     assert again.run_id == tracker.run_id != other.run_id
     runs = runs_of(uri)
     parent = runs["first"]
