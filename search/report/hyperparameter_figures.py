@@ -56,6 +56,8 @@ def hyperparameter_importances(study: optuna.Study) -> dict[str, float]:
         # All trials are equally good: reported below.
         warnings.filterwarnings("ignore", message="Target and region quantiles select the same", category=UserWarning)
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names, target=target)
+    if len(shares) == 1:
+        raise CannotDraw(f"there is one hyperparameter alone, {next(iter(shares))}")
     if len(set(shares.values())) < 2:  # Optuna returns equal shares if all importances are 0
         raise CannotDraw("no hyperparameter tells the best trials from the others")
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))

@@ -65,7 +65,8 @@ def test_a_front_of_two_metrics_knows_those_of_a_trial_that_was_stopped():
     rng = random.Random(0)
     trials = [make_trial(rng, n, value=0.9 + n / 100) for n in range(4)]
     trials.append(make_trial(rng, 4, TrialState.PRUNED, "stopped_early", value=0.92))
-    trials[-1].set_user_attr("history", [{"val_loss": 0.7, "val_accuracy": 0.92}])
+    earlier = [{"val_loss": 0.9, "val_accuracy": 0.5}] * 3
+    trials[-1].set_user_attr("history", [*earlier, {"val_loss": 0.7, "val_accuracy": 0.92}])
     study = make_study([], goal)
     for n, trial in enumerate(trials[:-1]):
         trial.set_user_attr("score", trial.value)

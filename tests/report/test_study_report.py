@@ -7,6 +7,7 @@ import math
 import random
 
 import numpy as np
+import optuna
 import pytest
 from figure_layout import all_text, check_layout
 from matplotlib.collections import LineCollection
@@ -79,6 +80,12 @@ def test_equally_good_trials_have_no_importances():
     }
     for figure in figures.drawn.values():
         figure.canvas.draw()
+
+
+def test_one_hyperparameter_alone_has_no_importance():
+    study = optuna.create_study(direction="maximize")
+    study.optimize(lambda trial: trial.suggest_float("rate", 0.0, 1.0), n_trials=8)
+    assert study_figures(study).left_out["hyperparameter_importances"] == "there is one hyperparameter alone, rate"
 
 
 def test_networks_that_were_not_counted():

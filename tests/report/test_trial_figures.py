@@ -51,6 +51,15 @@ def test_params_figure_shows_the_front(study, figures):
     assert str(study.best_trial.number) in numbers
 
 
+def test_a_trial_that_was_tried_again_is_drawn_with_its_own_epochs():
+    rng = random.Random(0)
+    trials = [make_trial(rng, number) for number in range(6)]
+    trials[2].user_attrs["history"] = [{"val_accuracy": 0.5}] * 2
+    figure = study_figures(make_study(trials), BUDGET).drawn["intermediate_values"]
+    drawn = [line for gid in ("complete", "stopped", "best") for line in lines(figure, gid)]
+    assert sorted(map(len, drawn))[0] == 2
+
+
 def test_intermediate_values_set_apart_what_was_stopped(study, figures):
     figure = figures["intermediate_values"]
     stopped = of_state(study, TrialState.PRUNED, "stopped_early")
