@@ -5,6 +5,7 @@ optimizer may put averaged weights in their place at the end. A score has to be 
 """
 
 import logging
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
@@ -82,7 +83,7 @@ def result_of_kept_weights(
         return _until(result, epochs, ago)
     metrics = again()
     if not metrics:
-        _logger.warning("a model's weights were changed after they were validated: its score is of those before")
+        _logger.warning("the weights that a model ends with could not be validated: its score is of earlier ones")
     result.history |= {name: [*result.history.get(name, ())[:-1], value] for name, value in metrics.items()}
     return result
 
@@ -112,14 +113,26 @@ def validated_again(model: Any, given: Mapping[str, Any]) -> dict[str, float]:
         given: the arguments of `model.fit` by name. Data that can be read once only are left alone.
     """
     data = given.get("validation_data")
+    if data is None and given.get("validation_split"):
+        data = _held_out(given)
     if not getattr(model, "compiled", False) or data is None:
         return {}
-    arguments: dict[str, Any] = {"batch_size": given.get("validation_batch_size")}
+    arguments: dict[str, Any] = {"steps": given.get("validation_steps")}
     if isinstance(data, tuple | list):
         arguments |= dict(zip(("x", "y", "sample_weight"), data, strict=False))
+        arguments["batch_size"] = given.get("validation_batch_size") or given.get("batch_size")
     elif isinstance(data, keras.utils.PyDataset) or hasattr(data, "element_spec"):
-        arguments = {"x": data, "steps": given.get("validation_steps")}
+        arguments["x"] = data
     else:
         return {}
     found = model.evaluate(**arguments, verbose=0, return_dict=True)
     return {f"val_{name}": value for name, value in numbers_in(found).items()}
+
+
+def _held_out(given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What `fit` takes for validation with `validation_split`: the last samples, targets and weights."""
+    arrays = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
+    samples = len(keras.tree.flatten(arrays[0])[0])
+    trained = math.floor(samples * (1.0 - given["validation_split"]))
+    last: Any = keras.tree.map_structure(lambda array: None if array is None else array[trained:], arrays)
+    return last

@@ -1,16 +1,22 @@
 """What the arguments of `OptunaTuner.search` tell of a training. They are those of `model.fit`."""
 
+import inspect
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-EPOCHS = 3
-"""Where the epochs are among the arguments of `model.fit` that are given by position."""
+import keras
+
+
+def by_name(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments by the names that they have in `model.fit`."""
+    _, *names = inspect.signature(keras.Model.fit).parameters
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def epochs_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
     """The epochs of every trial; None where they are not given, so that the hypermodel decides."""
-    given = kwargs.get("epochs", args[EPOCHS] if len(args) > EPOCHS else None)
+    given = by_name(args, kwargs).get("epochs")
     return int(given) if isinstance(given, numbers.Integral) else None
 
 

@@ -113,9 +113,13 @@ class StudyOracle(MendedOracle):
 
     def declare_space(self, fixed: Mapping[str, Any] | None = None) -> None:
         """Let what is known of the space identify the study, before it is opened; `fixed` values, by name, stay."""
-        if fixed:
-            self.hyperparameters, self._space = with_fixed(self.hyperparameters, fixed), None
+        self.fix(fixed or {})
         self.declared = self.parameter_space.describe()
+
+    def fix(self, values: Mapping[str, Any]) -> None:
+        """Let these hyperparameters have one value, by name; raises SpaceError for what is not in the space."""
+        if values:
+            self.hyperparameters, self._space = with_fixed(self.hyperparameters, values), None
 
     def take_over(self) -> None:
         """Learn what other processes have found: their trials, and the hyperparameters that showed up."""

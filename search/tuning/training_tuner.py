@@ -17,7 +17,7 @@ from ..training.epochs import EpochMetrics, EpochReporter, failure_reason, final
 from ..training.failures import TrialLimit
 from ..training.hypermodels import has_own_fit
 from ..training.kept_weights import result_of_kept_weights, validated_again
-from .fit_arguments import epochs_of, validates_every_epoch
+from .fit_arguments import by_name, epochs_of, validates_every_epoch
 from .int8_objective import Int8Objective
 from .objective_check import ObjectiveCheck
 from .oracle import OptunaOracle
@@ -54,7 +54,7 @@ class TrainingTuner(keras_tuner.Tuner):
                 if reporter.failure is not None:
                     raise reporter.failure
                 model, ago = reporter.model, reporter.epochs_since_kept
-                again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, kwargs)
+                again = partial(validated_again, None if has_own_fit(self.hypermodel) else model, by_name(args, kwargs))
                 results[-1] = result_of_kept_weights(results[-1], reporter.history, ago, again)
                 objective = self.oracle.objective
                 results[-1] = self._int8.added(results[-1], reporter, objective, args, kwargs)

@@ -22,6 +22,7 @@ from ..workers.plan import Workers
 from ..workers.tasks import Pool
 from .failures_in_a_row import FailuresInARow
 from .fit_arguments import epochs_of
+from .hyperparameters import share_hyperparameters
 from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
@@ -125,7 +126,33 @@ class OptunaTuner(MadeAgain, TrainingTuner):
             self.oracle.update_space(space)
         else:
             super()._populate_initial_space()
-        self.oracle.declare_space(self._fixed)
+        left = self._fixed
+        while (late := left.keys() - self._known()) and late != left.keys() and self._is_built_to_be_known:
+            self.oracle.fix({name: value for name, value in left.items() if name not in late})
+            left = {name: left[name] for name in late}
+            super()._populate_initial_space()  # they may show up at these values
+        self.oracle.declare_space(left)
+
+    @property
+    def _is_built_to_be_known(self) -> bool:
+        """Whether hyperparameters may show up only when a network is built."""
+        return self.hypermodel is not None and not isinstance(self.hypermodel, SearchSpace)
+
+    def _known(self) -> set[str]:
+        return {hp.name for hp in self.oracle.hyperparameters.space}
+
+    def _look_at(self, values: Mapping[str, Any]) -> None:
+        """Learn of the hyperparameters that show up when networks are built at these values."""
+        hypermodel: Any = self.hypermodel
+        known: set[str] = set()
+        while values.keys() - self._known() and known != self._known():
+            known = self._known()
+            space = self.oracle.get_space()
+            space.values.update({name: value for name, value in values.items() if name in known})
+            with building(values):
+                hypermodel.build(space)
+            self.oracle.update_space(space)
+        share_hyperparameters(self.oracle.study, self.oracle.hyperparameters)
 
     def reload(self) -> None:
         """Go on with the project in the folder; raises StudyError when the space has changed."""
@@ -172,7 +199,9 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         Raises SpaceError for a value that is missing, outside the space, or of no hyperparameter in it.
         """
         given = values.values if isinstance(values, keras_tuner.HyperParameters) else values
-        known = {hp.name for hp in self.oracle.hyperparameters.space}
+        if given.keys() - self._known() and self._is_built_to_be_known:
+            self._look_at(given)
+        known = self._known()
         if unknown := sorted(given.keys() - known):
             raise SpaceError(
                 f"{', '.join(map(repr, unknown))} is no hyperparameter of the space, which has "

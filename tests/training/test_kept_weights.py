@@ -130,6 +130,21 @@ def test_validation_data_of_every_form_that_can_be_read_twice(form: str):
         assert validated_again(model, {"validation_data": data})["val_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("given", "samples"),
+    [
+        ({"x": X, "y": Y, "validation_split": 0.3}, slice(7, None)),
+        ({"validation_data": (X, Y), "validation_batch_size": 4, "validation_steps": 1}, slice(4)),
+        ({"validation_data": (X, Y), "batch_size": 3, "validation_steps": 2}, slice(6)),
+    ],
+)
+def test_the_samples_are_those_that_fit_validates(given: dict[str, Any], samples: slice):
+    model = model_of()
+    with without_graphs():
+        expected = model.evaluate(X[samples], Y[samples], verbose=0)[0]
+        assert validated_again(model, given)["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("given", [{}, {"validation_data": None}, {"validation_data": iter([(X, Y)])}])
 def test_nothing_is_said_without_data_that_can_be_read_again(given: dict[str, Any]):
     assert validated_again(model_of(), given) == {}
@@ -140,7 +155,7 @@ def test_a_score_of_other_weights_is_told(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
         result = result_of_kept_weights(history_of(val_loss=[2.0, 1.0]), [], None, dict)
     assert result.history == {"val_loss": [2.0, 1.0]}
-    assert "changed after they were validated" in caplog.text
+    assert "could not be validated: its score is of earlier ones" in caplog.text
 
 
 @pytest.mark.parametrize("result", [0.7, {"val_loss": 0.7}])

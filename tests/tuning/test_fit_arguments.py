@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerastuna.search.tuning.fit_arguments import epochs_of, validates_every_epoch
+from kerastuna.search.tuning.fit_arguments import by_name, epochs_of, validates_every_epoch
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ from kerastuna.search.tuning.fit_arguments import epochs_of, validates_every_epo
 )
 def test_the_epochs_are_given_by_name_or_by_position(args: tuple, kwargs: dict, epochs: int | None) -> None:
     assert epochs_of(args, kwargs) == epochs
+
+
+def test_every_argument_has_its_name() -> None:
+    assert by_name(("x", "y", 32), {"validation_split": 0.5}) == {
+        **{"x": "x", "y": "y", "batch_size": 32},
+        "validation_split": 0.5,
+    }
 
 
 def test_whether_every_epoch_is_validated() -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 from tuner_support import Function
 
+from kerastuna.search import OptunaTuner
 from kerastuna.search.errors import SpaceError, StudyError
 from kerastuna.search.tuning.fixed import with_fixed
 from kerastuna.spaces.compact import Compact
@@ -139,3 +142,33 @@ def test_the_spaces_can_be_fixed(space: Any, fixed: dict[str, str]) -> None:
     assert network == space.architecture(pinned.copy())
     assert space.recipe(pinned) == space.recipe(pinned.copy())
     assert len(pinned.space) == len(hp.space)
+
+
+def layered(hp: Any) -> Any:
+    """The loop of KerasTuner's guide: the width of a layer shows up where the network has it."""
+    model: Any = keras.Sequential([keras.Input((4,))])
+    for layer in range(hp.Int("layers", 1, 3)):
+        model.add(keras.layers.Dense(hp.Int(f"units_{layer}", 2, 8, step=2)))
+    model.compile("adam", "mse", run_eagerly=True)
+    return model
+
+
+def test_what_shows_up_at_fixed_values_can_be_fixed_too(tmp_path: Path) -> None:
+    tuner = OptunaTuner(layered, "val_loss", 3, fixed={"layers": "3", "units_2": 4}, directory=tmp_path, seed=0)
+    x = np.zeros((4, 4), "float32")
+    tuner.search(x, np.zeros((4, 8 // 2), "float32"), validation_split=0.5, verbose=0)
+    assert {(values["layers"], values["units_2"]) for values in values_of(tuner)} == {(3, 4)}
+    assert len({(values["units_0"], values["units_1"]) for values in values_of(tuner)}) > 1
+    with pytest.raises(SpaceError, match="'units_2' cannot be fixed: the space has layers, units_0, units_1"):
+        OptunaTuner(layered, "val_loss", fixed={"layers": 2, "units_2": 4}, directory=tmp_path / "other")
+
+
+def test_what_shows_up_at_the_values_can_be_enqueued(tmp_path: Path) -> None:
+    tuner = OptunaTuner(layered, "val_loss", 1, directory=tmp_path, seed=0)
+    values = {"layers": 3, "units_0": 2, "units_1": 4, "units_2": 6}
+    tuner.enqueue(values)
+    x = np.zeros((4, 4), "float32")
+    tuner.search(x, np.zeros((4, 6), "float32"), validation_split=0.5, verbose=0)
+    assert values_of(tuner) == [values]
+    with pytest.raises(SpaceError, match="'units_3' is no hyperparameter of the space, which has layers, units_0"):
+        tuner.enqueue({**values, "units_3": 2})
