@@ -209,9 +209,7 @@ def _log_and_register(
         with (
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
-            mlflow.start_run(
-                run_id=run_id, nested=True, log_system_metrics=False
-            ),  # a notebook may have one of its own
+            mlflow.start_run(run_id=run_id, nested=True, log_system_metrics=False),  # the user may have a run, too
         ):
             # Of MLflow's own wrapper, when it is imported here for the first time; a Keras model has no type hints.
             warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
