@@ -5,6 +5,7 @@ Nothing of it is in a trained model: its file holds a Keras optimizer and the pl
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from math import floor
 from typing import Any, final
 
 import keras
@@ -141,6 +142,11 @@ def images_for_statistics(count: int) -> np.ndarray:
     whole = min(count, 4 * STATISTICS_BATCH_SIZE)
     chosen = whole if whole < STATISTICS_BATCH_SIZE else whole // STATISTICS_BATCH_SIZE * STATISTICS_BATCH_SIZE
     return np.linspace(0, count, chosen, endpoint=False).astype(np.int32)
+
+
+def samples_trained_on(samples: int, validation_split: float) -> int:
+    """How many samples Keras's `fit` trains on with this `validation_split`: the first ones."""
+    return floor(samples * (1.0 - validation_split))
 
 
 def normalizations_of(model: keras.Model) -> list[Any]:

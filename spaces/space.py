@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
-from math import floor
 from typing import Any, final
 
 import keras
@@ -29,7 +28,7 @@ from .architecture import (
 from .cost import Cost, cost
 from .errors import InfeasibleArchitecture, InputError
 from .recipe import Recipe
-from .recipe_in_keras import LOSS, callbacks_of, optimizer_of, trained_by
+from .recipe_in_keras import LOSS, callbacks_of, optimizer_of, samples_trained_on, trained_by
 from .references import HyperparameterValues
 
 VALIDATION_BATCH_SIZE = 512
@@ -101,8 +100,8 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
         recipe = self.recipe(hp)
         images = kwargs.get("x", args[0] if args else None)
         array = images if hasattr(images, "shape") else None
-        held_out = kwargs.get("validation_split") or 0.0  # Keras holds out the last ones
-        trained_on = array[: floor(len(array) * (1.0 - held_out))] if held_out and array is not None else array
+        split = kwargs.get("validation_split") or 0.0
+        trained_on = array[: samples_trained_on(len(array), split)] if split and array is not None else array
         own = callbacks_of(recipe, kwargs.get("epochs", 1), trained_on)
         kwargs["callbacks"] = [*own, *(kwargs.get("callbacks") or [])]
         if array is not None:  # a tf.data.Dataset or a generator has its own batches

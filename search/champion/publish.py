@@ -1,7 +1,6 @@
 """The champion published: drawn, described in a card, and registered in MLflow."""
 
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +80,6 @@ class Publisher:
             )
             drawn.save(figures)
             card.write_text(model_card({**record, "mlflow": told}))
-            shutil.copy(card, figures)
             registered = register_champion(
                 self.tracking_uri,
                 self.tracker.experiment_id,

@@ -60,7 +60,7 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 1 the search failed, 2 bad input, 130 interrupted."""
+    """Run the command; returns its exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted, 141 not read."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     with hidden_secrets(secrets_of(_urls(given), os.environ)):
         try:

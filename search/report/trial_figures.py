@@ -5,7 +5,6 @@ plots are not used: they change matplotlib's style for the whole process, and do
 stopped early.
 """
 
-import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import CannotDraw
-from ..study.attributes import HISTORY
 from ..study.budget import UNITS
 from ..study.int8_names import is_in_int8
+from ..study.records import own_values
 from .search_time import search_time
 from .study_view import Point, StudyView, pareto_front
 from .style import (
@@ -77,15 +76,9 @@ def draw_cost_vs_metric(view: StudyView, cost: str = "params") -> Figure:
     return figure
 
 
-def _own_epochs(point: Point) -> list[tuple[int, float]]:
-    """The epochs with their values; a trial that was tried again has also those of the time before in the study."""
-    last = len(point.trial.user_attrs.get(HISTORY, ())) or math.inf
-    return sorted(item for item in point.trial.intermediate_values.items() if item[0] <= last)
-
-
 def draw_intermediate_values(view: StudyView) -> Figure:
     """The value of every trained trial over its epochs; those stopped early end with a cross."""
-    lines = {point.trial.number: epochs for point in view.points if (epochs := _own_epochs(point))}
+    lines = {point.trial.number: epochs for point in view.points if (epochs := own_values(point.trial))}
     if not lines:
         raise CannotDraw("no trial has reported an epoch")
     figure, axes = new_axes()

@@ -25,9 +25,8 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
     """
     attributes = trial.user_attrs
     value = score_of(trial) if trial.state == TrialState.COMPLETE else None
-    if value is None and (reported := trial.intermediate_values) and not is_rejection(trial):
-        # A trial that was tried again by the same process may have the values of more epochs than it has trained since.
-        value = reported.get(len(attributes.get(HISTORY, ())), reported[max(reported)])
+    if value is None and not is_rejection(trial) and (epochs := own_values(trial)):
+        value = epochs[-1][1]
     return {
         "number": trial.number,
         "state": trial.state.name,
@@ -39,6 +38,15 @@ def trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "seconds": attributes.get(SECONDS),
         "hyperparameters": attributes.get(HYPERPARAMETERS, trial.params),
     }
+
+
+def own_values(trial: FrozenTrial) -> list[tuple[int, float]]:
+    """The epochs that reported a value, with it, in their order.
+
+    A trial that was tried again by the same process has in the study also what it reported before, of later epochs.
+    """
+    last = len(trial.user_attrs.get(HISTORY, ())) or math.inf
+    return sorted(reported for reported in trial.intermediate_values.items() if reported[0] <= last)
 
 
 def full_record(trial: FrozenTrial) -> dict[str, Any]:

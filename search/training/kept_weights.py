@@ -5,7 +5,6 @@ optimizer may put averaged weights in their place at the end. A score has to be 
 """
 
 import logging
-import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
@@ -13,6 +12,7 @@ from typing import Any, final
 import keras
 import numpy as np
 
+from ...spaces.recipe_in_keras import samples_trained_on
 from .metric_values import numbers_in
 
 _logger = logging.getLogger(__name__)
@@ -132,7 +132,6 @@ def validated_again(model: Any, given: Mapping[str, Any]) -> dict[str, float]:
 def _held_out(given: Mapping[str, Any]) -> tuple[Any, ...]:
     """What `fit` takes for validation with `validation_split`: the last samples, targets and weights."""
     arrays = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
-    samples = len(keras.tree.flatten(arrays[0])[0])
-    trained = math.floor(samples * (1.0 - given["validation_split"]))
+    trained = samples_trained_on(len(keras.tree.flatten(arrays[0])[0]), given["validation_split"])
     last: Any = keras.tree.map_structure(lambda array: None if array is None else array[trained:], arrays)
     return last

@@ -20,6 +20,7 @@ from ..training.answers import answers_of
 from ..training.epochs import EpochReporter, last_metrics
 from ..training.interruption import stop_if_told
 from ..training.saved_model import modules_of
+from .fit_arguments import by_name
 
 
 def with_stand_ins(names: Iterable[str], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,7 +136,8 @@ def _kind_of(name: str) -> type[Task] | None:
 
 def _arrays(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Training samples, validation samples and their targets, of the arguments of `fit`; raises InputError."""
-    x_train, validation = kwargs.get("x", args[0] if args else None), kwargs.get("validation_data")
+    given = by_name(args, kwargs)
+    x_train, validation = given.get("x"), given.get("validation_data")
     arrays = (x_train, *(validation[:2] if isinstance(validation, tuple | list) else ()))
     if len(arrays) < 3 or not all(isinstance(part, np.ndarray) and part.ndim > 0 for part in arrays):
         raise InputError(f"objective {name!r}: give samples and validation_data=(x, y) as arrays, which int8 is run on")

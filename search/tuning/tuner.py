@@ -21,7 +21,7 @@ from ..training.garbage import forget_trained_networks, old_objects_passed_over
 from ..workers.plan import Workers
 from ..workers.tasks import Pool
 from .failures_in_a_row import FailuresInARow
-from .fit_arguments import epochs_of
+from .fit_arguments import by_name, epochs_of
 from .hyperparameters import share_hyperparameters
 from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
@@ -228,7 +228,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         Raises InputError for what workers cannot use, and when no metric has the name of the objective, or it is not a
         number: after the first epoch where it is certain by then, else after the first trial.
         """
-        self._measure.expect(kwargs.get("x", args[0] if args else None))
+        self._measure.expect(by_name(args, kwargs).get("x"))
         self._int8.check(args, kwargs)
         try:
             if not isinstance(self.oracle, OptunaOracle):  # a worker of KerasTuner's own kind
