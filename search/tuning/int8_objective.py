@@ -137,8 +137,8 @@ def _kind_of(name: str) -> type[Task] | None:
 def _arrays(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Training samples, validation samples and their targets, of the arguments of `fit`; raises InputError."""
     given = by_name(args, kwargs)
-    x_train, validation = given.get("x"), given.get("validation_data")
-    arrays = (x_train, *(validation[:2] if isinstance(validation, tuple | list) else ()))
+    validation = given.get("validation_data")
+    arrays: tuple[Any, ...] = (given.get("x"), *(validation[:2] if isinstance(validation, tuple | list) else ()))
     if len(arrays) < 3 or not all(isinstance(part, np.ndarray) and part.ndim > 0 for part in arrays):
         raise InputError(f"objective {name!r}: give samples and validation_data=(x, y) as arrays, which int8 is run on")
     x_train, x, y = arrays
