@@ -97,8 +97,12 @@ def _on_a_chip(chip: ChipCost | None) -> str:
 
 
 def _board_record(name: str, board: Board, macs: int) -> dict[str, Any]:
-    seconds = board.seconds(macs)
-    return {"name": name, "max_flash": board.max_flash, "max_ram": board.max_ram, "seconds": seconds and list(seconds)}
+    return {
+        "name": name,
+        "max_flash": board.max_flash,
+        "max_ram": board.max_ram,
+        "seconds": list(board.seconds(macs)),
+    }
 
 
 def _on_board(name: str, board: Board, macs: int, chip: ChipCost | None) -> str:
@@ -108,11 +112,9 @@ def _on_board(name: str, board: Board, macs: int, chip: ChipCost | None) -> str:
         limits = f"{board.max_flash:,} bytes of flash and {board.max_ram:,} of RAM that are for a network"
         is_small = chip.flash <= board.max_flash and chip.ram <= board.max_ram
         fits = f" it {'fits' if is_small else 'may not fit'} in the {limits};"
-    seconds = board.seconds(macs)
-    if board.speed is None or seconds is None:
-        return f"on {name} ({board.chip}){fits} its time is not known"
     span, cycles = (
-        f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}" for low, high in (seconds, board.speed.cycles)
+        f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
+        for low, high in (board.seconds(macs), board.speed.cycles)
     )
     return (
         f"on {name} ({board.chip}){fits} roughly {span} s for one image at {board.clock / 1e6:.0f} MHz, if a "

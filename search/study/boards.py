@@ -42,9 +42,22 @@ _CORTEX_M0 = Speed(
     "the standard convolutions of person detection on an RP2040 (github.com/raspberrypi/pico-tflmicro, "
     "benchmark_results.txt; depthwise ones took up to 45)",
 )
-# 386.6 ms for the 7,157,888 MACs of person detection, most of them in pointwise convolutions, at 100 MHz.
+# Image classification of MLPerf Tiny is a residual network of 12,501,632 MACs, nearly all in 3x3 convolutions. On a
+# Cortex-M4 of 120 MHz it ran 3.956 times a second with X-CUBE-AI (2.4 cycles a MAC), 2.567 times with CMSIS-NN in
+# microTVM (3.7), and 1.420 times with tflite-micro 2.3 (6.8). Person detection took 386.6 ms for 7,157,888 MACs at
+# 100 MHz with tflite-micro and CMSIS-NN (5.4; github.com/Samsung/ONE/issues/7598).
 _CORTEX_M4 = Speed(
-    (5.4, 5.4), "all of person detection on an STM32F413ZH with CMSIS-NN (github.com/Samsung/ONE/issues/7598)"
+    (2.4, 6.8),
+    "MLPerf Tiny's image classification on an STM32L4R5 with X-CUBE-AI and with tflite-micro 2.3 "
+    "(github.com/mlcommons/tiny_results_v0.7 and _v0.5)",
+)
+# On a Cortex-M7 of 280 MHz it ran 14.212 times a second with X-CUBE-AI, on one of 216 MHz 15.440 times with Plumerai's
+# engine (1.1 cycles a MAC). Person detection took 393.8 ms at 216 MHz with tflite-micro and CMSIS-NN.
+_CORTEX_M7 = Speed(
+    (1.6, 11.9),
+    "MLPerf Tiny's image classification on an STM32H7A3 with X-CUBE-AI (github.com/mlcommons/tiny_results_v0.7) and of "
+    "person detection on an STM32F767 with tflite-micro, its arena in external memory "
+    "(github.com/Samsung/ONE/issues/7598)",
 )
 # 461,398 cycles for a pointwise convolution of 409,600 MACs, 643,689 for a 3x3 one from 3 channels of 110,592.
 _ESP32_S3 = Speed(
@@ -62,22 +75,20 @@ class Board:
         flash: bytes of flash that programs run from.
         ram: bytes of RAM on the chip.
         clock: the fastest of the core, in Hz.
-        speed: of its core; None where no measurement is known.
+        speed: of its core.
     """
 
     chip: str
     flash: int
     ram: int
     clock: int
-    speed: Speed | None
+    speed: Speed
 
-    def seconds(self, macs: int) -> tuple[float, float] | None:
-        """How long a network may take for one sample, at least and at most; None where the speed is not known.
+    def seconds(self, macs: int) -> tuple[float, float]:
+        """How long a network may take for one sample, at least and at most.
 
         A rough estimate from its multiply-accumulates alone: other networks, kernels and memories were measured.
         """
-        if self.speed is None:
-            return None
         fewest, most = self.speed.cycles
         return macs * fewest / self.clock, macs * most / self.clock
 
@@ -103,7 +114,7 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         # boards/st/nucleo_l432kc/nucleo_l432kc.yaml
         "nucleo-l432kc": Board("STM32L432KC, Cortex-M4", 256 * KIB, 64 * KIB, 80 * MHZ, _CORTEX_M4),
         # boards/st/nucleo_f746zg/nucleo_f746zg.yaml; the RAM is without the 64 KiB that are coupled to the core
-        "nucleo-f746zg": Board("STM32F746ZG, Cortex-M7", 1024 * KIB, 256 * KIB, 216 * MHZ, None),
+        "nucleo-f746zg": Board("STM32F746ZG, Cortex-M7", 1024 * KIB, 256 * KIB, 216 * MHZ, _CORTEX_M7),
         # boards/espressif/esp32s3_devkitc/doc/index.rst has the RAM; the smallest flash of its modules is taken
         "esp32-s3": Board("ESP32-S3, Xtensa LX7", 4096 * KIB, 512 * KIB, 240 * MHZ, _ESP32_S3),
     }
