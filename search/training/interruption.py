@@ -1,8 +1,9 @@
 """Whether this process was told to stop, and its end at once when it is told again.
 
 A signal raises an exception wherever the process is at that moment. Python swallows it in some places, such as a
-`__del__`, and TensorFlow may turn it into an error of its own. So the signal is noted too, and looked at before every
-trial, after every batch of Keras's `fit`, after every epoch, and while workers are waited for.
+`__del__`. TensorFlow may turn it into an error of its own, or crash, where it came in Python code that TensorFlow's C++
+called. So the signal is noted too, and looked at before every trial, after every batch of Keras's `fit`, after every
+epoch, and while workers are waited for; in such places it is only noted, and raised again shortly after.
 """
 
 import logging
@@ -21,36 +22,65 @@ from typing import Any
 TOGETHER_SECONDS = 0.5
 """Signals that come within this time are one: a terminal that is closed, or `make`, may pass one on twice."""
 
+AGAIN_SECONDS = 0.02
+"""How often a signal that cannot be raised yet is tried again."""
+PATIENCE_SECONDS = 10.0
+"""How long a signal waits for TensorFlow to return, which takes seconds where it traces a function."""
+
 _told = threading.Event()
+_waiting_since: float | None = None
 _enders: list[Callable[[], Any]] = []
 
 
 def stop(number: int, frame: FrameType | None) -> None:
     """Note that this process was told to stop, and raise KeyboardInterrupt: a handler of signals.
 
-    It only notes it where Python is telling of an exception that it swallowed, since it would swallow this one too, and
-    print it.
+    It is raised later where Python is telling of an exception that it swallowed, since it would swallow this one too,
+    and print it; and within TensorFlow, for `PATIENCE_SECONDS` at most. Meanwhile, SIGALRM belongs to this function.
+    Nothing is raised later once somebody has asked whether this process was told to stop.
     """
+    global _waiting_since
+    now = time.monotonic()
+    if number == signal.SIGALRM and _waiting_since is None:
+        return  # it came while somebody asked
     _told.set()
-    while frame is not None and frame.f_code is not _tell_of.__code__:
+    _waiting_since = now if _waiting_since is None else _waiting_since
+    if _cannot_raise(frame) and now - _waiting_since < PATIENCE_SECONDS:
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        return
+    _wait_no_more()
+    raise KeyboardInterrupt
+
+
+def _cannot_raise(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is _tell_of.__code__ or frame.f_globals.get("__name__", "").partition(".")[0] == "tensorflow":
+            return True
         frame = frame.f_back
-    if frame is None:
-        raise KeyboardInterrupt
+    return False
+
+
+def _wait_no_more() -> None:
+    global _waiting_since
+    _waiting_since = None
 
 
 def was_told_to_stop() -> bool:
-    """Whether `stop` was called."""
+    """Whether `stop` was called. Who asks must obey: `stop` raises nothing later."""
+    _wait_no_more()
     return _told.is_set()
 
 
 def stop_if_told() -> None:
     """Raise KeyboardInterrupt when this process was told to stop."""
-    if _told.is_set():
+    if was_told_to_stop():
         raise KeyboardInterrupt
 
 
 def forget() -> None:
     """Begin anew, as a new command in the same process."""
+    _wait_no_more()
     _told.clear()
 
 

@@ -8,15 +8,18 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 import keras
 import pytest
 
+import kerastuna.search.training.interruption as interruption
 from kerastuna.search.study.reasons import ERROR, INTERRUPTED
 from kerastuna.search.training.epochs import EpochReporter, failure_reason
 from kerastuna.search.training.interruption import (
+    AGAIN_SECONDS,
     TOGETHER_SECONDS,
     ended_at_once,
     forget,
@@ -70,16 +73,16 @@ PROGRAM = """
     from kerastuna.search.training import interruption
     signal.signal(signal.SIGINT, interruption.stop)
     signal.signal(signal.SIGUSR2, lambda number, frame: None)
-    tell = lambda: print("told", flush=True)
-    with interruption.second_signal_forces([signal.SIGINT], 130, tell), interruption.ended_at_once(
-        lambda: print("ended", flush=True)
+    tell = lambda text: os.write(1, text + b"\\n")  # whole, since two threads write
+    with interruption.second_signal_forces([signal.SIGINT], 130, lambda: tell(b"told")), interruption.ended_at_once(
+        lambda: tell(b"ended")
     ):
-        print("begun", flush=True)
+        tell(b"begun")
         while True:
             try:
                 {work}
             except KeyboardInterrupt:
-                print("heard", flush=True)
+                tell(b"heard")
 """
 
 
@@ -182,3 +185,71 @@ def test_a_training_ends_at_the_next_batch():
     reporter = EpochReporter(lambda epoch, metrics, epochs: False, ())
     with pytest.raises(KeyboardInterrupt):
         reporter.on_train_batch_begin(0)
+
+
+def within_tensorflow(work: Callable[[], Any]) -> None:
+    """Call `work` from a function of TensorFlow's, in which no exception may be raised."""
+
+    def call(work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except KeyboardInterrupt as error:
+            raise AssertionError("raised within TensorFlow") from error
+
+    FunctionType(call.__code__, {**globals(), "__name__": "tensorflow.python.util.nest_util"})(work)
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGUSR1, signal.SIGALRM)]
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        forget()
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def wait() -> None:
+    time.sleep(5 * AGAIN_SECONDS)
+
+
+def tell() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_within_tensorflow_is_raised_after_it():
+    def work() -> None:
+        tell()
+        wait()
+
+    within_tensorflow(work)
+    with pytest.raises(KeyboardInterrupt):
+        wait()
+    assert was_told_to_stop()
+    wait()  # once
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_that_somebody_asked_about_is_not_raised_again():
+    within_tensorflow(tell)
+    assert was_told_to_stop()
+    wait()
+    within_tensorflow(tell)
+    with pytest.raises(KeyboardInterrupt):
+        stop_if_told()
+    wait()
+    within_tensorflow(tell)
+    forget()
+    wait()
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_does_not_wait_for_ever_for_tensorflow(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 2 * AGAIN_SECONDS)
+    began = time.monotonic()
+    with pytest.raises(AssertionError, match="raised within TensorFlow"):
+        within_tensorflow(lambda: (tell(), time.sleep(60)))
+    assert time.monotonic() - began >= 2 * AGAIN_SECONDS
