@@ -3,7 +3,8 @@
     kerastuna bench chip [--networks 300] [--seed 101] [--out benchmarks/results]
 
 Half of the networks are random points of `ConvNet`, half have layers of every kind in random order; `--spaces` also
-has Compact, and small ones with few values, whose plan takes more of the arena than they do. Their weights are
+has Compact, small ones with few values, whose plan takes more of the arena than they do, and small ones with
+additions, of maps and of vectors. Their weights are
 random too: file and arena do not depend on the training, but for the sign of a BatchNormalization's gain, which is
 positive here. Each network is folded, converted and run by tflite-micro, in about three seconds.
 
@@ -25,6 +26,7 @@ from typing import Any
 
 from kerastuna.spaces.architecture import (
     Activation,
+    Add,
     Architecture,
     AveragePooling2D,
     BatchNormalization,
@@ -90,6 +92,26 @@ def random_mix(rng: random.Random, shapes: Sequence[tuple[int, int, int]] = SHAP
     return Architecture(rng.choice(shapes), tuple(layers))
 
 
+def random_additions(rng: random.Random) -> Architecture:
+    """A small network with additions wherever shapes agree; it may not fit its input."""
+    drawn = random_mix(rng, SMALL_SHAPES, deepest=3)
+    width = rng.randint(2, 32)
+    vectors: list[Layer] = []
+    for _ in range(rng.randint(0, 5)):
+        vectors.append(Dense(width, activation=rng.choice([None, None, "relu", "tanh"])))
+        vectors += rng.choice([[], [BatchNormalization()], [BatchNormalization(), Activation("relu")]])
+        vectors += rng.choice([[], [Activation("relu")], [Activation("relu6")], [Dropout(0.1)]])
+    place = next(place for place, layer in enumerate(drawn.layers) if isinstance(layer, Dense | Activation))
+    layers: list[Layer] = []
+    for layer in (*drawn.layers[:place], *vectors, *drawn.layers[place:]):
+        layers.append(layer)
+        shapes = (drawn.input_shape, *Architecture(drawn.input_shape, tuple(layers)).shapes)
+        over = [back for back in range(1, len(layers) + 1) if shapes[-1 - back] == shapes[-1]]
+        if over and rng.random() < 0.4:
+            layers.append(Add(rng.choice(over)))
+    return Architecture(drawn.input_shape, tuple(layers))
+
+
 def networks(seed: int, count: int, kinds: Sequence[str] = ("ConvNet", "mixed")) -> Iterator[tuple[str, Architecture]]:
     """Random networks that fit their inputs, of the `kinds` in turn."""
     rng = random.Random(seed)
@@ -112,6 +134,8 @@ def _drawn(rng: random.Random, kind: str) -> Architecture:
             return random_mix(rng)
         case "small":
             return random_mix(rng, SMALL_SHAPES, deepest=4)
+        case "additions":
+            return random_additions(rng)
         case _:
             return random_point(rng, kind)
 
@@ -226,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", type=int, default=300)
     parser.add_argument("--seed", type=int, default=101, help="of the first chunk")
     parser.add_argument(
-        "--spaces", default="ConvNet,mixed", help="some of ConvNet, Compact, mixed, small (%(default)s)"
+        "--spaces", default="ConvNet,mixed", help="some of ConvNet, Compact, mixed, small, additions (%(default)s)"
     )
     parser.add_argument("--out", type=Path, help="folder for chip.json and chip.md")
     parser.add_argument("--add", action="store_true", help="keep the networks of other seeds that are in this folder")

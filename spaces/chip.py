@@ -176,14 +176,17 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
     """The operators of the int8 file, and how many BatchNormalizations remain; None for a layer that is not one
     of `kerastuna.spaces`, or has another activation than linear, relu, relu6, sigmoid, softmax and tanh.
 
-    A BatchNormalization before a max pooling is taken to be folded, which needs gains that are not negative. Raises
+    A BatchNormalization before a max pooling is taken to be folded, which needs gains that are not negative. Where
+    vectors are added, the converter makes reshapes and repeats dense layers; as many as it may make are here. Raises
     InfeasibleArchitecture when a layer does not fit its input.
     """
     layers, shapes, added = architecture.layers, architecture.shapes, architecture.additions
     tapped = frozenset(added.values())
+    adds_vectors = any(len(shapes[place]) == 1 for place in added)
     operators: list[Operator] = []
     made = [0]  # the value that a layer gives: that of the layer at a place is at place + 1
-    remaining, may_fuse = 0, False
+    remaining = 0
+    fusable: Sequence[str] = ()  # the activations that would be part of the operator before
 
     def run(operator: Operator, *sources: int) -> None:
         operators.append(replace(operator, sources=sources))
@@ -193,24 +196,54 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
         if activation not in (*_LINEAR, *_OPERATOR_OF) or not isinstance(layer, _KNOWN):
             return None
         before, source = (shapes[place - 1] if place else architecture.input_shape), made[-1]
-        may_fuse, count = may_fuse and place - 1 not in tapped, len(operators)
+        fusable, count = () if place - 1 in tapped else fusable, len(operators)
         if isinstance(layer, Activation):
-            if activation not in _LINEAR and not (may_fuse and activation in _FUSED):
+            if activation in _LINEAR or activation in fusable:
+                fusable = _fusable_after(activation, fusable)
+            else:
                 run(Operator(_OPERATOR_OF[activation], prod(after)), source)
-            may_fuse = may_fuse and activation in (*_LINEAR, "relu")
+                fusable = ()
         elif isinstance(layer, Add):
             run(Operator("add", prod(after)), source, made[added[place] + 1])
-            may_fuse = True
+            fusable = _FUSED
         elif not isinstance(layer, Dropout) and not _folds(layers, place, tapped):
+            takes = [source]
+            if adds_vectors and isinstance(layer, Dense):
+                if place - 1 in tapped or not isinstance(layers[place - 1], Flatten):
+                    run(Operator("reshape", prod(before)), source)
+                    takes = [len(operators)]
+                if activation in _LINEAR and _is_tapped(layers, place, tapped):
+                    run(Operator("dense", prod(after), channels=after[-1]), *takes)
+                    takes.append(len(operators))
             for operator in _operators(layer, before, after):
-                run(operator, source if len(operators) == count else len(operators))
+                run(operator, *takes)
+                takes = [len(operators)]
             fuses = isinstance(layer, (AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D))
-            may_fuse = fuses and activation in (*_LINEAR, "relu")
-            if activation not in (*_LINEAR, *_FUSED):
+            fusable = _FUSED if fuses else ()
+            if activation in _FUSED:
+                fusable = _fusable_after(activation, fusable)
+            elif activation not in _LINEAR:
                 run(Operator(_OPERATOR_OF[activation], prod(after)), len(operators))
+                fusable = ()
             remaining += isinstance(layer, BatchNormalization)
         made.append(source if len(operators) == count else len(operators))
     return tuple(operators), remaining
+
+
+def _fusable_after(activation: str | None, fusable: Sequence[str]) -> Sequence[str]:
+    """What of `fusable` would still be part of an operator that `activation` is part of."""
+    if activation in _LINEAR:
+        return fusable
+    return ("relu",) if activation == "relu" and "relu" in fusable else ()
+
+
+def _is_tapped(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
+    """Whether an addition takes the values of the layer at `place`, or those with a BatchNormalization folded in."""
+    while place not in tapped:
+        place += 1
+        if place == len(layers) or not isinstance(layers[place], (BatchNormalization, Dropout)):
+            return False
+    return True
 
 
 def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:

@@ -60,6 +60,9 @@ def kinds(*layers: Layer) -> list[str]:
         ((RELU, Dropout(0.1), MaxPooling2D(), AveragePooling2D()), ["conv", "max_pool", "average_pool"]),
         ((LINEAR, Activation("relu"), Activation("relu")), ["conv"]),
         ((LINEAR, Activation("relu6"), Activation("relu")), ["conv", "relu"]),
+        ((LINEAR, Activation("relu"), Activation("relu6")), ["conv", "relu"]),
+        ((RELU, Activation("relu"), Activation("relu6")), ["conv", "relu"]),
+        ((MaxPooling2D(), Activation("relu"), Activation("relu6")), ["max_pool", "relu"]),
         ((Conv2D(4, activation="tanh"), Activation("relu")), ["conv", "tanh", "relu"]),
         ((DepthwiseConv2D(), BN, Activation("relu")), ["depthwise"]),
         ((MaxPooling2D(), Activation("relu"), Activation("linear")), ["max_pool"]),
@@ -134,6 +137,38 @@ def test_an_addition_takes_two_values_and_keeps_one_alive() -> None:
 def test_an_activation_that_an_addition_passes_over_is_an_operator_of_its_own() -> None:
     assert kinds(SAME, Activation("relu"), SAME, Add(1)) == ["conv", "conv", "add"]
     assert kinds(SAME, Activation("relu"), SAME, Add(2)) == ["conv", "relu", "conv", "add"]
+
+
+# What the file has in addition, or in place of an operator, for vectors that are added: read from files.
+REPEATED = (Flatten(), Dense(8), Activation("relu"), Dense(8), Add(2), Dense(3))
+
+
+@pytest.mark.parametrize(
+    ("layers", "operators"),
+    [
+        ((Flatten(), Dense(8), Dense(3)), ["reshape", "dense", "dense"]),
+        (
+            (Flatten(), Dense(8, activation="relu"), Dense(8), Add(1)),
+            ["reshape", "dense", "reshape", "dense", "add"],
+        ),
+        ((Flatten(), Dense(576), Add(1)), ["reshape", "reshape", "dense", "add"]),
+        (REPEATED, ["reshape", "dense", "dense", "relu", "reshape", "dense", "add", "reshape", "dense"]),
+        (
+            (Flatten(), Dense(8), BN, Activation("relu"), Dense(8), Add(2)),
+            ["reshape", "dense", "dense", "relu", "reshape", "dense", "add"],
+        ),
+    ],
+)
+def test_reshapes_and_repeated_layers_of_vectors_that_are_added(
+    layers: tuple[Layer, ...], operators: list[str]
+) -> None:
+    assert kinds(*layers) == operators
+
+
+def test_a_repeated_layer_shares_its_weights() -> None:
+    found = operators_of(network(*REPEATED))
+    assert found is not None
+    assert [operator.weights for operator in found[0] if operator.kind == "dense"] == [0, 576 * 8, 8 * 8, 8 * 3]
 
 
 def test_an_activation_whose_operators_are_not_known() -> None:
