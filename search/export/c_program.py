@@ -20,8 +20,10 @@ from .int8_file import Int8Network, Step, read_int8
 _HEADER = """\
 /* An int8 network in C without a runtime: {what}.
  *
- * Input: {inputs} values; value = round(x / NETWORK_INPUT_SCALE) + NETWORK_INPUT_ZERO_POINT, limited to -128..127.
- * Output: {outputs} values; NETWORK_OUTPUT_SCALE * (value - NETWORK_OUTPUT_ZERO_POINT) is the answer.
+ * Input: int8, {dimensions} values, of which the last index changes first;
+ * value = round(x / NETWORK_INPUT_SCALE) + NETWORK_INPUT_ZERO_POINT, limited to -128..127, where x is the input as
+ * float32 ({preprocessing}).
+ * Output: int8, {outputs} values; NETWORK_OUTPUT_SCALE * (value - NETWORK_OUTPUT_ZERO_POINT) is {meaning}.
  * Operators: {operators}.
  */
 #ifndef NETWORK_H
@@ -157,12 +159,22 @@ def _run(folder: Path, command: list[str]) -> str:
     return ran.stdout
 
 
-def write_c_program(model: Path, folder: Path, what: str, sample: np.ndarray, answer: np.ndarray) -> dict[str, Any]:
+def write_c_program(
+    model: Path,
+    folder: Path,
+    what: str,
+    sample: np.ndarray,
+    answer: np.ndarray,
+    *,
+    preprocessing: str,
+    meaning: str,
+) -> dict[str, Any]:
     """Write the int8 LiteRT file `model` as a C program to the new folder `folder`.
 
     Args:
         what: the network, in words for a comment.
         sample, answer: int8, for the test; the answer is that of tflite-micro.
+        preprocessing, meaning: of an input and of the outputs, in words for the header.
 
     Returns {"arena_bytes": of RAM, "constant_bytes": of flash besides the code, "operators"}. Raises UnknownOperator
     for a network that the program cannot compute.
@@ -181,6 +193,9 @@ def write_c_program(model: Path, folder: Path, what: str, sample: np.ndarray, an
     }
     header = _HEADER.format(
         what=comment(what),
+        preprocessing=comment(preprocessing),
+        meaning=comment(meaning),
+        dimensions=" x ".join(map(str, source.shape)),
         inputs=prod(source.shape),
         outputs=prod(result.shape),
         operators=", ".join(facts["operators"]),

@@ -117,7 +117,8 @@ def _write_programs(paths: Mapping[str, Path], source: ExportSource, scratch: Pa
     jobs: dict[str, Job] = {}
     given = {"path": model, "sample": str(sample)}
     if (path := paths.get("c_program")) is not None:
-        jobs["c_program"] = "c_program", {**given, "folder": str(path), "what": source.name}
+        in_words = {"preprocessing": source.preprocessing, "meaning": source.answers.meaning}
+        jobs["c_program"] = "c_program", {**given, "folder": str(path), "what": source.name, **in_words}
     if (path := paths.get("c_array")) is not None:
         to = {"folder": str(path.parent / MICRO_PROGRAM), "array": str(path), "name": source.name}
         jobs["c_array"] = "micro_program", {**given, **to}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, final
 
@@ -73,17 +73,21 @@ def read_int8(data: bytes) -> Int8Network:
     graph = file.subgraphs[0]
     values = {number: _value(tensor, file.buffers, schema) for number, tensor in enumerate(graph.tensors)}
     steps: list[Step] = []
-    same: dict[int, int] = {}
+    same: dict[int, int] = {}  # values of another shape in the same place
     for operator in graph.operators:
         name = names[operator.opcodeIndex]
-        inputs = [same.get(int(number), int(number)) for number in operator.inputs]
-        output = int(operator.outputs[0])
+        inputs, output = [int(number) for number in operator.inputs], int(operator.outputs[0])
         if name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
-            same[output] = inputs[0]
+            same[output] = same.get(inputs[0], inputs[0])
+            before, after = values[inputs[0]], values[output]
+            if prod(after.shape) != prod(before.shape):  # it has no batch
+                values[output] = replace(after, shape=before.shape)
             continue
         if name not in _READERS:
             raise UnknownOperator(f"the operator {name} is not in the C program")
-        steps.append(_READERS[name](operator.builtinOptions, values, inputs, output))
+        step = _READERS[name](operator.builtinOptions, values, inputs, output)
+        other = None if step.other is None else same.get(step.other, step.other)
+        steps.append(replace(step, source=same.get(step.source, step.source), other=other))
     (source,), (answer,) = graph.inputs, graph.outputs
     return Int8Network(values, steps, int(source), same.get(answer, int(answer)))
 
@@ -213,11 +217,13 @@ def _pool(function: str) -> Callable[..., Step]:
 
 
 def _over_map(values: Mapping[int, Value], inputs: Sequence[int]) -> Value:
-    """The input of a reduction over height and width."""
+    """The input of a reduction over all but the batch and the channels, as a map."""
     source = values[inputs[0]]
-    if len(source.shape) != 3 or sorted(_constant(values, inputs[1]).reshape(-1) % 4) != [1, 2]:
+    *sides, channels = source.shape
+    axes = sorted(_constant(values, inputs[1]).reshape(-1) % (len(source.shape) + 1))
+    if not 1 <= len(sides) <= 2 or axes != list(range(1, len(source.shape))):
         raise UnknownOperator("a reduction over other axes than height and width is not in the C program")
-    return source
+    return replace(source, shape=(*sides, *(1,) * (2 - len(sides)), channels))
 
 
 def _mean(options: Any, values: Mapping[int, Value], inputs: Sequence[int], output: int) -> Step:

@@ -76,8 +76,10 @@ def run_in(path: str, size: int) -> Mapping[str, Any]:
     return {}
 
 
-def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, Any]:
+def c_program(path: str, folder: str, sample: str, what: str, **in_words: str) -> Mapping[str, Any]:
     """Write the int8 LiteRT file `path` as a C program to `folder`, with the file `sample` of one sample as its test.
+
+    `in_words` are the last arguments of `write_c_program`.
 
     Returns what `write_c_program` returns; {"left_out": why} if the program cannot have an operator of the network, or
     tflite-micro is not there, whose answers it must give.
@@ -86,7 +88,7 @@ def c_program(path: str, folder: str, sample: str, what: str) -> Mapping[str, An
         return {"left_out": missing}
     values, answer = _micro_answer(path, np.load(sample, allow_pickle=False))
     try:
-        return write_c_program(Path(path), Path(folder), what, values, answer)
+        return write_c_program(Path(path), Path(folder), what, values, answer, **in_words)
     except UnknownOperator as error:
         return {"left_out": str(error)}
 

@@ -18,6 +18,7 @@ from kerastuna.search.export.runtimes import _micro_interpreter, c_program, quan
 from kerastuna.search.export.writers import litert_int8
 
 SAMPLES = 50
+IN_WORDS = {"preprocessing": "pixels / 255", "meaning": "a */ probability"}
 if shutil.which("cc") is None or missing_packages((MICRO,)):
     pytest.skip("there is no C compiler or no tflite-micro", allow_module_level=True)
 
@@ -59,6 +60,42 @@ def residual() -> Any:
     return keras.Model(given, layers.Dense(3)(layers.Flatten()(joined)))
 
 
+def series() -> Any:
+    """A row as a series of one channel, and the mean over its steps."""
+    return [
+        keras.Input((16,)),
+        layers.Reshape((16, 1)),
+        layers.Conv1D(4, 3, activation="relu"),
+        layers.MaxPooling1D(2),
+        layers.GlobalAveragePooling1D(),
+        layers.Dense(3),
+    ]
+
+
+def other_channels() -> Any:
+    """A map whose values are another map's, with other channels."""
+    return [
+        keras.Input((4, 4, 6)),
+        layers.Conv2D(6, 1),
+        layers.Reshape((8, 4, 3)),
+        layers.AveragePooling2D(2),
+        layers.GlobalMaxPooling2D(),
+    ]
+
+
+def flat_answer() -> Any:
+    """One softmax over all values of a map."""
+    return [keras.Input((5, 5, 1)), layers.Conv2D(3, 2, strides=2), layers.Flatten(), layers.Softmax()]
+
+
+def residual_rows() -> Any:
+    """The converter reshapes what an addition and a dense layer take to a vector without a batch."""
+    given = keras.Input((6,))
+    first = layers.Dense(5, activation="relu")(given)
+    joined = layers.Add()([first, layers.Dense(5)(layers.Dense(5, activation="relu")(first))])
+    return keras.Model(given, layers.Dense(3)(joined))
+
+
 @pytest.fixture
 def written(request: Any, tmp_path: Path) -> tuple[Path, np.ndarray]:
     """The int8 file of a network with random weights, and samples for it."""
@@ -96,6 +133,10 @@ def answers(path: Path, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (curves, {"conv", "look_up", "maximum"}),
         (rows, {"conv", "softmax"}),
         (residual, {"conv", "add"}),
+        (series, {"conv", "max_pool", "mean"}),
+        (other_channels, {"conv", "average_pool", "maximum"}),
+        (flat_answer, {"conv", "softmax"}),
+        (residual_rows, {"conv", "add"}),
     ],
     indirect=["written"],
 )
@@ -106,7 +147,7 @@ def test_every_value_is_that_of_tflite_micro(
     values, expected = answers(path, samples)
     assert len(np.unique(expected, axis=0)) > 3
     folder = tmp_path / "program"
-    facts = write_c_program(path, folder, "a test /* of */ comments", values[0], expected[0])
+    facts = write_c_program(path, folder, "a test /* of */ comments", values[0], expected[0], **IN_WORDS)
     assert set(facts["operators"]) == operators
     assert facts["constant_bytes"] < path.stat().st_size
     program = CompiledProgram(folder)
@@ -120,7 +161,10 @@ def test_the_program_is_c_and_cpp_and_tells_a_wrong_answer(written: tuple[Path, 
     path, samples = written
     np.save(tmp_path / "one.npy", samples[:1])
     folder = tmp_path / "program"
-    c_program(str(path), str(folder), str(tmp_path / "one.npy"), "rows")
+    c_program(str(path), str(folder), str(tmp_path / "one.npy"), "rows", **IN_WORDS)
+    header = " ".join((folder / "network.h").read_text().replace("*", "").split())
+    assert "Input: int8, 6 values, of which the last index changes first;" in header
+    assert "where x is the input as float32 (pixels / 255)." in header
     if (compiler := shutil.which("c++")) is not None:
         standards = ["-std=c++98" if word == "-std=c99" else word for word in WARNINGS]
         sources = ["-x", "c++", str(folder / "main.c"), str(folder / "network.c")]
@@ -146,9 +190,9 @@ def unknown() -> Any:
 def test_an_operator_that_it_does_not_have(written: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     path, samples = written
     with pytest.raises(UnknownOperator, match=r"the operator [A-Z_]* is not in the C program"):
-        write_c_program(path, tmp_path / "program", "unknown", samples[0], samples[0])
+        write_c_program(path, tmp_path / "program", "unknown", samples[0], samples[0], **IN_WORDS)
     np.save(tmp_path / "one.npy", samples[:1])
-    told = c_program(str(path), str(tmp_path / "program"), str(tmp_path / "one.npy"), "unknown")
+    told = c_program(str(path), str(tmp_path / "program"), str(tmp_path / "one.npy"), "unknown", **IN_WORDS)
     assert "is not in the C program" in told["left_out"]
     assert not (tmp_path / "program").exists()
 
