@@ -26,6 +26,8 @@ from typing import Any
 import keras
 import keras_tuner
 
+from kerastuna.search.study.seeds import derive_seed
+
 from .clock import TimeUp, check_time
 from .job import Job
 from .measures import RUNNING, Proposal
@@ -90,7 +92,7 @@ def _search(job: Job, kind: Any, **arguments: Any) -> list[Proposal]:
     tuner = kind(
         job.space,
         objective="val_accuracy",
-        seed=job.seed,
+        seed=derive_seed(job.seed, "keras_tuner"),  # it counts its seed up: those of neighbours try the same networks
         max_model_size=job.budget,
         max_consecutive_failed_trials=NEVER,
         directory=job.folder,

@@ -22,12 +22,12 @@ def test_a_contender_trains_and_rejects_until_its_time_is_up(name: str, mnist_sl
         setting = Setting("tiny", images=100, validated=20, epochs=1, seconds=seconds, seeds=1, data=str(mnist_slice))
         result = run(name, 1, setting)
         search = search_from_json(result["search"])
-        if search.accuracy is not None and "over_budget" in search.proposals:
+        is_timed = not CONTENDERS[name].every_core  # the time of an over-budget proposal; they are rare
+        if search.accuracy is not None and ("over_budget" in search.proposals or not is_timed):
             break
     assert result["images"] == [100, 20]
     assert search.trained > 0
-    assert search.proposals["over_budget"] > 0
-    assert search.over_budget_ms is None if CONTENDERS[name].every_core else search.over_budget_ms
+    assert search.over_budget_ms and search.proposals["over_budget"] if is_timed else search.over_budget_ms is None
     assert search.over_total == 0 or CONTENDERS[name].module == "keras_tuner_peers"  # it counts trained ones alone
     assert search.proposals.get("failed", 0) == 0
     assert search.accuracy is not None
