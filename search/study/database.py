@@ -1,10 +1,11 @@
 """Optuna's database storage, made to open at once for several processes, and to tell of its errors in one line."""
 
+import math
 import os
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any, final
@@ -12,8 +13,8 @@ from typing import Any, final
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ..compat.optuna import (
@@ -24,11 +25,14 @@ from ..compat.optuna import (
     widen_text_columns,
 )
 from ..compat.optuna_attributes import Change, change_in_database
+from ..compat.optuna_storages import known_as, number_once, numbers_again
 from ..errors import StudyError
 from ..messages import redact, redact_url, shortened
+from .attributes import STUDY_ID
 from .patient_storage import PatientStorage, deleted, make_patient
 from .repeats import MARK
-from .waiting import is_joining, until_answered
+from .waiting import is_joining, longest_call, until_answered
+from .watchdog import DRIVERS, limit_answers
 
 ATTEMPTS = 10
 """To make the tables of a new database, which other processes may be making at the same time."""
@@ -39,7 +43,7 @@ DELETE_SECONDS = 60.0
 SQLITE_SECONDS = 60.0
 """How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
 CONNECT_SECONDS = 5
-"""How long a server may take to answer a new connection."""
+"""How long a server may take to answer a new connection, or whether an old one still stands."""
 SILENT_HOST = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """When PostgreSQL's clients take a host that is gone for gone, in seconds, and in milliseconds for what was sent."""
 _NOT_ALLOWED = (
@@ -49,6 +53,9 @@ _NOT_ALLOWED = (
 _LOST_IN_POSTGRESQL = ("08", "57P", "53300")
 """SQLSTATE of lost connections, of a server that stops or starts, and of one with too many connections."""
 _LOST_IN_MYSQL = (1040, 1053, 2002, 2003, 2006, 2013, 2014, 2055)
+_ROLLED_BACK_IN_POSTGRESQL = ("40001", "40P01", "25006")
+"""Of transactions that met another one, or a server that may not write for a moment: they have changed nothing."""
+_ROLLED_BACK_IN_MYSQL = (1205, 1213)
 _DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",
@@ -62,14 +69,16 @@ def open_database(url: str, patience: float = 0.0) -> RDBStorage:
 
     Args:
         url: of the database. Its password is not shown.
-        patience: how many seconds each operation waits for a server that restarts. It is opened without waiting, but
-            where this process joins a study.
+        patience: how many seconds each operation waits for a server that restarts or hangs. It is opened without
+            waiting, but where this process joins a study.
 
     Raises StudyError when it cannot be opened, naming the package that is missing if there is one; later on, too, when
     the database fails or refuses, or does not come back.
     """
     if url.startswith(("mysql", "mariadb")):
         widen_text_columns()
+    elif url.startswith("sqlite"):
+        number_once()
     quiet_database()
     opened = partial(_open, url, patience)
     waits = patience if is_joining() and not url.startswith("sqlite") else 0.0
@@ -80,7 +89,7 @@ def _open(url: str, patience: float) -> RDBStorage:
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             # Servers drop who is silent for long.
-            options = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
+            options = {"pool_pre_ping": True, "connect_args": _connect_arguments(url, patience)}
             return _Database(url, patience, engine_kwargs=options)
         except Exception as error:
             if attempts_left and _was_faster(error):
@@ -124,7 +133,7 @@ def _refusal(error: Exception, url: str) -> StudyError:
     )
 
 
-def _connect_arguments(url: str) -> dict[str, Any]:
+def _connect_arguments(url: str, patience: float = 0.0) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"timeout": SQLITE_SECONDS}
     known: dict[str, Any] = {}
@@ -132,18 +141,35 @@ def _connect_arguments(url: str) -> dict[str, Any]:
     if address.drivername in ("postgresql", "postgresql+psycopg2", "postgresql+psycopg"):
         known = {"connect_timeout": CONNECT_SECONDS, **SILENT_HOST}
     elif address.drivername in ("mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb+pymysql"):
-        known = {"connect_timeout": CONNECT_SECONDS}
+        silence = math.ceil(_longest_answer(patience))
+        known = {"connect_timeout": CONNECT_SECONDS, "read_timeout": silence, "write_timeout": silence}
     return {name: value for name, value in known.items() if name not in address.query}
+
+
+def _longest_answer(patience: float) -> float:
+    """How many seconds a statement may take: half of those that are waited, so that it is asked for twice."""
+    return longest_call(patience) / 2
 
 
 @final
 class _Database(PatientStorage, RDBStorage):
-    """Waits for a server that restarts, and raises StudyError in place of what a database raises."""
+    """Waits for a server that restarts or hangs, and raises StudyError in place of what a database raises."""
 
     def __init__(self, url: str, patience: float, **options: Any) -> None:
         self.patience = 0.0 if url.startswith("sqlite") else patience  # a file does not come back by itself
         self._begun: set[str] = set()  # the marks of the trials that are being added
+        self._ids: dict[int, tuple[str, Any]] = {}  # of the studies that this process works on
         super().__init__(url, **options)
+        if self.engine.driver in DRIVERS:
+            limit_answers(self.engine, lambda: _longest_answer(patience), CONNECT_SECONDS)
+        self._numbers_again = self.engine.dialect.name == "sqlite" and numbers_again(self)
+        if self._numbers_again:
+            event.listen(self.engine, "commit", partial(_check_studies, self._ids))
+
+    def works_on(self, study_id: int, name: str) -> None:
+        if self._numbers_again:
+            self._ids[study_id] = name, self.get_study_user_attrs(study_id).get(STUDY_ID)
+        super().works_on(study_id, name)
 
     def take_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
         """Set a waiting trial to RUNNING with these user attributes, in one transaction; False when it is not waiting.
@@ -158,12 +184,14 @@ class _Database(PatientStorage, RDBStorage):
 
     def delete_study(self, study_id: int) -> None:
         """Delete a study, while others write to it, too; raises StudyError where they leave no moment for it."""
+        self._ids.pop(study_id, None)
         end = time.monotonic() + DELETE_SECONDS
         while True:
             try:
                 delete_study_in_database(self, study_id)
             except (StorageInternalError, SQLAlchemyError) as error:  # it met another transaction, and was ended
-                if self.lost(error) is not None or time.monotonic() >= end:
+                is_lost = self.lost(error) is not None and not _was_rolled_back(error)
+                if is_lost or time.monotonic() >= end:
                     raise
             try:
                 name = self.get_study_name_from_id(study_id)
@@ -214,25 +242,58 @@ make_patient(
 )
 
 
+def _check_studies(ids: Mapping[int, tuple[str, Any]], connection: Connection) -> None:
+    """In a transaction of SQLite, in which nobody else can write: the numbers may be of another study meanwhile."""
+    for study_id, (name, own) in tuple(ids.items()):
+        found = known_as(connection, study_id, STUDY_ID)
+        if found is None or found[0] != name or (own is not None and found[1] != own):
+            raise deleted(name)
+
+
 def _lost(error: BaseException | None, url: str) -> str | None:
-    """Why an error is that of a lost connection, or follows from one; None for every other error."""
+    """Why an operation is worth to be repeated; None for every error that stays.
+
+    The connection is lost, or none is made because the server restarts or has too many; the transaction was rolled back
+    by no fault of its own; or the error follows from such a one.
+    """
+    return next((_reason(each, url, 120) for each in _causes(error) if _is_lost(each) or _is_rolled_back(each)), None)
+
+
+def _was_rolled_back(error: BaseException | None) -> bool:
+    """Whether a transaction was rolled back because it met another one, or the server may not write for a moment."""
+    return any(map(_is_rolled_back, _causes(error)))
+
+
+def _causes(error: BaseException | None) -> Iterator[DBAPIError]:
     while error is not None:
-        if isinstance(error, DBAPIError) and _is_lost(error):
-            return _reason(error, url, 120)
+        if isinstance(error, DBAPIError):
+            yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def _is_lost(error: DBAPIError) -> bool:
-    """Whether the connection is lost, or none is made because the server restarts or has too many."""
     if error.connection_invalidated:
         return True
     if not isinstance(error, OperationalError | InterfaceError) or re.search(_NOT_ALLOWED, str(error.orig)):
         return False
-    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    if code is None and error.orig is not None and error.orig.args and isinstance(error.orig.args[0], int):
-        return error.orig.args[0] in _LOST_IN_MYSQL
+    code = _code(error)
+    if isinstance(code, int):
+        return code in _LOST_IN_MYSQL
     return code is None or code.startswith(_LOST_IN_POSTGRESQL)
+
+
+def _is_rolled_back(error: DBAPIError) -> bool:
+    code = _code(error)
+    return code in _ROLLED_BACK_IN_MYSQL if isinstance(code, int) else code in _ROLLED_BACK_IN_POSTGRESQL
+
+
+def _code(error: DBAPIError) -> str | int | None:
+    """The SQLSTATE of PostgreSQL, or the number of MySQL; None where there is neither."""
+    orig: Any = error.orig
+    code = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+    if code is None and orig is not None and orig.args and isinstance(orig.args[0], int):
+        return orig.args[0]
+    return code
 
 
 def _was_faster(error: Exception) -> bool:

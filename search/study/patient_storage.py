@@ -72,7 +72,7 @@ class PatientStorage(BaseStorage):
                 found = self.get_study_name_from_id(study_id)
             except KeyError:
                 return name
-            if found != name:  # SQLite gives the number of a deleted study to the next one
+            if found != name:  # files of SQLite that are older give the number of a deleted study to the next one
                 return name
         return None
 

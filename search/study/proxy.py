@@ -10,15 +10,18 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import GrpcStorageProxy
 from optuna.trial import FrozenTrial
 
+from ..compat.optuna_storages import limit_calls
 from ..errors import StudyError
 from ..messages import redact, shortened
 from .patient_storage import PatientStorage, make_patient
 from .repeats import MARK
-from .waiting import is_joining
+from .waiting import is_joining, longest_call
 
 SCHEME = "grpc://"
 READY_SECONDS = 10.0
 """How long the proxy may take to answer the first time."""
+_LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""There is no proxy, or one that hangs."""
 _OF_THE_DATABASE = "An exception is raised during the commit"
 """What Optuna's server says of a lost connection to its database, and of every other error of it."""
 
@@ -26,21 +29,22 @@ _OF_THE_DATABASE = "An exception is raised during the commit"
 def open_proxy(location: str, patience: float = 0.0) -> GrpcStorageProxy:
     """A storage behind the proxy at `location`, such as "grpc://host:13000".
 
-    Each operation waits for `patience` seconds for a proxy that restarts. It is opened without waiting, but where this
-    process joins a study.
+    Each operation waits for `patience` seconds for a proxy that restarts or hangs. It is opened without waiting, but
+    where this process joins a study.
 
     Raises StudyError for a location of another form, and when nothing answers there or something else does; later on,
     too, when the proxy fails or its database does.
     """
     host, port = _address(location)
+    seconds = max(READY_SECONDS, patience) if is_joining() else READY_SECONDS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             proxy = _Proxy(patience, host=host, port=port)
-        proxy.wait_server_ready(max(READY_SECONDS, patience) if is_joining() else READY_SECONDS)
+        proxy.wait_server_ready(seconds)
     except ConnectionError as error:
         raise StudyError(
-            f"storage {location!r} does not answer within {READY_SECONDS:g} seconds: start Optuna's gRPC proxy there, "
+            f"storage {location!r} does not answer within {seconds:g} seconds: start Optuna's gRPC proxy there, "
             "see docs/many_machines.md, or give the address of one that runs"
         ) from error
     proxy.get_all_studies()
@@ -60,13 +64,14 @@ def _address(location: str) -> tuple[str, int]:
 
 @final
 class _Proxy(PatientStorage, GrpcStorageProxy):
-    """Waits for a proxy that restarts, and raises StudyError in place of what gRPC raises."""
+    """Waits for a proxy that restarts or hangs, and raises StudyError in place of what gRPC raises."""
 
     def __init__(self, patience: float, *, host: str, port: int) -> None:
         self.patience = patience
         self.location = f"{SCHEME}{host}:{port}"
         self._begun: set[str] = set()  # the marks of the trials that are being added
         super().__init__(host=host, port=port)
+        limit_calls(self, lambda: longest_call(patience))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         mark = "" if template_trial is None else template_trial.system_attrs.get(MARK, "")
@@ -83,7 +88,7 @@ class _Proxy(PatientStorage, GrpcStorageProxy):
     def lost(self, error: Exception) -> str | None:
         if not isinstance(error, grpc.RpcError):
             return None
-        is_lost = error.code() == grpc.StatusCode.UNAVAILABLE or _OF_THE_DATABASE in str(error.details())
+        is_lost = error.code() in _LOST or _OF_THE_DATABASE in str(error.details())
         return _reason(error, 120) if is_lost else None
 
     def told(self, error: Exception) -> StudyError | None:

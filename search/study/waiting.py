@@ -17,6 +17,10 @@ WAIT_SECONDS = 300.0
 """How long a study's storage may not answer before the search ends with an error."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 """Seconds between two tries; each pause is twice as long as the one before."""
+LONG_SECONDS = 5.0
+"""A call that was lost after so long was no single connection that was dropped."""
+SHORT_SECONDS = 10.0
+"""How long one call may take where the storage was waited for in vain."""
 
 Result = TypeVar("Result")
 Tell = Callable[[bool, str], None]
@@ -42,10 +46,10 @@ class Outage:
         self._stops: Callable[[], bool] = lambda: False
         self.count = 0
 
-    def fails(self, reason: str, patience: float) -> None:
-        """The storage does not answer."""
+    def fails(self, reason: str, patience: float, since: float | None = None) -> None:
+        """The storage does not answer, `since` that moment of the monotonic clock; since now for None."""
         minutes = f"{patience / 60:g} min" if patience >= 60 else f"{patience:g} s"
-        self.heard(False, f"the storage of the study does not answer ({reason}): waiting for up to {minutes}")
+        self.heard(False, f"the storage of the study does not answer ({reason}): waiting for up to {minutes}", since)
 
     def answers(self) -> None:
         """The storage has answered; the first call after an outage tells."""
@@ -58,7 +62,7 @@ class Outage:
             seconds = round(time.monotonic() - since)
             self._tell(True, f"the storage of the study answers again, after {seconds} s: nothing is lost, going on")
 
-    def heard(self, answers: bool, text: str) -> None:
+    def heard(self, answers: bool, text: str, since: float | None = None) -> None:
         """Take note of what this process finds, or one of its workers; what begins an outage, and ends it, is told."""
         if answers:
             self.answers()
@@ -66,7 +70,7 @@ class Outage:
         with self._lock:
             if self._since is not None:
                 return
-            self._since = time.monotonic()
+            self._since = time.monotonic() if since is None else since
             self.count += 1
         self._tell(False, text)
 
@@ -80,7 +84,12 @@ class Outage:
 
     def is_over(self, patience: float) -> bool:
         """Whether nobody shall wait any longer: too long already, or the process was told to stop."""
-        return self._stops() or (self._since is not None and time.monotonic() >= self._since + patience)
+        return self._stops() or self.is_in_vain(patience)
+
+    def is_in_vain(self, patience: float) -> bool:
+        """Whether the storage was waited for too long already."""
+        since = self._since
+        return since is not None and time.monotonic() >= since + patience
 
     @contextmanager
     def told_by(self, tell: Tell, stops: Callable[[], bool]) -> Iterator[None]:
@@ -106,7 +115,8 @@ def until_answered(
 ) -> Result:
     """The result of `first`, or of `again` where the connection was lost.
 
-    A single connection that was dropped costs a quarter of a second, and nothing is told. Whoever has waited in vain,
+    A single connection that was dropped costs a quarter of a second, and nothing is told. What was lost after a long
+    time is told at once, and that time counts. Whoever has waited in vain,
     or was interrupted meanwhile, does not wait again until the storage has answered.
 
     Args:
@@ -116,7 +126,7 @@ def until_answered(
 
     Raises what `first` and `again` raise.
     """
-    call, pause = first, FIRST_PAUSE
+    call, pause, began = first, FIRST_PAUSE, time.monotonic()
     try:
         while True:
             try:
@@ -125,8 +135,8 @@ def until_answered(
                 reason = lost(error) if patience > 0 else None
                 if reason is None:
                     raise
-                if call is again:
-                    outage.fails(reason, patience)
+                if call is again or time.monotonic() - began >= min(LONG_SECONDS, patience):
+                    outage.fails(reason, patience, began)
                 if outage.is_over(patience):
                     raise
             else:
@@ -138,6 +148,11 @@ def until_answered(
         if not isinstance(error, Exception):  # interrupted: what is put in order must not wait
             outage.give_up()
         raise
+
+
+def longest_call(patience: float) -> float:
+    """How many seconds one call of a storage may take, where each operation waits for `patience` seconds."""
+    return SHORT_SECONDS if outage.is_in_vain(patience) else patience or WAIT_SECONDS
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from study_support import opened
 
+from kerastuna.search.compat.optuna_attributes import change_attribute
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.patient_storage import deleted
 from kerastuna.search.study.storage import open_storage
@@ -16,9 +19,14 @@ from kerastuna.search.study.studies import delete_study
 from kerastuna.search.study.waiting import joining
 
 
-@pytest.fixture(params=["sqlite", "journal"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'studies.db'}" if request.param == "sqlite" else str(tmp_path / "studies.journal")
+@pytest.fixture(params=["sqlite", "older sqlite", "journal"])
+def location(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "older sqlite":
+        for name in ("studies", "trials"):
+            monkeypatch.setitem(BaseModel.metadata.tables[name].dialect_options["sqlite"], "autoincrement", False)
+        RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+        monkeypatch.undo()
+    return f"sqlite:///{tmp_path / 'studies.db'}" if "sqlite" in request.param else str(tmp_path / "studies.journal")
 
 
 def test_every_operation_tells_that_the_study_was_deleted(location: str) -> None:
@@ -43,14 +51,54 @@ def test_every_operation_tells_that_the_study_was_deleted(location: str) -> None
     assert optuna.get_all_study_names(open_storage(location)) == []
 
 
-def test_another_study_in_its_place_is_not_taken_for_it(location: str) -> None:
+@pytest.mark.parametrize("name", ["other", "s"])
+def test_another_study_in_its_place_is_not_taken_for_it(location: str, name: str) -> None:
     storage = open_storage(location)
     stored = StoredStudy(opened(storage), storage)
     number = stored.add(None)
+    trial_id = stored.trial_id(number)
     delete_study(open_storage(location), "s", force=True)
-    opened(open_storage(location), "other")  # SQLite gives it the same number
+    # An older file of SQLite gives it, and its trial, the same numbers.
+    later = StoredStudy(opened(other := open_storage(location), name), other)
+    later.add(None)
+    for operation in (
+        lambda: stored.keep(number, name="late"),
+        lambda: storage.set_trial_intermediate_value(trial_id, 1, 0.5),
+        lambda: stored.set_state(number, TrialState.COMPLETE),
+        lambda: stored.add(None),
+        lambda: change_attribute(storage, stored._id, "seconds", lambda before: 1.0),
+        lambda: stored.study.set_user_attr("seconds", 1.0),
+        lambda: stored.trial(number),
+        stored.trials,
+    ):
+        with pytest.raises(StudyError, match="the study 's' was deleted while"):
+            operation()
+    assert "seconds" not in later.study.user_attrs
+    [trial] = later.trials()
+    assert (trial.state, trial.user_attrs, trial.intermediate_values) == (TrialState.RUNNING, {}, {})
+    later.keep(0, name="in time")
+
+
+def test_trials_of_another_study_are_not_taken_for_its_own(location: str) -> None:
+    storage = open_storage(location)
+    opened(storage, "other")
+    stored = StoredStudy(opened(storage), storage)
+    trial_id = stored.trial_id(stored.add(None))
+    delete_study(open_storage(location), "s", force=True)
+    later = StoredStudy(opened(other := open_storage(location), "other"), other)
+    later.add(None)
     with pytest.raises(StudyError, match="the study 's' was deleted while"):
-        stored.keep(number, name="late")
+        storage.set_trial_user_attr(trial_id, "name", "late")
+    assert [trial.user_attrs for trial in later.trials()] == [{}]
+
+
+@pytest.mark.parametrize("location", ["sqlite", "older sqlite"], indirect=True)
+def test_who_deletes_its_own_study_goes_on(location: str) -> None:
+    storage = open_storage(location)
+    StoredStudy(opened(storage), storage)
+    delete_study(storage, "s", force=True)
+    stored = StoredStudy(opened(storage), storage)
+    assert stored.add(None) == 0
 
 
 def test_who_joins_a_study_does_not_make_it(location: str) -> None:

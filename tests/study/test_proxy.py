@@ -18,6 +18,7 @@ from kerastuna.search.study.repeats import MARK, marked
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import load_study
+from kerastuna.search.study.waiting import joining
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,12 @@ def test_nothing_that_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ) as told:
         open_storage(f"grpc://127.0.0.1:{servers.free_port()}")
     assert "\n" not in str(told.value)
+
+
+def test_who_joins_a_study_tells_how_long_it_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "READY_SECONDS", 0.5)
+    with joining(), pytest.raises(StudyError, match=r"does not answer within 1.5 seconds: start Optuna's gRPC proxy"):
+        open_storage(f"grpc://127.0.0.1:{servers.free_port()}", 1.5)
 
 
 @pytest.mark.parametrize("location", ["grpc://host", "grpc:host:1", "grpc://host:99999", "grpc://me:secret@host:1/db"])

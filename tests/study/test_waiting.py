@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kerastuna.search.study import waiting
-from kerastuna.search.study.waiting import Outage, is_joining, joining, until_answered
+from kerastuna.search.study.waiting import Outage, is_joining, joining, longest_call, until_answered
 
 
 class Down(Exception):
@@ -74,6 +74,36 @@ def test_the_wait_is_bounded_and_not_repeated_until_there_is_an_answer(told: lis
     assert Storage().ask() == "answer"
     assert Storage(failures=5).ask() == "answer again", "the next outage is waited for"
     assert [answers for answers, _ in told] == [False, True, False, True]
+
+
+def test_what_is_lost_after_a_long_time_is_told_at_once_and_that_time_counts(
+    told: list[tuple[bool, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.2)
+
+    def hang() -> str:
+        time.sleep(0.3)
+        raise Down("no answer within 0.3 s")
+
+    lost = lambda error: str(error) if isinstance(error, Down) else None  # noqa: E731
+    assert until_answered(hang, lambda: "answer", lost=lost, patience=300.0) == "answer"
+    assert [answers for answers, _ in told] == [False, True]
+    calls: list[str] = []
+    with pytest.raises(Down):
+        until_answered(hang, lambda: calls.append("again"), lost=lost, patience=0.3)
+    assert not calls, "the patience is over"
+    assert told[2] == (
+        False,
+        "the storage of the study does not answer (no answer within 0.3 s): waiting for up to 0.3 s",
+    )
+
+
+def test_a_call_may_take_as_long_as_an_operation_waits_until_that_was_in_vain(told: list[tuple[bool, str]]) -> None:
+    assert (longest_call(60.0), longest_call(0.0)) == (60.0, waiting.WAIT_SECONDS)
+    waiting.outage.fails("why", 60.0, time.monotonic() - 61)
+    assert longest_call(60.0) == waiting.SHORT_SECONDS
+    waiting.outage.answers()
+    assert longest_call(60.0) == 60.0
 
 
 def test_other_errors_and_storages_without_patience_are_not_waited_for(told: list[tuple[bool, str]]) -> None:
