@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def program() -> str:
-    """The command as the user can type it from the working folder."""
+    """The command as the user can type it from the working folder, quoted where that is needed."""
     path = Path(sys.argv[0])
     if path.name == "__main__.py":
         return "python -m kerastuna"
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return shlex.quote(str(path.resolve().relative_to(Path.cwd())))
     except ValueError:
-        return path.name
+        return shlex.quote(path.name)
 
 
 def print_json(value: Any) -> None:

@@ -31,6 +31,9 @@ from ..workers.pool import WorkerPool
 from ..workers.process import Channel
 from ..workers.tasks import Identity, Pool
 
+SECONDS_LEFT = "seconds_left"
+"""What a worker asks when it begins: how long it may begin epochs."""
+
 _logger = logging.getLogger(__name__)
 
 MODULES = ("kerastuna.search.tuning.tuner",)
@@ -79,7 +82,8 @@ class WorkerSearch:
         made_with, options: the positional arguments and those by name that it was made with.
         fit, fit_options: those of `search`.
         settings: of Keras, as `keras_settings` tells them.
-        until: when no epoch is begun any more, in seconds since 1970; None for no limit.
+        has_deadline: whether no epoch is begun any more after some time: the process that gave the task knows how much
+            is left.
         host: the machine that alone reaches the storage; None where all do.
     """
 
@@ -89,15 +93,15 @@ class WorkerSearch:
     fit: Sequence[Any]
     fit_options: Mapping[str, Any]
     settings: tuple[str, str, Any]
-    until: float | None = None
+    has_deadline: bool = False
     host: str | None = None
 
     def __call__(self, channel: Channel) -> None:
         if self.host not in (None, socket.gethostname()):  # its file would be another one here
             raise InputError(_only_on(f"{self.host!r}, and a worker runs on {socket.gethostname()!r}"))
         use_keras_settings(self.settings)
-        # Each machine has a monotonic clock of its own.
-        deadline = None if self.until is None else time.monotonic() + self.until - time.time()
+        # Each machine has clocks of its own.
+        deadline = time.monotonic() + channel.ask(SECONDS_LEFT) if self.has_deadline else None
         token = _observer.set(_Reports(channel))
 
         def tell(answers: bool, text: str) -> None:
@@ -236,13 +240,27 @@ def search_with(
     relay.check_storage(all_here=not isinstance(workers, Pool) or workers.is_here)
     made_with, options = tuner.made_with
     options = {name: value for name, value in options.items() if name != "observers"}  # they stay in this process
-    until = None if deadline is None else time.time() + deadline - time.monotonic()
     host = socket.gethostname() if relay.is_file else None
-    task = WorkerSearch(type(tuner), made_with, options, fit, fit_options, keras_settings(), until, host)
+    task = WorkerSearch(
+        type(tuner),
+        made_with,
+        options,
+        fit,
+        fit_options,
+        keras_settings(),
+        has_deadline=deadline is not None,
+        host=host,
+    )
+
+    def event(index: int, name: str, values: tuple[Any, ...]) -> Any:
+        if name == SECONDS_LEFT and deadline is not None:
+            return deadline - time.monotonic()
+        return relay.event(index, name, values)
+
     with nullcontext(workers) if isinstance(workers, Pool) else worker_pool(workers, trials) as pool:
         tasks = len(pool) if trials is None else min(len(pool), trials)
         try:
-            pool.run([task] * tasks, relay.event, on_death=relay.bury, is_stuck=relay.hangs)
+            pool.run([task] * tasks, event, on_death=relay.bury, is_stuck=relay.hangs)
         except BaseException:
             relay.bury(was_ended=True)  # a worker that was interrupted at the moment of its claim may have left it
             raise

@@ -1,7 +1,8 @@
 """How many workers a machine gets, and the variables of the environment that give each its share of it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -96,9 +97,40 @@ def _gpu(index: int | None) -> dict[str, str]:
 
 
 def _available_bytes() -> int:
-    """Memory that is free or can be freed; where the system does not tell, all of it."""
+    """Memory that is free or can be freed, also of what a container may have; where nothing is told, all of it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([free, *_left_to_containers()])
+
+
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+
+
+def _left_to_containers() -> Iterator[int]:
+    """What is left of each limit on the memory of this process, by Linux's control groups of either version.
+
+    Pages of files that were not used for long count as used, and can be freed.
+    """
+    try:
+        groups = [line.split(":", 2) for line in OWN_CGROUPS.read_text().splitlines()]
+    except OSError:
+        return
+    for _, kinds, path in groups:
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        top, names = (CGROUPS / "memory", _VERSION_1) if kinds else (CGROUPS, _VERSION_2)
+        limit, used, idle = names
+        own = top / path.lstrip("/")
+        for folder in (
+            own,
+            *own.parents[: len(own.relative_to(top).parts)],
+        ):  # a container may see but its own, as `top`
+            with suppress(OSError, ValueError, KeyError):  # not there, or no limit
+                most, now = (int((folder / name).read_text()) for name in (limit, used))
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                yield most - now + int(stat[idle])

@@ -19,6 +19,10 @@ def test_the_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: py
     assert program() == "bin/kerastuna"
     monkeypatch.chdir(tmp_path / "bin")
     assert program() == "kerastuna"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "my env" / "kerastuna")])
+    monkeypatch.chdir(tmp_path)
+    assert program() == "'my env/kerastuna'"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin" / "kerastuna")])
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     assert program() == "kerastuna"

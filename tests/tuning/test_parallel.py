@@ -23,7 +23,6 @@ from kerastuna.search import InputError, OptunaTuner, SearchObserver
 from kerastuna.search.study.attributes import WORKER, is_trained
 from kerastuna.search.tuning import parallel
 from kerastuna.search.tuning.parallel import WorkerSearch, keras_settings, use_keras_settings, worker_observer
-from kerastuna.search.workers.process import Channel
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
@@ -147,14 +146,35 @@ class Searched:
     given: dict[str, Any] = {}  # noqa: RUF012  what the last one was given
 
 
-def test_a_worker_elsewhere_has_another_clock_and_other_files():
-    task = WorkerSearch(Searched, (), {}, (), {"epochs": 3}, keras_settings(), until=time.time() + 60)
+class Asked:
+    """Stands for the channel to the process that gave the task."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def ask(self, name: str) -> float:
+        self.names.append(name)
+        return 60.0
+
+
+def test_a_worker_elsewhere_has_another_clock_and_other_files(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # its clock is years behind
+    task = WorkerSearch(Searched, (), {}, (), {"epochs": 3}, keras_settings(), has_deadline=True)
     with pytest.raises(InputError, match=f"in a file on 'elsewhere', and a worker runs on '{socket.gethostname()}'"):
-        replace(task, host="elsewhere")(Channel(None))  # type: ignore[arg-type]
+        replace(task, host="elsewhere")(Asked())  # type: ignore[arg-type]
     assert Searched.given == {}
-    replace(task, host=socket.gethostname())(Channel(None))  # type: ignore[arg-type]
+    channel = Asked()
+    replace(task, host=socket.gethostname())(channel)  # type: ignore[arg-type]
+    assert channel.names == ["seconds_left"]
     assert Searched.given.pop("deadline") == pytest.approx(time.monotonic() + 60, abs=5)
     assert Searched.given == {"epochs": 3}
+
+
+@pytest.mark.parametrize(("seconds", "trained"), [(3600, 2), (-1, 0)])
+def test_workers_begin_nothing_after_the_deadline(seconds: float, trained: int, tmp_path: Path):
+    tuner = Function(score, tmp_path, max_trials=2)
+    tuner.search(verbose=0, workers=2, deadline=time.monotonic() + seconds)
+    assert [trial.state.name for trial in tuner.oracle.study.trials] == ["COMPLETE"] * trained
 
 
 @pytest.mark.parametrize("workers", [0, -1, "some", 1.5])

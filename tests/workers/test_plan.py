@@ -1,5 +1,7 @@
 """How many workers a machine gets, and what each sees of it."""
 
+from pathlib import Path
+
 import joblib
 import pytest
 
@@ -79,6 +81,36 @@ def test_check_workers_takes_what_is_allowed():
 def test_the_memory_of_this_machine_is_found(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     assert plan._available_bytes() > 1 << 20
+
+
+MIB = 1 << 20
+VERSION_2 = ("0::{}\n", "", ("memory.max", "memory.current", "inactive_file"))
+VERSION_1 = (
+    "5:cpu,cpuacct:/elsewhere\n4:blkio,memory:{}\n0::/\n",
+    "memory",
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+@pytest.mark.parametrize(("line", "top", "names"), [VERSION_1, VERSION_2])
+@pytest.mark.parametrize("seen", ["pods/one", "", "pods"])  # a container sees its own group at the top, under no name
+def test_a_container_has_less_memory_than_its_machine(
+    line: str, top: str, names: tuple[str, str, str], seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.undo()
+    monkeypatch.setattr(plan, "CGROUPS", tmp_path)
+    monkeypatch.setattr(plan, "OWN_CGROUPS", tmp_path / "own")
+    (tmp_path / "own").write_text(line.format("/pods/one"))
+    everything = plan._available_bytes()
+    group = tmp_path / top / seen
+    group.mkdir(parents=True, exist_ok=True)
+    limit, used, idle = names
+    (group / limit).write_text(f"{40 * MIB}\n")
+    (group / used).write_text(f"{30 * MIB}\n")
+    (group / "memory.stat").write_text(f"anon 5\n{idle} {8 * MIB}\n")
+    assert plan._available_bytes() == 18 * MIB
+    (group / limit).write_text("max\n")
+    assert plan._available_bytes() == pytest.approx(everything, rel=0.3)
 
 
 def test_jax_keeps_every_program():
