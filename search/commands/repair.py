@@ -34,5 +34,6 @@ def repair(options: argparse.Namespace) -> int:
     studies = ", ".join(f"study {name} with {counted(trials, 'trial')}" for name, trials in done.studies.items())
     say(f"wrote {done.path}: {done.kept:,} of {done.lines:,} lines, {studies or 'no study'}; {location} is as it was")
     old, new, away = (shlex.quote(str(name)) for name in (path, done.path, f"{path}.damaged"))
-    say(f"To go on with it: mv {old} {away} && mv {new} {old}")
+    # a search that has the old one open would go on in the middle of a line of the new one
+    say(f"To go on with it, stop every search on it first, then: mv {old} {away} && mv {new} {old}")
     return 0

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from .journal_repair import BEGINNING, UNREADABLE, find_damage
 from .patient_storage import deleted
 from .sharing import check_lockable
 
-_BYTES_OF_IDENTITY = 128
+_BYTES_OF_IDENTITY = 1024
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -99,17 +100,24 @@ class _Journal(JournalFileBackend):
                 # Torn, or just being written by another process: only the holder of the lock can tell.
                 self._repairing_lock.acquire()
                 self._repairing_lock.release()
-            yield from super().read_logs(log_number_from)
+            try:
+                yield from super().read_logs(log_number_from)
+            except ValueError as error:
+                raise _damaged(self._path, error) from error
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with _told(self._path, "written"):
             self._file.check()
             super().append_logs(logs)
+            self._file.check()  # what is appended now must be there at the next look
 
 
 @final
 class _Identity:
-    """What tells a journal from another one that was put in its place: its beginning, which names who wrote it.
+    """What tells a journal from another one that was put in its place, which may be a repaired or an older copy.
+
+    It is what stood before the end of the last whole line at the last look: lines are appended, and never changed. The
+    number of the file tells less: a copy over the journal keeps it, and some file systems of a network change it.
 
     Args:
         path: of the journal, which is there.
@@ -117,21 +125,24 @@ class _Identity:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._beginning = b""
+        self._known = (0, b"")  # a place in the file, and the bytes from there to the end of a line
         self.check()
 
     def check(self) -> None:
         """Raise StudyError when another journal is there; FileNotFoundError when none is."""
+        start, known = self._known
         with open(self._path, "rb") as file:
-            beginning = file.readline(_BYTES_OF_IDENTITY)
-        if not self._beginning:
-            is_whole = len(beginning) == _BYTES_OF_IDENTITY or beginning.endswith(b"\n")
-            self._beginning = beginning if is_whole else b""
-        elif beginning != self._beginning:
+            file.seek(start)
+            found = file.read(len(known))
+            start = file.seek(max(0, file.seek(0, os.SEEK_END) - _BYTES_OF_IDENTITY))
+            last = file.read(_BYTES_OF_IDENTITY)
+        if found != known:
             raise StudyError(
                 f"the journal {str(self._path)!r} was deleted while this search worked on it, and another one is in "
-                "its place: nothing more is stored"
+                "its place: nothing more is stored; start again to go on with that one"
             )
+        if whole := last[: last.rfind(b"\n") + 1]:
+            self._known = (start, whole)
 
 
 @final
@@ -167,8 +178,8 @@ def _damaged(path: Path, error: Exception) -> StudyError:
     found = find_damage(path)
     where = type(error).__name__ if found is None else f"line {found.line}: {found.told}"
     return StudyError(
-        f"storage {str(path)!r} is a damaged journal ({where}): kerastuna repair --storage {path} writes all that can "
-        "be read to a new file"
+        f"storage {str(path)!r} is a damaged journal ({where}): kerastuna repair --storage {shlex.quote(str(path))} "
+        "writes all that can be read to a new file"
     )
 
 

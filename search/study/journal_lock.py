@@ -1,14 +1,17 @@
 """The lock of a journal file: a file beside it, which tells who holds it."""
 
+import errno
 import fcntl
 import functools
+import glob
 import json
 import logging
 import os
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from optuna.storages.journal import JournalFileOpenLock
@@ -19,6 +22,8 @@ GRACE_SECONDS = 30.0
 """A lock of another machine, or another program, is broken when it did not change for so long."""
 LONGEST_PAUSE = 0.05
 """Seconds between two looks at a lock that somebody holds."""
+NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
+"""What a file system without hard links says."""
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ class JournalLock(JournalFileOpenLock):
         self._path = path
         self._lock_path = Path(f"{path}.lock")
         self._name = uuid.uuid4().hex
+        _remove_left_over(self._lock_path)
         self._holder: tuple[int, int] | None = None  # the process and its thread; a child process inherits this object
         self._depth = 0
         self._content = b""
@@ -50,8 +56,15 @@ class JournalLock(JournalFileOpenLock):
             self._depth += 1
             return True
         content = _content(os.getpid(), self._name)
+        with _written(Path(f"{self._lock_path}.{os.getpid()}-{self._name}"), content) as own:
+            self._wait_for(own)
+        self._holder, self._depth, self._content = me, 1, content
+        return True
+
+    def _wait_for(self, own: Path) -> None:
+        """Make the lock of the file `own`, as soon as nobody has one."""
         pause, seen, since = 0.001, None, time.monotonic()
-        while not self._make(content):
+        while not self._make(own):
             state = _state(self._lock_path)
             if state != seen:
                 seen, since = state, time.monotonic()
@@ -61,8 +74,6 @@ class JournalLock(JournalFileOpenLock):
                 continue
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        self._holder, self._depth, self._content = me, 1, content
-        return True
 
     def release(self) -> None:
         """Give the lock back. One that another process has broken meanwhile is theirs."""
@@ -76,16 +87,21 @@ class JournalLock(JournalFileOpenLock):
                 return
         _logger.warning("the lock of %s was broken by another process, while this one stood still", self._path)
 
-    def _make(self, content: bytes) -> bool:
+    def _make(self, own: Path) -> bool:
+        """Make the file `own` the lock, whole: nothing can come between its making and its content."""
+        try:
+            os.link(own, self._lock_path)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
         try:
             descriptor = os.open(self._lock_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
-        try:
-            with suppress(OSError):  # a full disk: a lock without a name is one all the same
-                os.write(descriptor, content)
-        finally:
-            os.close(descriptor)
+        _write(descriptor, own.read_bytes())
         return True
 
     def _is_stale(self) -> bool:
@@ -106,6 +122,32 @@ class JournalLock(JournalFileOpenLock):
             if state is not None and _state(self._lock_path) == state and (silent or self._is_stale()):
                 with suppress(FileNotFoundError):
                     self._lock_path.unlink()
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Path]:
+    """The file `path` with `content`, within the block; raises OSError where none can be made."""
+    try:
+        _write(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666), content)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    try:
+        with suppress(OSError):  # a full disk: a lock without a name is one all the same
+            os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_over(lock: Path) -> None:
+    """Remove what a process that was killed while it waited for the lock has left of its own."""
+    for path in lock.parent.glob(f"{glob.escape(lock.name)}.*-*"):
+        with suppress(OSError, ValueError, TypeError, LookupError):  # gone already, or being written just now
+            if is_running_worker(json.loads(path.read_bytes())) is False:
+                path.unlink()
 
 
 @functools.cache

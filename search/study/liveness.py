@@ -1,10 +1,13 @@
 """Which process trains a trial, and whether it is still alive."""
 
+import errno
 import functools
 import os
 import socket
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +17,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from .attributes import DIED, LAST_SEEN, MESSAGE, REASON, WORKER, is_enqueued
+from .heartbeat import HEARTBEAT_SECONDS
 from .reasons import INTERRUPTED, PROCESS_DIED
 from .retries import MOST_DEATHS, deaths_before, retry
 from .stored_study import StoredStudy
@@ -21,10 +25,12 @@ from .waiting import outage
 
 SILENT_SECONDS = 300.0
 """A worker that cannot be looked up counts as dead when nothing was heard of it while it was watched for this long."""
+WATCHED_SECONDS = 2 * HEARTBEAT_SECONDS
+"""One of another machine whose last report looks old is watched for so long: its clock may be behind this one."""
 BETWEEN_TRIALS_SECONDS = 10.0
 """A process that ended a trial so long ago, and still runs, is taken to be about to begin the next one."""
-LONG_AGO_SECONDS = 3600.0
-"""One of another machine counts as dead at once when it reported this long ago. Two clocks differ by less."""
+LONG_AGO_SECONDS = 24 * 3600.0
+"""One of another machine counts as dead at once when it reported this long ago. No wrong time zone makes so much."""
 
 
 _parent: dict[str, Any] | None = None
@@ -33,8 +39,10 @@ _parent: dict[str, Any] | None = None
 def note_parent() -> None:
     """Take note that the process that started this one looks after it: then it is told if this one dies by itself."""
     global _parent
-    pid = os.getppid()
-    _parent = {"pid": pid, "started": _process_start(pid)}
+    pid, started = os.getppid(), None
+    with suppress(PermissionError):  # one that cannot be looked up tells nobody of a death
+        started = _process_start(pid)
+    _parent = {"pid": pid, "started": started}
 
 
 def this_worker() -> dict[str, Any]:
@@ -71,28 +79,47 @@ def is_foreign(trial: FrozenTrial) -> bool:
 def is_running_worker(worker: dict[str, Any]) -> bool | None:
     """Whether this process is running on this machine; None when only its reports can tell.
 
-    These are processes of other machines and containers, those from before the last start of this machine, and those
-    that are stopped, which may go on at any time.
+    These are processes of other machines and containers, those from before the last start of this machine, those of
+    other users where the system hides them, and those that are stopped, which may go on at any time.
     """
     if worker["host"] != socket.gethostname() or worker.get("boot") not in (None, _boot()):
         return None
-    if _process_start(worker["pid"]) != worker["started"] or worker["started"] is None:
-        return False
-    return None if _process_fields(worker["pid"])[:1] == ["T"] else True
+    try:
+        if _process_start(worker["pid"]) != worker["started"] or worker["started"] is None:
+            return False
+        return None if _process_fields(worker["pid"])[:1] == ["T"] else True
+    except PermissionError:
+        return None
+
+
+@final
+@dataclass(frozen=True)
+class _Heard:
+    """The last report of a process, when it was first seen here, and whether it came while the process was watched."""
+
+    last_seen: float | None
+    since: float
+    is_new: bool
 
 
 @final
 class Watch:
     """Looks after the running trials of a study: whose process is gone?
 
-    On this machine the process is looked up. Of others it is watched whether they report, by this process's own clock:
-    the clock of another machine may be wrong. Nobody can report while the storage does not answer: the watch begins
-    anew after that.
+    On this machine the process is looked up. Where that tells nothing, its reports decide:
+
+    - Since the same start of this machine there is one clock: it is dead when its last report is `SILENT_SECONDS` old.
+    - The clock of another machine may be wrong, by hours where a time zone is. It is dead when it did not report while
+      it was watched, by the clock of this process, for `SILENT_SECONDS`; or for `WATCHED_SECONDS` if it never did, and
+      its last report is `SILENT_SECONDS` old by then. At the first look it is alive, unless that is `LONG_AGO_SECONDS`
+      old: so it is for a command that looks once.
+
+    Nobody can report while the storage does not answer: the watch begins anew after that.
     """
 
     def __init__(self) -> None:
         self._outages = outage.count
-        self._heard: dict[Any, tuple[Any, float]] = {}  # key -> its last report, and when it was first seen here
+        self._heard: dict[Any, _Heard] = {}
 
     def is_abandoned(self, trial: FrozenTrial, now: float | None = None) -> bool:
         """Whether nobody trains the running `trial` any more; `now` is on the clock of `time.monotonic`."""
@@ -116,22 +143,25 @@ class Watch:
         if self._outages != outage.count:
             self._outages = outage.count
             self._heard.clear()
-        could_report = not outage.ended_within(SILENT_SECONDS)
-        if could_report and last_seen is not None and time.time() - last_seen >= _longest_silence(worker):
+        age = 0.0  # of the last report, by the clocks of both
+        if last_seen is not None and not outage.ended_within(SILENT_SECONDS):
+            age = time.time() - last_seen
+        if age >= (SILENT_SECONDS if _has_this_clock(worker) else LONG_AGO_SECONDS):
             return True
         now = time.monotonic() if now is None else now
-        heard, since = self._heard.get(key, (None, now))
-        if heard != last_seen or key not in self._heard:
-            since = now
-        self._heard[key] = (last_seen, since)
-        return now - since >= SILENT_SECONDS
+        heard = self._heard.get(key)
+        if heard is None or heard.last_seen != last_seen:
+            heard = self._heard[key] = _Heard(last_seen, now, is_new=heard is not None)
+        silent = now - heard.since
+        return silent >= SILENT_SECONDS or (silent >= WATCHED_SECONDS and age >= SILENT_SECONDS and not heard.is_new)
 
 
 def hosts_at_work(study: optuna.Study) -> list[tuple[str, float | None]]:
     """For each process that may work on `study` just now: its host, and when it reported, in seconds since 1970.
 
     It trains a trial, or has ended one a moment ago and still runs. The host is "another program" where that did not
-    leave its name, and the time is None where it is not known. A search that confirms is not seen.
+    leave its name, and the time is None where it is not known. A search that confirms is not seen. This looks once: one
+    of another machine is at work until its last report is `LONG_AGO_SECONDS` old, see `Watch`.
     """
     watch = Watch()
     trials = study.get_trials(deepcopy=False)
@@ -221,10 +251,10 @@ def _died_by_itself(trial: FrozenTrial) -> bool:
     return parent is not None and is_running_worker({**worker, **parent}) is True
 
 
-def _longest_silence(worker: dict[str, Any] | None) -> float:
-    """Seconds since a worker's last report, by the clocks of both, after which it counts as dead at once."""
-    same_clock = worker is not None and worker["host"] == socket.gethostname()  # or almost the same
-    return SILENT_SECONDS if same_clock else LONG_AGO_SECONDS
+def _has_this_clock(worker: Mapping[str, Any] | None) -> bool:
+    """Whether a worker is of this machine, since its last start. A name tells nothing: copied machines share theirs."""
+    boot, own = (worker or {}).get("boot"), _boot()
+    return boot is not None and own is not None and boot.split()[0] == own.split()[0]
 
 
 @functools.cache
@@ -237,25 +267,43 @@ def _boot() -> str | None:
 
 
 def _process_fields(pid: int) -> list[str]:
-    """What Linux tells of process `pid`, from its state on; empty when it is not running, or this is not Linux."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+    """What Linux tells of process `pid`, from its state on; empty when it is not running, or this is not Linux.
+
+    Raises PermissionError when it runs and the system hides it, as processes of other users where `/proc` is mounted
+    with `hidepid`.
+    """
+    try:  # Linux cuts the name of a process after 15 bytes, which may be within a letter
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except ProcessLookupError:
+        return []
+    except FileNotFoundError:
+        if _is_linux() and _exists(pid):
+            raise PermissionError(errno.EPERM, "process is hidden", str(pid)) from None
         return []
     # The second field is a name in brackets, which may hold spaces.
     return stat.rpartition(")")[2].split()
 
 
 def _process_start(pid: int) -> str | None:
-    """When process `pid` started, in the system's own terms; None when it is not running."""
+    """When process `pid` started, in the system's own terms; None when it is not running.
+
+    Raises PermissionError when it runs and cannot be looked up.
+    """
     if fields := _process_fields(pid):
         return None if fields[0] in "ZX" else fields[19]  # a zombie process has ended
-    if Path("/proc/self/stat").exists():
-        return None
-    try:  # no /proc: macOS
+    return None if _is_linux() or not _exists(pid) else "unknown"
+
+
+def _is_linux() -> bool:
+    """Whether the system tells of processes by `/proc`, at least of this one; macOS has none."""
+    return Path("/proc/self/stat").exists()
+
+
+def _exists(pid: int) -> bool:
+    try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return None
+        return False
     except PermissionError:
         pass  # it runs, under another user
-    return "unknown"
+    return True

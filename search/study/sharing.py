@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from optuna.storages import BaseStorage, InMemoryStorage
 
@@ -18,20 +19,30 @@ MOUNTS = Path("/proc/self/mounts")
 def one_process_only(storage: BaseStorage) -> str | None:
     """Why only one process can use `storage`, and what to do about it; None where several can."""
     url = str(getattr(storage, "url", ""))
-    if isinstance(storage, InMemoryStorage) or url in ("sqlite://", "sqlite:///:memory:"):
+    file = _sqlite_file(url) if url.startswith("sqlite") else None
+    if isinstance(storage, InMemoryStorage) or file == "":
         return (
             "the study is in the memory of this process, where no worker finds it: give a storage in a file or a "
             "database, or workers=1"
         )
-    if url.startswith("sqlite"):
-        from sqlalchemy.engine import make_url
-
-        if (kind := file_system(Path(make_url(url).database or ""))) in NETWORK:
-            return (
-                f"storage {url!r} is on a network file system ({kind}), where SQLite cannot lock it for several "
-                "processes: give a file on a local disk, or the URL of a database server, or workers=1"
-            )
+    if file is not None and (kind := file_system(Path(file))) in NETWORK:
+        return (
+            f"storage {url!r} is on a network file system ({kind}), where SQLite cannot lock it for several "
+            "processes: give a file on a local disk, or the URL of a database server, or workers=1"
+        )
     return None
+
+
+def _sqlite_file(url: str) -> str:
+    """The path of the file of an SQLite database; empty where it is in memory, in any of its spellings."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    database = parsed.database or ""
+    if "mode=memory" in database or "memory" in parsed.query.get("mode", ""):
+        return ""
+    file = urlsplit(database).path if database.startswith("file:") else database
+    return "" if file == ":memory:" else file
 
 
 def check_lockable(path: Path) -> None:

@@ -124,15 +124,16 @@ def test_a_process_elsewhere_is_followed_when_it_reports_no_more(
         own.study.set_user_attr("confirming", {"worker": worker, "token": "t", "last_seen": last_seen})
         return own
 
-    with confirming(claimed(time.time() - 3601), fail):
+    with confirming(claimed(time.time() - liveness.LONG_AGO_SECONDS), fail):
         pass
     monkeypatch.setattr(liveness, "SILENT_SECONDS", 0.5)
-    told: list[str] = []
-    began = time.monotonic()
-    with confirming(claimed(time.time()), told.append) as claim:
-        assert claim.waited
-    assert time.monotonic() - began >= 0.5
-    assert told == ["process 1 on elsewhere confirms study 's' at present: waiting for its champion"]
+    for last_seen in (time.time(), time.time() - 3601):  # its clock may be behind
+        told: list[str] = []
+        began = time.monotonic()
+        with confirming(claimed(last_seen), told.append) as claim:
+            assert claim.waited
+        assert time.monotonic() - began >= 0.5
+        assert told == ["process 1 on elsewhere confirms study 's' at present: waiting for its champion"]
 
 
 def test_a_process_reports_and_learns_that_it_was_taken_for_dead(

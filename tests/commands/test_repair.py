@@ -36,7 +36,7 @@ def test_a_damaged_journal_is_told_repaired_and_gone_on_with(kerastuna: Any, tmp
     assert err.splitlines() == [
         f"line {count - 1} is damaged (UnicodeDecodeError)",
         f"wrote {JOURNAL}.repaired: {count - 2} of {count} lines, study one with 3 trials; {JOURNAL} is as it was",
-        f"To go on with it: {go_on}",
+        f"To go on with it, stop every search on it first, then: {go_on}",
     ]
     assert path.read_bytes() == damaged
     subprocess.run(go_on, shell=True, cwd=tmp_path, check=True)

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.journal import open_journal
+from kerastuna.search.study.journal_repair import repair_journal
 
 
 def write_study(path: Path, trials: int = 3) -> None:
@@ -302,6 +303,70 @@ def test_another_journal_in_its_place_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(StudyError, match="was deleted while this search worked on it, and another one is in its p"):
             operation()
     assert (tmp_path / "journal").read_bytes() == before
+
+
+def test_a_repaired_journal_in_its_place_ends_the_search_that_has_the_old_one_open(tmp_path: Path) -> None:
+    """It begins as the old one does; what is read of it would begin in the middle of a line, or at its end."""
+    path = tmp_path / "journal"
+    write_study(path, 10)
+    study = optuna.load_study(study_name="s", storage=open_journal(path))
+    trial = study.ask()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:8], b"x" * (len(lines[8]) - 1) + b"\n", *lines[9:]]))
+    assert len(study.trials) == 11  # it has read that line before
+    repaired = repair_journal(path).path
+    assert repaired is not None
+    before = repaired.read_bytes()
+    assert path.read_bytes().startswith(before[:1000])
+    repaired.rename(path)
+    for operation in (lambda: study.tell(trial, 0.5), study.ask, study.get_trials):
+        with pytest.raises(StudyError, match="another one is in its place: nothing more is stored; start again to go"):
+            operation()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("lines", [-1, 7, 1, 0])
+def test_an_older_copy_over_a_journal_ends_the_search_that_has_it_open(lines: int, tmp_path: Path) -> None:
+    """A copy over it, from a backup, keeps the number of the file."""
+    path = tmp_path / "journal"
+    write_study(path)
+    study = optuna.load_study(study_name="s", storage=open_journal(path))
+    study.set_user_attr("key", "of this process")
+    backup = b"".join(path.read_bytes().splitlines(keepends=True)[:lines])
+    number = path.stat().st_ino
+    path.write_bytes(backup)
+    assert path.stat().st_ino == number
+    for operation in (study.ask, study.get_trials, lambda: study.set_user_attr("key", "lost")):
+        with pytest.raises(StudyError, match="another one is in its place: nothing more is stored"):
+            operation()
+    assert path.read_bytes() == backup
+
+
+def test_an_older_copy_that_has_grown_since_is_another_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    write_study(path)
+    study = optuna.load_study(study_name="s", storage=open_journal(path))
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    for _ in range(5):
+        go_on(path)
+    with pytest.raises(StudyError, match="another one is in its place: nothing more is stored"):
+        study.ask()
+
+
+@pytest.mark.parametrize("damage", [b"{}{}\n", b"\xff\n"])
+def test_a_line_that_is_damaged_under_an_open_study_is_told_in_one_line(damage: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "my runs" / "journal"
+    write_study(path)
+    study = optuna.load_study(study_name="s", storage=open_journal(path))
+    count = path.read_bytes().count(b"\n")
+    with open(path, "ab") as file:
+        file.write(damage + b'{"op_code":2,"worker_id":"x","study_id":0,"user_attr":{"a":1}}\n')
+    told = rf"is a damaged journal \(line {count + 1}: \w+\): kerastuna repair --storage '{path}' writes"
+    with pytest.raises(StudyError, match=told) as caught:
+        assert study.trials
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StudyError, match=told):
+        open_journal(path)
 
 
 def test_the_same_journal_with_another_number_goes_on(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -72,6 +73,36 @@ def test_the_lock_of_a_killed_process_is_broken_at_once(
         assert write(Path(path.name) if relative else path) < 5
 
 
+@pytest.mark.parametrize("hides", [FileNotFoundError, PermissionError])
+def test_the_lock_of_a_process_that_the_system_hides_is_waited_for(
+    hides: type[OSError], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of another user, where `/proc` is mounted with hidepid."""
+    with holder(path) as process:
+        read, kill = Path.read_text, os.kill
+
+        def hiding(file: Path, *arguments: Any, **named: Any) -> str:
+            if str(file) == f"/proc/{process.pid}/stat":
+                raise hides
+            return read(file, *arguments, **named)
+
+        def forbidding(pid: int, number: int) -> None:
+            if pid == process.pid:
+                raise PermissionError
+            kill(pid, number)
+
+        monkeypatch.setattr(Path, "read_text", hiding)
+        monkeypatch.setattr(os, "kill", forbidding)
+        waiting = threading.Thread(target=write, args=(path,))
+        waiting.start()
+        waiting.join(0.5)
+        is_waiting = waiting.is_alive()
+        monkeypatch.undo()
+        process.kill()
+        waiting.join()
+        assert is_waiting
+
+
 def test_the_lock_of_a_living_process_is_waited_for(path: Path) -> None:
     with holder(path) as process:
         waiting = threading.Thread(target=write, args=(path,))
@@ -101,10 +132,89 @@ def test_the_lock_of_another_machine_is_broken_in_time(path: Path, monkeypatch: 
 def test_a_lock_that_an_interruption_left_to_this_process_is_broken_at_once(path: Path) -> None:
     storage = open_journal(path)
     lock: JournalLock = storage._backend._lock  # type: ignore[attr-defined]
-    assert lock._make(json.dumps({**this_worker(), "lock": lock._name}).encode())  # Ctrl-C before it was noted
+    own = path.parent / "own"
+    own.write_text(json.dumps({**this_worker(), "lock": lock._name}))
+    assert lock._make(own)  # Ctrl-C before it was noted
     began = time.monotonic()
     optuna.load_study(study_name="s", storage=storage).ask()
     assert time.monotonic() - began < 5
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt at the n-th event of a kind in a function of the lock, as a signal may."""
+
+    def __init__(self, place: int) -> None:
+        self._left = place
+        self.raised = False
+
+    def __call__(self, frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != journal_lock.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and not self.raised:
+            self._left -= 1
+            if self._left < 0:
+                self.raised = True
+                raise KeyboardInterrupt
+        return self
+
+
+def test_an_interruption_at_any_moment_leaves_no_lock_that_is_waited_for(path: Path) -> None:
+    longest, place = 0.0, 0
+    while True:
+        interrupting, lock = Interrupting(place), JournalLock(path)
+        sys.settrace(interrupting)
+        try:
+            lock.acquire()
+            lock.release()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if not interrupting.raised:
+            break
+        began = time.monotonic()
+        lock.acquire()
+        lock.release()
+        longest = max(longest, time.monotonic() - began)
+        Path(f"{path}.lock").unlink(missing_ok=True)  # interrupted while it was held: it is, until the process ends
+        assert not list(path.parent.glob("*.lock*")), place
+        place += 1
+    assert place > 100
+    assert longest < journal_lock.GRACE_SECONDS / 3
+
+
+def test_what_a_killed_process_left_beside_the_lock_is_removed(path: Path) -> None:
+    with holder(path) as process:
+        process.kill()
+    gone = json.loads(Path(f"{path}.lock").read_text())
+    for name, pid in (("1-a", gone["pid"]), ("2-b", os.getpid())):
+        Path(f"{path}.lock.{name}").write_text(json.dumps(this_worker() if pid == os.getpid() else gone))
+    Path(f"{path}.lock.3-c").write_text("{")
+    JournalLock(path)
+    assert sorted(file.name for file in path.parent.glob("*.lock.*")) == ["journal.lock.2-b", "journal.lock.3-c"]
+
+
+@pytest.mark.parametrize("number", sorted(journal_lock.NO_LINKS))
+def test_a_file_system_without_hard_links_has_locks_too(
+    number: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    lock, other = JournalLock(path), JournalLock(path)
+    lock.acquire()
+    waiting = threading.Thread(target=other.acquire)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    assert json.loads(Path(f"{path}.lock").read_text())["lock"] == lock._name
+    lock.release()
+    waiting.join(10)
+    assert json.loads(Path(f"{path}.lock").read_text())["lock"] == other._name
+    other._holder = (os.getpid(), threading.get_ident())
+    other.release()
 
 
 def test_a_lock_that_was_broken_meanwhile_is_left_to_its_new_holder(

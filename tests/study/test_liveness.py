@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from study_support import opened
@@ -21,6 +22,7 @@ from kerastuna.search.study.attributes import LAST_SEEN, NAME, WORKER
 from kerastuna.search.study.liveness import (
     LONG_AGO_SECONDS,
     SILENT_SECONDS,
+    WATCHED_SECONDS,
     Watch,
     _process_start,
     fail_abandoned_trials,
@@ -28,6 +30,8 @@ from kerastuna.search.study.liveness import (
     fail_trials_of,
     hosts_at_work,
     is_foreign,
+    is_running_worker,
+    note_parent,
     runs_here,
     this_worker,
 )
@@ -132,7 +136,7 @@ def test_who_has_just_ended_a_trial_and_still_runs_is_at_work() -> None:
 
 
 def test_another_machine_is_watched_by_the_clock_of_this_one() -> None:
-    elsewhere = this_worker() | {"host": "elsewhere"}
+    elsewhere = this_worker() | {"host": "elsewhere", "boot": "b pid:[1]"}
     watch, ahead = Watch(), time.time() + 1e6  # its own clock is wrong
 
     def silent(last_seen: float, now: float) -> bool:
@@ -147,11 +151,103 @@ def test_another_machine_is_watched_by_the_clock_of_this_one() -> None:
     assert not Watch().is_abandoned(running(worker=elsewhere, last_seen=time.time() - LONG_AGO_SECONDS + 60))
 
 
-def test_a_machine_that_was_started_again_or_shares_its_name_is_watched() -> None:
-    """The same process id and start belong to another process: of a container, or before the last start."""
-    other = this_worker() | {"boot": "another"}
-    assert not Watch().is_abandoned(running(worker=other, last_seen=time.time()))
-    assert Watch().is_abandoned(running(worker=other, last_seen=time.time() - SILENT_SECONDS - 1))
+# Another name, as a wrong time zone shows it; and the same name, of a copied machine, or of this one before its last
+# start.
+@pytest.mark.parametrize("other", [{"host": "elsewhere", "boot": "b pid:[1]"}, {"boot": "b pid:[1]"}, {"host": "e"}])
+@pytest.mark.parametrize("behind", [SILENT_SECONDS, 3600.0, 14 * 3600.0])
+def test_an_old_report_of_another_machine_is_no_death(other: dict[str, str], behind: float) -> None:
+    worker: dict[str, Any] = {**this_worker(), "boot": None, **other}
+
+    def last_seen() -> float:
+        return time.time() - behind - 1
+
+    watch, first = Watch(), last_seen()
+    assert not watch.is_dead(0, worker, first, 0.0)
+    assert not watch.is_dead(0, worker, first, WATCHED_SECONDS - 1)
+    assert watch.is_dead(0, worker, first, WATCHED_SECONDS)
+    watch = Watch()
+    assert not watch.is_dead(0, worker, first, 0.0)
+    second = last_seen()
+    assert not watch.is_dead(0, worker, second, WATCHED_SECONDS - 1)  # it lives, and its clock is behind
+    assert not watch.is_dead(0, worker, second, WATCHED_SECONDS - 1 + SILENT_SECONDS - 1)
+    assert watch.is_dead(0, worker, second, WATCHED_SECONDS - 1 + SILENT_SECONDS)
+    study = optuna.create_study(storage=InMemoryStorage())
+    study.add_trial(running(**{WORKER: worker, LAST_SEEN: first}))
+    assert hosts_at_work(study) == [(worker["host"], first)]  # this looks once
+
+
+def test_what_vanished_a_day_ago_is_not_at_work() -> None:
+    study = optuna.create_study(storage=InMemoryStorage())
+    worker = this_worker() | {"host": "elsewhere", "boot": "b pid:[1]"}
+    study.add_trial(running(**{WORKER: worker, LAST_SEEN: time.time() - 24 * 3600.0}))
+    assert hosts_at_work(study) == []
+
+
+def test_a_container_of_this_machine_has_its_clock() -> None:
+    boot = this_worker()["boot"].split()[0]
+    container = this_worker() | {"host": "container", "boot": f"{boot} pid:[1]"}
+    assert not Watch().is_abandoned(running(worker=container, last_seen=time.time()))
+    assert Watch().is_abandoned(running(worker=container, last_seen=time.time() - SILENT_SECONDS - 1))
+
+
+@pytest.fixture(params=[FileNotFoundError, PermissionError])
+def hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A worker under another user, as `/proc` shows it with hidepid=2 and with hidepid=1."""
+    worker = this_worker() | {"pid": os.getppid(), "started": "1"}
+    read, kill = Path.read_text, os.kill
+
+    def hiding(path: Path, *arguments: Any, **named: Any) -> str:
+        if str(path) == f"/proc/{worker['pid']}/stat":
+            raise request.param
+        return read(path, *arguments, **named)
+
+    def forbidding(pid: int, number: int) -> None:
+        if pid == worker["pid"]:
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr(Path, "read_text", hiding)
+    monkeypatch.setattr(os, "kill", forbidding)
+    return worker
+
+
+def test_a_process_that_the_system_hides_is_watched(hidden: dict[str, Any]) -> None:
+    assert is_running_worker(hidden) is None
+    assert not Watch().is_abandoned(running(worker=hidden, last_seen=time.time()))
+    assert Watch().is_abandoned(running(worker=hidden, last_seen=time.time() - SILENT_SECONDS - 1))
+    study = optuna.create_study(storage=InMemoryStorage())
+    study.add_trial(running(**{WORKER: hidden, LAST_SEEN: (now := time.time())}))
+    assert hosts_at_work(study) == [(socket.gethostname(), now)]
+
+
+def test_a_parent_that_the_system_hides_holds_no_death_against_a_trial(
+    hidden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerastuna.search.study.liveness._parent", None)
+    note_parent()
+    assert this_worker()["parent"] == {"pid": hidden["pid"], "started": None}
+    study = opened(InMemoryStorage())
+    dead = this_worker() | {"started": "1"}
+    study.add_trial(running(worker=dead))
+    assert fail_abandoned_trials(StoredStudy(study, study._storage)) == [0]
+    assert "died" not in study.trials[0].user_attrs
+
+
+def test_a_process_that_has_ended_is_gone_though_others_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    assert is_running_worker(this_worker() | {"pid": process.pid}) is False
+
+
+def test_a_name_that_the_system_cuts_within_a_letter() -> None:
+    program = """
+        from pathlib import Path
+        from kerastuna.search.study.liveness import is_running_worker, this_worker
+        Path("/proc/self/comm").write_bytes("поискархитектуры.py".encode())
+        assert not Path("/proc/self/comm").read_bytes().decode(errors="replace").isascii()
+        assert is_running_worker(this_worker())
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
 
 def test_a_stopped_process_is_given_up_after_a_while() -> None:

@@ -39,15 +39,31 @@ def test_nothing_is_said_where_the_system_lists_no_file_systems(
     assert file_system(tmp_path) is None
 
 
-def test_memory_and_sqlite_on_a_network_file_system_are_for_one_process(mounts: Path, tmp_path: Path) -> None:
-    for storage in (InMemoryStorage(), open_storage("sqlite://")):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "sqlite:///file:m?mode=memory&cache=shared&uri=true",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Selection of the SingletonThreadPool")
+def test_a_database_in_memory_is_for_one_process_however_it_is_written(url: str) -> None:
+    for storage in (InMemoryStorage(), open_storage(url)):
         told = one_process_only(storage)
         assert told is not None
         assert "in the memory of this process" in told
-    told = one_process_only(open_storage(f"sqlite:///{mounts}/studies.db"))
-    assert told is not None
-    assert "is on a network file system (nfs4), where SQLite cannot lock it" in told
-    assert "\n" not in told
+
+
+def test_sqlite_on_a_network_file_system_is_for_one_process(mounts: Path, tmp_path: Path) -> None:
+    for url in (f"sqlite:///{mounts}/studies.db", f"sqlite:///file:{mounts}/others.db?uri=true"):
+        told = one_process_only(open_storage(url))
+        assert told is not None
+        assert "is on a network file system (nfs4), where SQLite cannot lock it" in told
+        assert "\n" not in told
     for location in (f"sqlite:///{tmp_path}/studies.db", tmp_path / "journal", mounts / "journal"):
         assert one_process_only(open_storage(location)) is None
 
