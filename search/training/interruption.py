@@ -63,6 +63,8 @@ def _cannot_raise(frame: FrameType | None) -> bool:
 
 def _wait_no_more() -> None:
     global _waiting_since
+    if _waiting_since is not None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     _waiting_since = None
 
 

@@ -132,33 +132,6 @@ def test_what_python_swallows_of_a_signal_is_not_printed():
         assert lost == ["KeyboardInterrupt", "ValueError"]
 
 
-def test_a_signal_that_comes_while_python_tells_of_an_exception_is_noted_and_not_printed(
-    capsys: pytest.CaptureFixture[str],
-):
-    class Swallows:
-        def __del__(self) -> None:
-            raise ValueError("swallowed")
-
-    lost: list[str] = []
-
-    def tell(unraisable: Any) -> None:
-        lost.append(str(unraisable.exc_value))
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, stop)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "unraisablehook", tell)
-            with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
-                Swallows()
-        assert was_told_to_stop()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        forget()
-    assert lost == ["swallowed"]
-    assert "Exception ignored" not in capsys.readouterr().err
-
-
 def test_what_a_database_says_of_a_signal_is_not_printed(told: None):
     assert logging.lastResort is not None
     record = logging.LogRecord(
@@ -230,6 +203,33 @@ def test_a_signal_within_tensorflow_is_raised_after_it():
         wait()
     assert was_told_to_stop()
     wait()  # once
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_that_comes_while_python_tells_of_an_exception_is_raised_after_it_and_not_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    class Swallows:
+        def __del__(self) -> None:
+            raise ValueError("swallowed")
+
+    lost: list[str] = []
+
+    def tell_of(unraisable: Any) -> None:
+        lost.append(str(unraisable.exc_value))
+        tell()
+        wait()
+
+    def swallow() -> None:
+        Swallows()
+        wait()
+
+    monkeypatch.setattr(sys, "unraisablehook", tell_of)
+    with second_signal_forces([signal.SIGUSR1], 1, lambda: None), pytest.raises(KeyboardInterrupt):
+        swallow()
+    assert was_told_to_stop()
+    assert lost == ["swallowed"]
+    assert "Exception ignored" not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("signals")
