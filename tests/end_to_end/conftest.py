@@ -10,11 +10,8 @@ import servers
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a database of a PostgreSQL server; skips where none can run."""
-    try:
-        with servers.postgresql() as url:
-            yield url
-    except servers.CannotServe as error:
-        pytest.skip(str(error))
+    with servers.or_skip(), servers.postgresql() as url:
+        yield url
 
 
 @pytest.fixture

@@ -26,11 +26,8 @@ from kerastuna.search.study.studies import load_study
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[servers.PostgreSQL]:
-    try:
-        with servers.restartable_postgresql("deadlock_timeout=100ms") as server:
-            yield server
-    except servers.CannotServe as error:
-        pytest.skip(str(error))
+    with servers.or_skip(), servers.restartable_postgresql("deadlock_timeout=100ms") as server:
+        yield server
 
 
 @pytest.fixture

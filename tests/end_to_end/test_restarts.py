@@ -36,11 +36,8 @@ SEARCH = (
 
 @pytest.fixture
 def server() -> Iterator[servers.PostgreSQL]:
-    try:
-        with servers.restartable_postgresql() as server:
-            yield server
-    except servers.CannotServe as error:
-        pytest.skip(str(error))
+    with servers.or_skip(), servers.restartable_postgresql() as server:
+        yield server
 
 
 def trials_in(storage: BaseStorage) -> list[FrozenTrial]:
