@@ -274,7 +274,8 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing(cluster: Cluster, tmp_path
     found = outcomes(study)
     interrupted = found.pop(("FAIL", "interrupted"))
     assert found.pop(("COMPLETE", None)) == 16
-    assert {state for state, _ in found} <= {"PRUNED"}  # what was proposed twice, and refused
+    # What was proposed twice, and refused; what was proposed between a failure and its retry, which had the last place.
+    assert {state for state, _ in found} <= {"PRUNED", "WAITING"}
     assert 2 <= interrupted <= 3  # one was killed, and each of the two on the lost node had one at most
     for failed in (trial for trial in study.trials if trial.state.name == "FAIL"):
         again = [trial for trial in study.trials if trial.user_attrs.get(RETRY_OF) == failed.number]
