@@ -8,9 +8,12 @@ from typing import Any
 import keras
 import keras_tuner
 import optuna
+from optuna.trial import TrialState
 
 from kerastuna.search import OptunaOracle, OptunaTuner
 from kerastuna.search.datasets.data import Dataset
+from kerastuna.search.study.attributes import REASON, RETRY_OF
+from kerastuna.search.study.retries import Retries
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
@@ -33,6 +36,23 @@ def search(tuner: Any, data: Dataset, epochs: int = 1, **given: Any) -> optuna.S
 
 def outcomes(study: optuna.Study) -> Counter:
     return Counter((trial.state.name, trial.user_attrs.get("reason")) for trial in study.trials)
+
+
+def outcomes_of_workers(study: optuna.Study) -> Counter:
+    """As `outcomes`, without what two workers may leave that did the same at one moment.
+
+    A proposal between a failure and its retry may come too late for the last place: it waits for a search with more
+    trials. Of two retries of one trial the second waits too, or is refused.
+    """
+    retries = Retries()
+    retries.note(study.trials)
+    assert not retries.owed
+    found = [
+        trial
+        for trial in study.trials
+        if not retries.is_second(trial) and (trial.state != TrialState.WAITING or RETRY_OF in trial.user_attrs)
+    ]
+    return Counter((trial.state.name, trial.user_attrs.get(REASON)) for trial in found)
 
 
 def accuracy(model: Any, data: Dataset) -> float:

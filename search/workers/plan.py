@@ -126,10 +126,8 @@ def _left_to_containers() -> Iterator[int]:
         top, names = (CGROUPS / "memory", _VERSION_1) if kinds else (CGROUPS, _VERSION_2)
         limit, used, idle = names
         own = top / path.lstrip("/")
-        for folder in (
-            own,
-            *own.parents[: len(own.relative_to(top).parts)],
-        ):  # a container may see but its own, as `top`
+        parents = own.parents[: len(own.relative_to(top).parts)]
+        for folder in (own, *parents):  # a container may see but its own, as `top`
             with suppress(OSError, ValueError, KeyError):  # not there, or no limit
                 most, now = (int((folder / name).read_text()) for name in (limit, used))
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
