@@ -1,4 +1,4 @@
-"""Real servers on the loopback address, for tests and benchmarks: PostgreSQL, MLflow, and Optuna's gRPC proxy."""
+"""Real servers on the loopback address, for tests and benchmarks: PostgreSQL, MariaDB, MLflow, Optuna's gRPC proxy."""
 
 import contextlib
 import os
@@ -16,6 +16,8 @@ from pathlib import Path
 HOST = "127.0.0.1"
 USER = "kerastuna"
 START_SECONDS = 90.0
+LOG_SIZE = "--innodb-log-file-size=8M"
+"""Of MariaDB, which makes 96 MiB of it at once by default."""
 
 PROXY = """
 import sys
@@ -30,59 +32,112 @@ class CannotServe(Exception):
     """A server cannot run here; the text says why."""
 
 
-class PostgreSQL:
-    """A PostgreSQL server in `folder`, which can be stopped and started again; `url` is that of its database."""
+class Server:
+    """A database server in a folder, which can be stopped and started again; `url` is that of its database."""
 
-    def __init__(self, folder: Path, options: Sequence[str]) -> None:
-        initdb, server = _program("initdb"), _program("postgres")
-        self._as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        self._folder, data, password = folder, folder / "data", secrets.token_hex(8)
-        (folder / "password").write_text(password)
-        make = [initdb, "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
-        try:
-            for path in (folder, folder / "password") if self._as_user else ():
-                shutil.chown(path, "postgres", "postgres")
-            made = subprocess.run(
-                [*make, "-E", "UTF8", "--locale=C"], cwd=folder, capture_output=True, text=True, **self._as_user
-            )
-        except (LookupError, PermissionError) as error:
-            raise CannotServe(f"PostgreSQL does not run as root, nor here as the user postgres: {error}") from error
-        if made.returncode:
-            raise CannotServe(f"initdb fails: {made.stderr.strip()[-300:]}")
-        self._port = free_port()
-        self.url = f"postgresql+psycopg://{USER}:{password}@{HOST}:{self._port}/postgres"
-        settings = ("fsync=off", f"listen_addresses={HOST}", f"port={self._port}", "unix_socket_directories=", *options)
-        self._command = [server, "-D", data, *(part for setting in settings for part in ("-c", setting))]
-        self._run: contextlib.AbstractContextManager[subprocess.Popen] | None = None
+    url: str
+    crash: signal.Signals
+    """What ends it at once, as a power failure does."""
+    _command: Sequence[str | Path]
+    _folder: Path
+    _port: int
+    _as_user: dict
+    _end_by: signal.Signals
+    _run: contextlib.AbstractContextManager[subprocess.Popen] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        # By SIGTERM it would wait for its clients to leave.
         self._run = _running(
-            *(self._command, self._folder / "log", lambda: _listens(self._port), signal.SIGINT),
+            *(list(self._command), self._folder / "log", lambda: _listens(self._port), self._end_by),
             **{"cwd": self._folder, **self._as_user},
         )
         self._process = self._run.__enter__()
 
-    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
-        """Stop it, if it runs; by SIGQUIT as `pg_ctl stop -m immediate` does, which is a crash."""
+    def stop(self, by: signal.Signals | None = None) -> None:
+        """Stop it, if it runs, by a signal: in its usual way for None, or by its `crash`."""
         if self._run is not None:
-            self._process.send_signal(by)
+            self._process.send_signal(by or self._end_by)
             self._process.wait(30)
             self._run, run = None, self._run
             run.__exit__(None, None, None)
 
+    def processes(self) -> Sequence[int]:
+        """The ids of all its processes."""
+        import psutil
+
+        return [self._process.pid, *(child.pid for child in psutil.Process(self._process.pid).children())]
+
+    def _make(self, command: Sequence[str | Path]) -> None:
+        """Make the files of an empty server, as the user who will run it."""
+        try:
+            for path in (self._folder, *self._folder.iterdir()) if self._as_user else ():
+                shutil.chown(path, self._as_user["user"], self._as_user["group"])
+            made = subprocess.run(list(command), cwd=self._folder, capture_output=True, text=True, **self._as_user)
+        except (LookupError, PermissionError) as error:
+            raise CannotServe(
+                f"{type(self).__name__} does not run as root, nor here as the user {self._as_user.get('user')}: {error}"
+            ) from error
+        if made.returncode:
+            raise CannotServe(f"{Path(command[0]).name} fails: {made.stderr.strip()[-300:]}")
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL server in `folder`."""
+
+    crash = signal.SIGQUIT  # as `pg_ctl stop -m immediate`
+    _end_by = signal.SIGINT  # by SIGTERM it would wait for its clients to leave
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        initdb, server = _program("postgresql", "initdb"), _program("postgresql", "postgres")
+        self._folder, self._as_user = folder, _user("postgres")
+        data, password = folder / "data", secrets.token_hex(8)
+        (folder / "password").write_text(password)
+        make = [initdb, "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
+        self._make([*make, "-E", "UTF8", "--locale=C"])
+        self._port = free_port()
+        self.url = f"postgresql+psycopg://{USER}:{password}@{HOST}:{self._port}/postgres"
+        settings = ("fsync=off", f"listen_addresses={HOST}", f"port={self._port}", "unix_socket_directories=", *options)
+        self._command = [server, "-D", data, *(part for setting in settings for part in ("-c", setting))]
+
+
+class MariaDB(Server):
+    """A MariaDB server in `folder`, with its own settings where `options` name no others."""
+
+    crash = signal.SIGKILL
+    _end_by = signal.SIGTERM
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        install, server = (_program("mariadb-server", name) for name in ("mariadb-install-db", "mariadbd"))
+        self._folder, self._as_user = folder, {}
+        allowed = ("--user=root",) if os.geteuid() == 0 else ()
+        data, password = folder / "data", secrets.token_hex(8)
+        account = f"{USER}@'{HOST}'"
+        (folder / "begin.sql").write_text(  # one statement a line
+            f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{password}';\n"
+            f"GRANT ALL ON *.* TO {account};\n"
+            "CREATE DATABASE IF NOT EXISTS studies;\n"
+        )
+        self._make([install, "--no-defaults", f"--datadir={data}", "--skip-test-db", LOG_SIZE, *allowed])
+        self._port = free_port()
+        self.url = f"mysql+pymysql://{USER}:{password}@{HOST}:{self._port}/studies"
+        self._command = [
+            *(server, "--no-defaults", f"--datadir={data}", f"--bind-address={HOST}", f"--port={self._port}"),
+            *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--init-file={folder / 'begin.sql'}"),
+            *("--skip-name-resolve", LOG_SIZE, "--innodb-flush-log-at-trx-commit=2", *allowed),
+            *(f"--{option}" for option in options),
+        ]
+
 
 @contextlib.contextmanager
-def restartable_postgresql(*options: str) -> Iterator[PostgreSQL]:
-    """A PostgreSQL server of its own, with an empty database, which runs.
+def restartable(kind: type[PostgreSQL] | type[MariaDB], *options: str) -> Iterator[Server]:
+    """A server of its own, with an empty database, which runs.
 
     `options` are settings of the server, such as "max_connections=200". Raises CannotServe where its programs are
-    missing, or may not run: it refuses to run as root, and then the user `postgres` must be there.
+    missing, or may not run: PostgreSQL refuses to run as root, and then the user `postgres` must be there.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kerastuna-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="kerastuna-server-"))
     try:
-        server = PostgreSQL(folder, options)
+        server = kind(folder, options)
         try:
             server.start()
             yield server
@@ -107,8 +162,8 @@ def or_skip() -> Iterator[None]:
 
 @contextlib.contextmanager
 def postgresql(*options: str) -> Iterator[str]:
-    """As `restartable_postgresql`; gives the URL of the database."""
-    with restartable_postgresql(*options) as server:
+    """As `restartable`; gives the URL of the database."""
+    with restartable(PostgreSQL, *options) as server:
         yield server.url
 
 
@@ -118,7 +173,7 @@ def new_database(url: str, name: str) -> str:
 
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        connection.execute(text(f"CREATE DATABASE {engine.dialect.identifier_preparer.quote_identifier(name)}"))
     engine.dispose()
     return f"{url.rpartition('/')[0]}/{name}"
 
@@ -157,13 +212,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _program(name: str) -> str:
-    """Where a program of PostgreSQL is; Debian keeps them in a folder for each version."""
-    of_debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = shutil.which(name) or (str(of_debian[-1]) if of_debian else None)
+def _program(package: str, name: str) -> str:
+    """Where a program of a server is. Debian keeps PostgreSQL's in a folder for each version, others for root alone."""
+    of_debian = sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin") or (of_debian[-1] if of_debian else None)
     if found is None:
-        raise CannotServe(f"PostgreSQL's program {name} is not installed (Debian: apt install postgresql)")
+        raise CannotServe(f"the program {name} is not installed (Debian: apt install {package})")
     return found
+
+
+def _user(name: str) -> dict:
+    """How a process is begun that may not run as root: as the user `name` in its place."""
+    return {"user": name, "group": name, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _listens(port: int) -> bool:

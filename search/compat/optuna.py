@@ -34,19 +34,25 @@ def fixed_parameters(sampler: PartialFixedSampler) -> Mapping[str, Any]:
     return sampler._fixed_params
 
 
-def widen_text_columns() -> None:
-    """Let the tables that Optuna makes in MySQL or MariaDB hold long texts.
+def suit_mysql() -> None:
+    """Let the tables that Optuna makes in MySQL or MariaDB keep what they keep in other databases.
 
-    Optuna gives no choice of the columns' types. Their TEXT ends at 64 KiB; a space or a history may be longer.
+    Optuna gives no choice of the columns' types, and leaves the letters to the server. Its TEXT ends at 64 KiB, where a
+    space or a history may be longer. Its DATETIME is in whole seconds. A server may not know all letters, and takes
+    most names that differ in case, or in accents, for one: two studies, or two hyperparameters.
     """
     from optuna.storages._rdb.models import BaseModel
-    from sqlalchemy import Text
-    from sqlalchemy.dialects.mysql import MEDIUMTEXT
+    from sqlalchemy import DateTime, Text
+    from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT
 
+    wider: dict[type, Any] = {Text: MEDIUMTEXT(), DateTime: DATETIME(fsp=6)}
     for table in BaseModel.metadata.tables.values():
+        for dialect in ("mysql", "mariadb"):
+            options: Any = table.dialect_options[dialect]
+            options["charset"], options["collate"] = "utf8mb4", "utf8mb4_bin"
         for column in table.columns:
-            if type(column.type) is Text and "mysql" not in column.type._variant_mapping:
-                column.type = column.type.with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+            if type(column.type) in wider and "mysql" not in column.type._variant_mapping:
+                column.type = column.type.with_variant(wider[type(column.type)], "mysql", "mariadb")
 
 
 def quiet_database() -> None:

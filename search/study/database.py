@@ -3,9 +3,8 @@
 import math
 import os
 import random
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any, final
@@ -15,20 +14,21 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ..compat.optuna import (
     delete_study_in_database,
     marked_trial,
     quiet_database,
+    suit_mysql,
     take_trial_in_database,
-    widen_text_columns,
 )
 from ..compat.optuna_attributes import Change, change_in_database
 from ..compat.optuna_storages import known_as, number_once, numbers_again
 from ..errors import StudyError
-from ..messages import redact, redact_url, shortened
+from ..messages import redact_url
 from .attributes import STUDY_ID
+from .database_errors import length_of_text, longest_text_in_mysql, lost_because, reason_of, was_rolled_back
 from .patient_storage import PatientStorage, deleted, make_patient
 from .repeats import MARK
 from .waiting import is_joining, longest_call, until_answered
@@ -44,18 +44,10 @@ SQLITE_SECONDS = 60.0
 """How long to wait for other processes to write: 16 workers exceed SQLite's own 5 seconds."""
 CONNECT_SECONDS = 5
 """How long a server may take to answer a new connection, or whether an old one still stands."""
+MYSQL = ("mysql", "mariadb")
+"""SQLAlchemy's names of them, with which a URL begins."""
 SILENT_HOST = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """When PostgreSQL's clients take a host that is gone for gone, in seconds, and in milliseconds for what was sent."""
-_NOT_ALLOWED = (
-    "authentication failed|no password supplied|no pg_hba.conf entry|does not exist|Access denied|Unknown data"
-)
-"""What no waiting mends, in the words of PostgreSQL and MySQL."""
-_LOST_IN_POSTGRESQL = ("08", "57P", "53300")
-"""SQLSTATE of lost connections, of a server that stops or starts, and of one with too many connections."""
-_LOST_IN_MYSQL = (1040, 1053, 2002, 2003, 2006, 2013, 2014, 2055)
-_ROLLED_BACK_IN_POSTGRESQL = ("40001", "40P01", "25006")
-"""Of transactions that met another one, or a server that may not write for a moment: they have changed nothing."""
-_ROLLED_BACK_IN_MYSQL = (1205, 1213)
 _DRIVERS = {
     "psycopg": "'psycopg[binary]'",
     "psycopg2": "psycopg2-binary",
@@ -75,14 +67,15 @@ def open_database(url: str, patience: float = 0.0) -> RDBStorage:
     Raises StudyError when it cannot be opened, naming the package that is missing if there is one; later on, too, when
     the database fails or refuses, or does not come back.
     """
-    if url.startswith(("mysql", "mariadb")):
-        widen_text_columns()
+    if url.startswith(MYSQL):
+        url = f"mysql{url.removeprefix('mariadb').removeprefix('mysql')}"  # Optuna knows no other name
+        suit_mysql()
     elif url.startswith("sqlite"):
         number_once()
     quiet_database()
     opened = partial(_open, url, patience)
     waits = patience if is_joining() and not url.startswith("sqlite") else 0.0
-    return until_answered(opened, partial(opened), lost=partial(_lost, url=url), patience=waits)
+    return until_answered(opened, partial(opened), lost=partial(lost_because, url=url), patience=waits)
 
 
 def _open(url: str, patience: float) -> RDBStorage:
@@ -91,6 +84,8 @@ def _open(url: str, patience: float) -> RDBStorage:
             # Servers drop who is silent for long.
             options = {"pool_pre_ping": True, "connect_args": _connect_arguments(url, patience)}
             return _Database(url, patience, engine_kwargs=options)
+        except StudyError:
+            raise
         except Exception as error:
             if attempts_left and _was_faster(error):
                 time.sleep(random.Random().uniform(0, LONGEST_PAUSE))
@@ -109,6 +104,8 @@ def check_database(url: str) -> None:
         if engine.dialect.name != "sqlite":
             engine.connect().close()
         engine.dispose()
+    except StudyError:
+        raise
     except Exception as error:
         raise _refusal(error, url) from error
     if engine.dialect.name != "sqlite":
@@ -128,7 +125,7 @@ def _refusal(error: Exception, url: str) -> StudyError:
             f"pip install {_DRIVERS.get(str(module), module)}"
         )
     return StudyError(
-        f"storage {redact_url(url)!r} cannot be opened ({_reason(error, url)}): give the URL of a database "
+        f"storage {redact_url(url)!r} cannot be opened ({reason_of(error, url)}): give the URL of a database "
         "that SQLAlchemy can reach, or the path of a journal file"
     )
 
@@ -140,7 +137,11 @@ def _connect_arguments(url: str, patience: float = 0.0) -> dict[str, Any]:
     address = make_url(url)
     if address.drivername in ("postgresql", "postgresql+psycopg2", "postgresql+psycopg"):
         known = {"connect_timeout": CONNECT_SECONDS, **SILENT_HOST}
-    elif address.drivername in ("mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb+pymysql"):
+    elif address.get_backend_name() in MYSQL and not address.database:
+        raise StudyError(
+            f"storage {redact_url(url)!r} names no database: give one, such as mysql+pymysql://HOST/studies"
+        )
+    elif address.get_backend_name() in MYSQL and address.get_driver_name() in DRIVERS:
         silence = math.ceil(_longest_answer(patience))
         known = {"connect_timeout": CONNECT_SECONDS, "read_timeout": silence, "write_timeout": silence}
     return {name: value for name, value in known.items() if name not in address.query}
@@ -162,9 +163,19 @@ class _Database(PatientStorage, RDBStorage):
         super().__init__(url, **options)
         if self.engine.driver in DRIVERS:
             limit_answers(self.engine, lambda: _longest_answer(patience), CONNECT_SECONDS)
+        self._longest_text = longest_text_in_mysql(self.engine) if self.engine.dialect.name in MYSQL else math.inf
         self._numbers_again = self.engine.dialect.name == "sqlite" and numbers_again(self)
         if self._numbers_again:
             event.listen(self.engine, "commit", partial(_check_studies, self._ids))
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        study_id = super().get_study_id_from_name(study_name)
+        if self.engine.dialect.name in MYSQL and (found := self.get_study_name_from_id(study_id)) != study_name:
+            raise StudyError(
+                f"the tables in storage {redact_url(self.url)!r} take {study_name!r} for {found!r}, which is another "
+                "study: give another name, or an empty database, whose tables Kerastuna makes itself"
+            )
+        return study_id
 
     def works_on(self, study_id: int, name: str) -> None:
         if self._numbers_again:
@@ -190,7 +201,7 @@ class _Database(PatientStorage, RDBStorage):
             try:
                 delete_study_in_database(self, study_id)
             except (StorageInternalError, SQLAlchemyError) as error:  # it met another transaction, and was ended
-                is_lost = self.lost(error) is not None and not _was_rolled_back(error)
+                is_lost = self.lost(error) is not None and not was_rolled_back(error)
                 if is_lost or time.monotonic() >= end:
                     raise
             try:
@@ -217,7 +228,9 @@ class _Database(PatientStorage, RDBStorage):
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
     def lost(self, error: Exception) -> str | None:
-        return _lost(error, self.url) if isinstance(error, StorageInternalError | SQLAlchemyError) else None
+        if length_of_text(error) > self._longest_text:
+            return None  # the server has closed the connection, and does so again
+        return lost_because(error, self.url) if isinstance(error, StorageInternalError | SQLAlchemyError) else None
 
     def told(self, error: Exception) -> StudyError | None:
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
@@ -225,8 +238,13 @@ class _Database(PatientStorage, RDBStorage):
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
         if isinstance(cause, IntegrityError) and (gone := self._gone()) is not None:
             return deleted(gone)  # what it was about to be added to is not there any more
+        if (length := length_of_text(error)) > self._longest_text:
+            return StudyError(
+                f"storage {redact_url(self.url)!r} cannot keep a text of {length:,} bytes: let the server's variable "
+                f"max_allowed_packet, which is {self._longest_text:,.0f}, be larger"
+            )
         return StudyError(
-            f"storage {redact_url(self.url)!r} failed ({_reason(cause, self.url)}): what was stored is kept; see "
+            f"storage {redact_url(self.url)!r} failed ({reason_of(cause, self.url)}): what was stored is kept; see "
             "to the database, and start again to go on"
         )
 
@@ -250,61 +268,6 @@ def _check_studies(ids: Mapping[int, tuple[str, Any]], connection: Connection) -
             raise deleted(name)
 
 
-def _lost(error: BaseException | None, url: str) -> str | None:
-    """Why an operation is worth to be repeated; None for every error that stays.
-
-    The connection is lost, or none is made because the server restarts or has too many; the transaction was rolled back
-    by no fault of its own; or the error follows from such a one.
-    """
-    return next((_reason(each, url, 120) for each in _causes(error) if _is_lost(each) or _is_rolled_back(each)), None)
-
-
-def _was_rolled_back(error: BaseException | None) -> bool:
-    """Whether a transaction was rolled back because it met another one, or the server may not write for a moment."""
-    return any(map(_is_rolled_back, _causes(error)))
-
-
-def _causes(error: BaseException | None) -> Iterator[DBAPIError]:
-    while error is not None:
-        if isinstance(error, DBAPIError):
-            yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_lost(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    if not isinstance(error, OperationalError | InterfaceError) or re.search(_NOT_ALLOWED, str(error.orig)):
-        return False
-    code = _code(error)
-    if isinstance(code, int):
-        return code in _LOST_IN_MYSQL
-    return code is None or code.startswith(_LOST_IN_POSTGRESQL)
-
-
-def _is_rolled_back(error: DBAPIError) -> bool:
-    code = _code(error)
-    return code in _ROLLED_BACK_IN_MYSQL if isinstance(code, int) else code in _ROLLED_BACK_IN_POSTGRESQL
-
-
-def _code(error: DBAPIError) -> str | int | None:
-    """The SQLSTATE of PostgreSQL, or the number of MySQL; None where there is neither."""
-    orig: Any = error.orig
-    code = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
-    if code is None and orig is not None and orig.args and isinstance(orig.args[0], int):
-        return orig.args[0]
-    return code
-
-
 def _was_faster(error: Exception) -> bool:
     """Whether another process has made a table, or its first row, at the same time."""
     return type(error).__name__ == "IntegrityError" or "already exists" in str(error)
-
-
-def _reason(error: BaseException, url: str, longest: int = 250) -> str:
-    """What a database says, in one short line; only its kind where a part of the password may be taken for the host."""
-    kind = type(error).__name__
-    if url.count("@") > 1:
-        return kind
-    told = redact(str(getattr(error, "orig", error)).partition("(Background on this error")[0])
-    return shortened(f"{kind}: {' '.join(told.split())}", longest)

@@ -1,7 +1,8 @@
 """An end to each call of a database's driver. A server that hangs keeps its connections, and its kernel acknowledges.
 
-PostgreSQL's drivers wait for an answer without end. A thread shuts down the connection of a call that takes too long:
-the driver then finds it lost, which is an error like that of a server that is gone.
+Drivers wait for an answer without end, or for a time that is fixed when they connect. A thread shuts down the
+connection of a call that takes too long: the driver then finds it lost, which is an error like that of a server that is
+gone.
 """
 
 import os
@@ -11,12 +12,18 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import Any, final
 
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-DRIVERS = ("psycopg", "psycopg2")
-"""Those without a limit of their own, whose connections tell their socket."""
+from ..compat.pymysql import file_number
+
+DRIVERS = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+"""Those whose connections tell their socket."""
+LOST = 2013
+"""The number of MySQL's clients for a lost connection."""
 LOOK_SECONDS = 0.25
 """How often the thread looks, while a call is under way."""
 _OF_CURSORS = ("do_execute", "do_executemany", "do_execute_no_params")
@@ -87,7 +94,8 @@ def limit_answers(engine: Engine, seconds: Callable[[], float], ping_seconds: fl
     Args:
         engine: with one of `DRIVERS`.
         seconds: how long a call may take from now on. It must not hold the engine.
-        ping_seconds: how long the question whether a connection still stands may take.
+        ping_seconds: how long the question whether a connection still stands may take, and PyMySQL's first words with
+            a server, for which the other drivers have a limit.
     """
     dialect: Any = engine.dialect
     for name in _OF_CURSORS:
@@ -95,6 +103,15 @@ def limit_answers(engine: Engine, seconds: Callable[[], float], ping_seconds: fl
     for name in _OF_CONNECTIONS:
         setattr(dialect, name, _limited(dialect, name, seconds, lambda connection: connection))
     dialect.do_ping = _limited(dialect, "do_ping", lambda: min(seconds(), ping_seconds), lambda connection: connection)
+    if dialect.driver == "pymysql":
+        event.listen(engine, "do_connect", partial(_connect, ping_seconds))
+
+
+def _connect(seconds: float, dialect: Any, record: Any, args: Any, options: Any) -> Any:
+    connection = dialect.loaded_dbapi.connect(*args, **options, defer_connect=True)
+    with _watchdog.watch(connection, seconds):
+        connection.connect()
+    return connection
 
 
 def _limited(
@@ -112,11 +129,16 @@ def _limited(
             except Exception as error:
                 if not watched.is_cut:
                     raise
-                raise dialect.loaded_dbapi.OperationalError(f"no answer within {limit:g} s") from error
+                number = (LOST,) if dialect.name in ("mysql", "mariadb") else ()
+                raise dialect.loaded_dbapi.OperationalError(*number, f"no answer within {limit:g} s") from error
 
     return call
 
 
 def _shut_down(connection: Any) -> None:
-    with suppress(Exception), closing(socket.socket(fileno=os.dup(connection.fileno()))) as own:
+    with suppress(Exception), closing(socket.socket(fileno=os.dup(_file_number(connection)))) as own:
         own.shutdown(socket.SHUT_RDWR)
+
+
+def _file_number(connection: Any) -> int:
+    return connection.fileno() if hasattr(connection, "fileno") else file_number(connection)

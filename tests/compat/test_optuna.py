@@ -15,6 +15,7 @@ from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.schema import CreateTable
 
 from kerastuna.search.compat.optuna import (
     SobolPoint,
@@ -22,8 +23,8 @@ from kerastuna.search.compat.optuna import (
     fixed_parameters,
     grid_values,
     share_distributions,
+    suit_mysql,
     take_trial,
-    widen_text_columns,
     wrapped_sampler,
 )
 from kerastuna.search.study.storage import open_storage
@@ -68,13 +69,19 @@ def _trial(x: float) -> optuna.trial.FrozenTrial:
     )
 
 
-def test_long_texts_fit_into_mysql_and_nothing_changes_elsewhere() -> None:
-    widen_text_columns()
-    widen_text_columns()  # a second call changes nothing
-    columns = BaseModel.metadata.tables["trial_user_attributes"].columns
-    kind: Any = columns["value_json"].type
-    assert kind.compile(dialect=mysql.dialect()) == "MEDIUMTEXT"
-    assert kind.compile(dialect=sqlite.dialect()) == "TEXT"
+def test_tables_in_mysql_keep_all_and_nothing_changes_elsewhere() -> None:
+    suit_mysql()
+    suit_mysql()  # a second call changes nothing
+
+    def made(table: str, dialect: Any) -> str:
+        return str(CreateTable(BaseModel.metadata.tables[table]).compile(dialect=dialect))
+
+    for dialect in (mysql.dialect(), mysql.dialect(is_mariadb=True)):
+        assert "value_json MEDIUMTEXT" in made("trial_user_attributes", dialect)
+        assert "datetime_start DATETIME(6)" in made("trials", dialect)
+        assert "utf8mb4_bin" in made("studies", dialect)
+    assert "value_json TEXT" in made("trial_user_attributes", sqlite.dialect())
+    assert "datetime_start DATETIME," in made("trials", sqlite.dialect())
 
 
 STORAGES: dict[str, Callable[[Path], BaseStorage]] = {

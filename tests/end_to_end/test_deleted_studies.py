@@ -26,7 +26,7 @@ SEARCH = (
 def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     from mlflow import MlflowClient
 
-    given = request.getfixturevalue(storage) if storage == "postgresql" else storage.format(folder=tmp_path)
+    given = storage.format(folder=tmp_path) if "{" in storage else request.getfixturevalue(storage)
     write_slice(tmp_path / "slice.npz", 400, 100)
     with begin_kerastuna(tmp_path, *SEARCH, "--storage", given) as process:
         assert process.stderr is not None
@@ -52,9 +52,11 @@ def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, r
     assert "RUNNING" not in {run.info.status for run in runs}
 
 
-def test_a_study_that_others_write_to_is_deleted(postgresql: str) -> None:
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_study_that_others_write_to_is_deleted(server: str, request: pytest.FixtureRequest) -> None:
     # A row that is added meanwhile, and belongs to the study, lets Optuna delete nothing, and say nothing.
-    storage, other = open_database(postgresql), open_database(postgresql)
+    url = request.getfixturevalue(server)
+    storage, other = open_database(url), open_database(url)
     study = optuna.create_study(storage=storage, study_name="busy")
     for _ in range(20):
         study.ask()
@@ -72,7 +74,7 @@ def test_a_study_that_others_write_to_is_deleted(postgresql: str) -> None:
     try:
         time.sleep(0.3)
         optuna.delete_study(study_name="busy", storage=storage)
-        assert optuna.get_all_study_names(open_database(postgresql)) == []
+        assert optuna.get_all_study_names(open_database(url)) == []
     finally:
         ended.set()
         writer.join()

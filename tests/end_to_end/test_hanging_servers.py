@@ -1,4 +1,4 @@
-"""PostgreSQL and the gRPC proxy, stopped so that their kernel still acknowledges: the wait is bounded, and told."""
+"""PostgreSQL, MariaDB and the gRPC proxy, stopped, though their kernel acknowledges: the wait is bounded, and told."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 import servers
 from optuna.trial import TrialState
-from sqlalchemy import event
+from sqlalchemy import Connection, create_engine, event, text
 from study_support import opened
 from support import TESTS, begin_kerastuna, write_slice
 
@@ -23,20 +24,22 @@ from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import load_study
 
+KINDS = {"PostgreSQL": (servers.PostgreSQL, "deadlock_timeout=100ms"), "MariaDB": (servers.MariaDB,)}
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[servers.PostgreSQL]:
-    with servers.or_skip(), servers.restartable_postgresql("deadlock_timeout=100ms") as server:
+
+@pytest.fixture(scope="module", params=KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
+    kind, *options = KINDS[request.param]
+    with servers.or_skip(), servers.restartable(kind, *options) as server:
         yield server
 
 
+on_postgresql = pytest.mark.parametrize("server", ["PostgreSQL"], indirect=True)
+
+
 @pytest.fixture
-def url(server: servers.PostgreSQL) -> str:
+def url(server: servers.Server) -> str:
     return servers.new_database(server.url, f"test{time.time_ns()}")
-
-
-def postgresql_processes(server: servers.PostgreSQL) -> Sequence[int]:
-    return [server._process.pid, *(child.pid for child in psutil.Process(server._process.pid).children())]
 
 
 def proxy_processes(location: str) -> Sequence[int]:
@@ -61,12 +64,12 @@ def beginnings(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
 
 
 def test_a_database_that_hangs_is_told_in_one_line(
-    server: servers.PostgreSQL, url: str, caplog: pytest.LogCaptureFixture
+    server: servers.Server, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage = open_storage(url, 4.0)
     stored = StoredStudy(opened(storage), storage)
     number = stored.add(None)
-    with hanging(postgresql_processes(server)):
+    with hanging(server.processes()):
         began = time.monotonic()
         with pytest.raises(StudyError, match=r"failed \(OperationalError: .*what was stored is kept; see to") as told:
             stored.trial(number)
@@ -82,14 +85,15 @@ def test_a_database_that_hangs_is_told_in_one_line(
     assert beginnings(caplog)[1:] == ["the storage of the study answers again"]
 
 
-def test_a_commit_that_hangs_happens_once(server: servers.PostgreSQL, url: str) -> None:
+@on_postgresql
+def test_a_commit_that_hangs_happens_once(server: servers.Server, url: str) -> None:
     storage = open_storage(url, 20.0)
     stored = StoredStudy(opened(storage), storage)
     processes: list[int] = []
 
     def stop(connection: object) -> None:
         if not processes:
-            processes.extend(postgresql_processes(server))
+            processes.extend(server.processes())
             for pid in processes:
                 os.kill(pid, signal.SIGSTOP)
             threading.Timer(12, go_on).start()  # 10 seconds are half of the patience
@@ -109,8 +113,8 @@ def test_a_statement_that_waits_for_a_lock_goes_on_when_it_is_free(url: str) -> 
     storage = open_storage(url, 8.0)
     stored = StoredStudy(opened(storage), storage)
     trial_id = stored.trial_id(stored.add(None))
-    with psycopg.connect(url.replace("+psycopg", "")) as holder:
-        holder.execute("SELECT * FROM trials FOR UPDATE")
+    with create_engine(url).connect() as holder:
+        holder.execute(text("SELECT * FROM trials FOR UPDATE"))
         free = threading.Timer(5.5, holder.rollback)  # 4 seconds are half of the patience
         free.start()
         began = time.monotonic()
@@ -120,7 +124,8 @@ def test_a_statement_that_waits_for_a_lock_goes_on_when_it_is_free(url: str) -> 
     assert [trial.values for trial in stored.trials()] == [[0.5]]
 
 
-def test_a_database_that_may_not_write_for_a_moment_is_waited_for(server: servers.PostgreSQL, url: str) -> None:
+@on_postgresql
+def test_a_database_that_may_not_write_for_a_moment_is_waited_for(server: servers.Server, url: str) -> None:
     storage = open_storage(url, 60.0)
     stored = StoredStudy(opened(storage), storage)
     with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as administrator:
@@ -147,24 +152,52 @@ def test_of_two_that_lock_each_other_out_the_loser_tries_again(url: str) -> None
     stored = StoredStudy(opened(storage), storage)
     stored.add(None)
     second = stored.trial_id(stored.add(None))
-    with psycopg.connect(url.replace("+psycopg", "")) as other:
-        other.execute("SET deadlock_timeout = '1min'")  # the storage's transaction is the one that is ended
-        other.execute("SELECT * FROM trials WHERE number = 1 FOR UPDATE")
-        met = threading.Event()
+    begun: list[str] = []
+    with create_engine(url).connect() as other, ThreadPoolExecutor(1) as thread:
+        if other.dialect.name == "postgresql":
+            other.execute(text("SET deadlock_timeout = '1min'"))  # the storage's transaction is the one that is ended
+        else:
+            other.execute(text("CREATE TABLE rather AS SELECT 1"))
+            other.execute(text("INSERT INTO rather VALUES (1), (2), (3)"))  # of two, it is the one that wrote less
+        other.execute(text("SELECT * FROM trials WHERE number = 1 FOR UPDATE"))
 
-        def meet(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            if "FOR UPDATE" in statement and not met.is_set():
-                met.set()
-                connection.exec_driver_sql("SELECT * FROM studies FOR UPDATE")  # type: ignore[attr-defined]
-                threading.Thread(
-                    target=lambda: (other.execute("SELECT * FROM studies FOR UPDATE"), other.rollback())
-                ).start()
-                time.sleep(0.5)
+        def win() -> None:
+            other.execute(text("SELECT * FROM studies FOR UPDATE"))
+            other.rollback()
+
+        def meet(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+            if statement.endswith("FOR UPDATE") and "FROM trials" in statement:
+                begun.append(statement)
+                if len(begun) == 1:
+                    connection.exec_driver_sql("SELECT * FROM studies FOR UPDATE")
+                    thread.submit(win)
+                    time.sleep(0.5)
 
         event.listen(storage.engine, "before_cursor_execute", meet)  # type: ignore[attr-defined]
         assert storage.set_trial_state_values(second, TrialState.COMPLETE, [0.5])
-        assert met.is_set()
+        assert len(begun) == 2
     assert stored.trial(1).values == [0.5]
+
+
+@pytest.mark.parametrize("server", ["MariaDB"], indirect=True)
+def test_a_row_that_another_one_changes_between_reading_and_writing_is_read_again(url: str) -> None:
+    """As MariaDB 11 has it by default."""
+    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as other:
+        other.execute(text("SET GLOBAL innodb_snapshot_isolation = ON"))
+        storage = open_storage(url, 60.0)
+        study = opened(storage)
+        study.set_user_attr("key", 1)
+        met: list[str] = []
+
+        def meet(connection: object, cursor: object, statement: str, *rest: object) -> None:
+            if statement.startswith("UPDATE study_user_attributes") and not met:
+                met.append(statement)
+                other.execute(text("UPDATE study_user_attributes SET value_json = '2' WHERE value_json = '1'"))
+
+        event.listen(storage.engine, "before_cursor_execute", meet)  # type: ignore[attr-defined]
+        study.set_user_attr("key", 3)
+        assert met
+        assert study.user_attrs["key"] == 3
 
 
 def test_a_proxy_that_hangs_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, event, text
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study import database
@@ -61,6 +61,12 @@ class OfPostgreSQL(Exception):
         self.sqlstate = sqlstate
 
 
+class OfMySQL(Exception):
+    """An error of PyMySQL, with its number and text, and an SQLSTATE that many errors share."""
+
+    sqlstate = "HY000"
+
+
 def fails_once(storage: RDBStorage, statement: str, error: Callable[..., Exception], reason: Exception) -> list[str]:
     """Let a statement that begins so fail once, as a database tells it; returns those that failed."""
     failed: list[str] = []
@@ -75,8 +81,10 @@ def fails_once(storage: RDBStorage, statement: str, error: Callable[..., Excepti
 
 
 ROLLED_BACK = (
-    (OperationalError, Exception(1213, "Deadlock found when trying to get lock; try restarting transaction")),
-    (OperationalError, Exception(1205, "Lock wait timeout exceeded; try restarting transaction")),
+    (OperationalError, OfMySQL(1213, "Deadlock found when trying to get lock; try restarting transaction")),
+    (OperationalError, OfMySQL(1205, "Lock wait timeout exceeded; try restarting transaction")),
+    (OperationalError, OfMySQL(1020, "Record has changed since last read in table 'trials'")),
+    (DatabaseError, OfMySQL(1205, "Lock wait timeout exceeded")),  # as mysql-connector-python tells it
     (OperationalError, OfPostgreSQL("40P01")),
     (OperationalError, OfPostgreSQL("40001")),
     (InternalError, OfPostgreSQL("25006")),
@@ -115,7 +123,13 @@ def test_a_deletion_that_meets_another_transaction_is_tried_again_without_patien
     assert optuna.get_all_study_names(storage) == []
 
 
-@pytest.mark.parametrize("driver", ["mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb+pymysql"])
+@pytest.mark.parametrize("driver", ["mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb", "mariadb+pymysql"])
 def test_drivers_of_mysql_are_told_how_long_an_answer_may_take(driver: str) -> None:
     known = database._connect_arguments(f"{driver}://me@host/studies?read_timeout=7", 300.0)
     assert known == {"connect_timeout": database.CONNECT_SECONDS, "write_timeout": 150}
+
+
+@pytest.mark.parametrize("refuse", [open_database, database.check_database])
+def test_a_server_of_mysql_without_a_database_is_told(refuse: Callable[[str], Any]) -> None:
+    with pytest.raises(StudyError, match=r"^storage 'mysql\+pymysql://me:\*\*\*@host/' names no database: give one, "):
+        refuse("mysql+pymysql://me:secret@host/")

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from kerastuna.search.study.watchdog import Watchdog, limit_answers
 
@@ -80,6 +82,7 @@ class NoAnswer(Exception):
 class Dialect:
     """As SQLAlchemy's, with a server behind a socket."""
 
+    name, driver = "postgresql", "psycopg"
     loaded_dbapi = SimpleNamespace(OperationalError=NoAnswer)
 
     def do_execute(self, cursor: Any, statement: str) -> str:
@@ -111,3 +114,14 @@ def test_the_error_is_that_of_the_driver() -> None:
     other.close()
     with one, pytest.raises(ConnectionError, match="closed"):
         dialect.do_commit(one)
+
+
+def test_a_server_of_mysql_that_says_nothing_is_not_waited_for_longer_than_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql+pymysql://127.0.0.1:{silent.getsockname()[1]}/studies"
+        engine = create_engine(url, connect_args={"read_timeout": 60})
+        limit_answers(engine, lambda: 60.0, 0.3)
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="Lost connection"):
+            engine.connect()
+        assert 0.3 <= time.monotonic() - began < 10
