@@ -330,9 +330,8 @@ def measure(folder: Path, claims: int, profiled: str | None, began: float) -> di
             study_run=tracker.study_run,
             seconds=time.perf_counter() - began,
         )
-        print_summary(
-            result, Commands("kerastuna", "", "kerastuna ui", None, "kerastuna search --profile full"), nowhere
-        )
+        commands = Commands("kerastuna", "", "", "kerastuna ui", None, "kerastuna search --profile full")
+        print_summary(result, commands, nowhere)
     client = open_client(default_tracking_uri(folder))
     with parts.part("MLflow's first page"):
         page = client.search_runs(

@@ -1,5 +1,6 @@
 """Text for people: short, in one line, and without passwords. Numbers as people read them."""
 
+import io
 import math
 import re
 import sys
@@ -82,16 +83,36 @@ def hidden_secrets(secrets: Sequence[str]) -> Iterator[None]:
         _known[:] = before
 
 
+class Nowhere(io.StringIO):
+    """A stream of text that nobody reads: in place of a standard stream that is closed."""
+
+    def write(self, text: str, /) -> int:
+        """Drop `text`; returns its length."""
+        return len(text)
+
+
 class Redacted:
-    """A stream of text that writes `redact` of what it is given to another one, and halves of characters escaped."""
+    """A stream of text that writes `redact` of what it is given to another one.
+
+    Characters that the other one's encoding lacks, and halves of characters, are escaped.
+
+    Args:
+        stream: the other one; None, as a standard stream is that was closed, for nowhere.
+    """
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream = Nowhere() if stream is None else stream
 
     def write(self, text: str) -> int:
         """Write `text` without secrets; returns its length."""
-        self._stream.write(redact(text).encode(errors="backslashreplace").decode())
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(redact(text).encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
+
+    @property
+    def beneath(self) -> Any:
+        """The other stream."""
+        return self._stream
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write all `lines`."""
@@ -104,6 +125,13 @@ class Redacted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def as_it_is(stream: Any) -> Any:
+    """The stream beneath `stream`, for text that has no secrets any more and must not be changed."""
+    while isinstance(stream, Redacted):
+        stream = stream.beneath
+    return stream
 
 
 def shortened(text: str, length: int = 40) -> str:

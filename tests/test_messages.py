@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerastuna.search.messages import (
+    Nowhere,
+    Redacted,
     counted,
     figure,
     hidden_secrets,
@@ -139,6 +141,24 @@ def test_what_is_hidden_is_written_nowhere() -> None:
         print("hunter2")
     assert out.getvalue() == "the password is ***, \\udcff\nhunter2\n"
     assert err.getvalue() == "***\npostgresql://me:***@h\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"), [("ascii", "\\u03b2 \\xe9"), ("latin-1", "\\u03b2 é"), ("utf-8", "β é"), ("utf-16", "β é")]
+)
+def test_letters_that_a_stream_lacks_are_escaped(encoding: str, written: str) -> None:
+    file = io.BytesIO()
+    stream = io.TextIOWrapper(file, encoding=encoding, errors="strict")
+    print("β é", end="", file=Redacted(stream))
+    stream.flush()
+    assert file.getvalue().decode(encoding) == written
+
+
+def test_where_there_is_no_stream_nothing_is_written() -> None:
+    stream = Redacted(None)
+    print("text", file=stream, flush=True)
+    assert not stream.isatty()
+    assert Nowhere().write("text") == 4
 
 
 def test_one_line_steers_no_terminal() -> None:

@@ -25,12 +25,16 @@ _held: set[str] = set()
 class Claim:
     """The right to confirm a study.
 
+    Args:
+        stored: the study.
+        command: that confirms it, as the user can type it.
+
     Attributes:
         waited: whether another process had it before.
     """
 
-    def __init__(self, stored: StoredStudy) -> None:
-        self._stored = stored
+    def __init__(self, stored: StoredStudy, command: str) -> None:
+        self._stored, self._command = stored, command
         self._number = stored.storage.get_study_id_from_name(stored.study.study_name)
         self._token = uuid.uuid4().hex
         self._ended = threading.Event()
@@ -42,7 +46,7 @@ class Claim:
         if held is None or held["token"] != self._token:
             raise StudyError(
                 f"another process took over the confirmation of study {self._stored.study.study_name!r} while this one "
-                "stood still: run kerastuna confirm to see its champion"
+                f"stood still: run {self._command} to see its champion"
             )
 
     def take(self, tell: Callable[[str], None]) -> None:
@@ -86,14 +90,15 @@ class Claim:
 
 
 @contextmanager
-def confirming(stored: StoredStudy, tell: Callable[[str], None]) -> Iterator[Claim]:
+def confirming(stored: StoredStudy, tell: Callable[[str], None], command: str) -> Iterator[Claim]:
     """Hold the right to confirm the study in the block; waits while another process has it, and is alive.
 
     Args:
         stored: the study.
         tell: receives a line when there is someone to wait for.
+        command: that confirms the study, as the user can type it.
     """
-    claim = Claim(stored)
+    claim = Claim(stored, command)
     try:
         claim.take(tell)
         yield claim

@@ -56,6 +56,7 @@ class Confirmation:
         facts: for the record: profile, space, device, backend, versions, commit.
         publisher: registers the champion.
         pool: of the workers that train; None for this process.
+        command: that confirms the study, as the user can type it.
         check: called before the test set is opened and before the model is registered; it raises an error where another
             process confirms the study meanwhile.
     """
@@ -66,6 +67,7 @@ class Confirmation:
     folder: Path
     facts: Mapping[str, Any]
     publisher: Publisher
+    command: str
     pool: Pool[Any] | None = None
     check: Callable[[], None] = lambda: None
 
@@ -74,15 +76,15 @@ class Confirmation:
 def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int], again: bool) -> Mapping[str, Any]:
     """Confirm the `top` best trials on `seeds`, open the test set for the winner, and publish it.
 
-    When the same winner, on the same seeds, is the champion already, its record is returned as it is. The test set is
-    opened for it again only with `again`.
+    When the same winner, on the same seeds, is the champion already, its record is returned as it is, but says why it
+    has no figures in int8 where they are asked for. The test set is opened for it again only with `again`.
 
     A confirmation that was interrupted goes on where it stopped, within the training that ran. Models that are trained
     are kept for that too, until there is a champion.
 
     Returns the champion's record, which is stored in the study too. Raises SearchFailed when no trial is complete,
-    InputError when the test set would be opened for the winner a second time without `again`, and SpaceError, before it
-    is opened, when the winner's answers cannot be read.
+    OpenedBefore when the test set would be opened for the winner a second time without `again`, and SpaceError, before
+    it is opened, when the winner's answers cannot be read.
     """
     study = confirmation.study
     checkpoints = checkpoint_folder(confirmation.folder, study)
@@ -94,9 +96,12 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     winner = study.get_trials(deepcopy=False)[candidates[0].trial]
     champion = champion_of(study)
     if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
+        for seed in seeds:
+            retraining.observer.training_spared(winner.number, seed)
         retraining.observer.confirmation_ended()
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return champion if "mlflow" in champion else _publish_again(confirmation, champion)
+        published = champion if "mlflow" in champion else _publish_again(confirmation, champion)
+        return _with_int8_told(published) if retraining.measures_int8 else published
     tested = has_test(confirmation.data)
     if tested:
         refuse_second_opening(study, winner.number, again)
@@ -171,9 +176,19 @@ def _publish(
     return record
 
 
+def _with_int8_told(champion: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a champion with the reason why it has no figures in int8, where it has none."""
+    validation, test = champion["validation"], champion["test"]
+    if validation.get("int8") is not None or (test or {}).get("int8") is not None:
+        return champion
+    more = "; --again measures the final models on the test set, and opens it once more" if test else ""
+    told = {"missing": f"the champion was confirmed without it{more}"}
+    return {**champion, "validation": {**validation, "int8": told}}
+
+
 def _publish_again(confirmation: Confirmation, champion: Mapping[str, Any]) -> dict[str, Any]:
     """Publish a champion whose registration was interrupted; there are no figures of its test predictions any more."""
-    path = model_path_of(confirmation.study, champion, confirmation.folder)
+    path = model_path_of(confirmation.study, champion, confirmation.folder, confirmation.command)
     model: Any = keras.models.load_model(path)
     registration = champion.get("registration", uuid4().hex)
     record = {**champion, "model_path": str(path), "registration": registration}

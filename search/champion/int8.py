@@ -53,14 +53,18 @@ def validation_figure(model: keras.Model, dataset: Dataset, metric: str) -> Figu
         return {"missing": str(error)}
 
 
-def int8_record(figures: Sequence[Figure | None]) -> dict[str, Any] | None:
+def int8_record(figures: Sequence[Figure | None], asked: bool = False) -> dict[str, Any] | None:
     """What a champion's record tells of the figures of several models, of which None were not measured.
 
+    Args:
+        figures: of the models.
+        asked: whether this confirmation measures in int8; an earlier one, whose results it takes over, may not have.
+
     Returns {"metric", "values", "mean", "float_mean", "change"}, of which "change" is the mean in int8 minus that in
-    float; {"missing": why}; None where nothing was measured.
+    float; {"missing": why}; None where nothing was measured, and was not to be.
     """
     measured = [figure for figure in figures if figure is not None]
-    if not measured:
+    if not measured and not asked:
         return None
     if len(measured) < len(figures):
         return {"missing": f"{len(figures) - len(measured)} of {len(figures)} trainings were not measured in int8"}

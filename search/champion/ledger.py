@@ -17,6 +17,11 @@ OPENINGS = "test_openings"
 
 
 @final
+class OpenedBefore(InputError):
+    """The test set was opened for this winner before."""
+
+
+@final
 @dataclass(frozen=True)
 class Opening:
     """One opening of the test set, as the ledger stores it.
@@ -40,10 +45,10 @@ def openings(study: optuna.Study) -> list[Opening]:
 
 
 def refuse_second_opening(study: optuna.Study, trial: int, again: bool) -> None:
-    """Raises InputError when the test set was opened for this winner before, unless `again` is given."""
+    """Raises OpenedBefore when the test set was opened for this winner before, unless `again` is given."""
     before = [opening for opening in openings(study) if opening.trial == trial]
     if before and not again:
-        raise InputError(
+        raise OpenedBefore(
             f"the test set was opened for trial {trial} of study {study.study_name!r} before (opening "
             f"{before[-1].opening}, {before[-1].time}): each further look makes its figure less honest; give --again "
             "to look all the same"

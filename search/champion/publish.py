@@ -9,6 +9,7 @@ from typing import Any, final
 
 import keras
 import numpy as np
+import optuna
 
 from ...spaces.architecture import Architecture
 from ..display.summary import champion_lines
@@ -22,6 +23,9 @@ from ..tracking.registry import ALIAS, register_champion, registered_name
 from ..tracking.runs import ID_TAG
 from ..tracking.tracker import Tracker
 from .evaluation import TestResult
+from .ledger import openings
+
+CARD_NAME = "MODEL_CARD.md"
 
 
 @final
@@ -68,7 +72,7 @@ class Publisher:
             "run_id": self.tracker.run_id,
             "model": f"models:/{name}@{ALIAS}",
         }
-        card = Path(record["model_path"]).parent / "MODEL_CARD.md"
+        card = Path(record["model_path"]).parent / CARD_NAME
         with tempfile.TemporaryDirectory() as scratch:
             figures = Path(scratch)
             drawn = champion_figures(
@@ -95,6 +99,7 @@ class Publisher:
                 artifacts=figures,
                 registration=record["registration"],
                 description=_description(record),
+                warn=self.tracker.warn,
             )
         self.tracker.log_data(_parts(record), registered.run_id)
         # With the run, the card names this version: the alias may go to another one.
@@ -104,6 +109,13 @@ class Publisher:
             told["model"] = registered.uri
             card.write_text(model_card({**record, "mlflow": told}))
         return told
+
+
+def keep_card_up_to_date(study: optuna.Study, champion: Mapping[str, Any], card: Path) -> None:
+    """Write the card of the study's champion again where the test set was opened since it was written."""
+    entries = [vars(opening) for opening in openings(study)]
+    if entries != champion["openings"] and "mlflow" in champion:
+        card.write_text(model_card({**champion, "openings": entries}))
 
 
 def _description(record: Mapping[str, Any]) -> tuple[str, str]:

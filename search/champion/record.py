@@ -76,7 +76,7 @@ def champion_record(
                 "mean": candidate.mean,
                 "std": candidate.std,
                 "n": len(candidate.values),
-                "int8": int8_record(candidate.int8),
+                "int8": int8_record(candidate.int8, retraining.measures_int8),
             }
             for candidate in candidates
         ],
@@ -86,7 +86,7 @@ def champion_record(
             "std": winner.std,
             "n": len(winner.values),
             "values": list(winner.values),
-            "int8": int8_record(winner.int8),
+            "int8": int8_record(winner.int8, retraining.measures_int8),
         },
         "winners_curse": winner.search_value - winner.mean,
         "test": None,
@@ -134,12 +134,12 @@ def checkpoint_folder(folder: Path, study: optuna.Study) -> Path:
     return model_folder(folder, study) / CHECKPOINT_FOLDER
 
 
-def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path) -> Path:
+def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path, command: str) -> Path:
     """The champion's model file: at its usual place below `folder`, that of all runs now, else where the record says.
 
     The folder may have been moved or copied since, and a record of 0.1.0 has a path relative to the working folder of
     that time, which says nothing in another one. Raises InputError when there is no such file, or only the model of
-    another study or of another confirmation.
+    another study or of another confirmation; its message names `command`, which confirms the study.
     """
     others: list[Path] = []
     for path in _places(study, record, folder):
@@ -147,7 +147,7 @@ def model_path_of(study: optuna.Study, record: Mapping[str, Any], folder: Path) 
             if record.get("model_sha256") in (None, digest_of(path)):
                 return path
             others.append(path)
-    again = f"run kerastuna confirm --study {study.study_name} --again"
+    again = f"run {command} --again"
     if others:
         raise InputError(
             f"{str(others[0])!r} is another model than the champion of study {study.study_name!r}: give the --folder "

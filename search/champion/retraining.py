@@ -49,6 +49,9 @@ class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
     def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:  # noqa: B027
         """An epoch, from 1, takes long: `done` of its `batches` are done, None if not known."""
 
+    def training_spared(self, trial: int, seed: int) -> None:  # noqa: B027
+        """A final model is not trained: the champion that there is has it."""
+
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:  # noqa: B027
         """A training ended with the objective at its last epoch; None where there was no validation."""
 

@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import math
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..messages import as_it_is, redact
 from ..study.names import JOURNAL_NAME, check_study_name
 from .options import SearchOptions
 
@@ -28,8 +31,24 @@ def program() -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` on standard output; NaN and infinity are not allowed in it."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+    """Print `value` on standard output: without secrets in its texts, and null for NaN and infinity.
+
+    Names stay as they are. The text is not redacted once more: that would take quotes and commas for secrets.
+    """
+    print(json.dumps(_plain(value), indent=2, allow_nan=False), file=as_it_is(sys.stdout))
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
 
 
 def say(text: str) -> None:

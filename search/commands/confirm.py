@@ -62,11 +62,13 @@ def confirm_session(
     While another process confirms the study, this one waits, and finds its champion. With `int8`, the networks are
     measured in int8 too.
 
-    Returns the champion's record. Raises what `confirm_study` raises.
+    Returns the champion's record. Raises what `confirm_study` raises. Where that is OpenedBefore, the study has not
+    failed in MLflow.
     """
     from ..champion.claim import confirming
     from ..champion.confirm_study import Confirmation, confirm_study
     from ..champion.confirmation import fresh_seeds
+    from ..champion.ledger import OpenedBefore
     from ..champion.publish import Publisher
     from ..champion.record import champion_of
     from ..champion.retraining import Retraining
@@ -74,6 +76,7 @@ def confirm_session(
     from ..study.study_id import id_of
     from ..tracking.inputs import parts_of
     from .observers import ConfirmationProgress, ConfirmationRecorder
+    from .typed import command_on
 
     profile, oracle = session.profile, session.tuner.oracle
     metric = oracle.goal.metric
@@ -81,6 +84,7 @@ def confirm_session(
     dataset = session.dataset
     parts = parts_of(dataset.name, dataset.identity() | {"input_shape": dataset.input_shape})
     observer = ConfirmationRecorder(session.tracker, session.facts, parts, display)
+    command = command_on(session.options, "confirm", session.study.study_name)
     confirmation = Confirmation(
         study=session.study,
         retraining=Retraining(
@@ -100,19 +104,28 @@ def confirm_session(
             **{key: session.facts[key] for key in ("device", "backend", "versions", "git_commit")},
         },
         publisher=Publisher(session.tracker, session.tracking_uri, session.facts, id_of(session.study.user_attrs)),
+        command=command,
         pool=session.pool,
     )
     before = champion_of(session.study)
+    refused: OpenedBefore | None = None
+    champion: Mapping[str, Any] = {}
     with (
-        confirming(oracle.stored, progress.message) as claim,
+        confirming(oracle.stored, progress.message, command) as claim,
         observed([session.recorder], session.study, oracle.search_record(profile.epochs)),
         closing(observer),
     ):
         if claim.waited and champion_of(session.study) != before:
             again = False  # this is the other look that was asked for
-        return confirm_study(
-            replace(confirmation, check=claim.check),
-            top=top or CANDIDATES.get(profile.name, 3),
-            seeds=fresh_seeds(oracle.seed, seeds or SEEDS.get(profile.name, 5)),
-            again=again,
-        )
+        try:
+            champion = confirm_study(
+                replace(confirmation, check=claim.check),
+                top=top or CANDIDATES.get(profile.name, 3),
+                seeds=fresh_seeds(oracle.seed, seeds or SEEDS.get(profile.name, 5)),
+                again=again,
+            )
+        except OpenedBefore as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return champion

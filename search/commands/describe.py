@@ -64,7 +64,8 @@ def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
 
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):
-        raise InputError(f"--trial {number}: study {study.study_name!r} has trials 0 to {len(trials) - 1}")
+        there = {0: "no trial yet", 1: "trial 0 only"}.get(len(trials), f"trials 0 to {len(trials) - 1}")
+        raise InputError(f"--trial {number}: study {study.study_name!r} has {there}")
     identity = study.user_attrs.get(IDENTITY, {})
     data = identity.get("data", {})
     if "space" not in identity or "input_shape" not in data:

@@ -17,6 +17,7 @@ from ..errors import InputError, SpaceError
 from ..messages import cause, counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
 from .options import PROFILES, SearchOptions
+from .typed import command_on
 
 if TYPE_CHECKING:
     import optuna
@@ -101,24 +102,25 @@ def export_champion(
     Raises InputError when there is no champion, or its model is not found or cannot be loaded. The test set is opened
     after that.
     """
+    from ..champion.publish import CARD_NAME, keep_card_up_to_date
     from ..champion.record import champion_of, model_path_of
     from ..training.saved_model import load_saved
 
-    champion = champion_of(study)
+    champion, command = champion_of(study), command_on(options, "confirm", study.study_name)
     if champion is None:
         raise InputError(
-            f"study {study.study_name!r} has no champion here: run kerastuna confirm --study {study.study_name} "
-            "first, or export a trial with --trial N"
+            f"study {study.study_name!r} has no champion here: run {command} first, or export a trial with --trial N"
         )
-    path = model_path_of(study, champion, options.folder)
-    _check_whole(path)
+    path = model_path_of(study, champion, options.folder, command)
+    _check_whole(path, f"run {command} --again")
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
     answers = _answers(model, dataset, champion["objective"])
 
     def add_card(folder: Path, manifest: Mapping[str, Any]) -> None:
-        card = path.with_name("MODEL_CARD.md")
+        card = path.with_name(CARD_NAME)
         if card.exists():
+            keep_card_up_to_date(study, champion, card)
             shutil.copy(card, folder / card.name)
 
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
@@ -128,15 +130,18 @@ def export_champion(
     return _export_file(path, origin, out, formats, say, add_card)
 
 
-def _check_whole(path: Path) -> None:
-    """Raise SpaceError for a model file that is damaged, before the data and the runtimes are loaded."""
+def _check_whole(path: Path, again: str) -> None:
+    """Raise SpaceError for a model file that is damaged, before the data and the runtimes are loaded.
+
+    The message ends with `again`, which says what to do.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise SpaceError(f"{path} cannot be read ({cause(error)}): confirm again with --again") from error
+        raise SpaceError(f"{path} cannot be read ({cause(error)}): {again}") from error
     if damaged is not None:
-        raise SpaceError(f"{path} is damaged (its part {damaged}): confirm again with --again")
+        raise SpaceError(f"{path} is damaged (its part {damaged}): {again}")
 
 
 def export_trial(

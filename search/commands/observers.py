@@ -60,6 +60,11 @@ class ConfirmationProgress(ConfirmationObserver):
         """Show how far a long epoch has come."""
         self._progress.batches_done(number=_name(trial, seed), done=done, batches=batches)
 
+    def training_spared(self, trial: int, seed: int) -> None:
+        """Count the training."""
+        note = "final model kept"
+        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=None, seconds=0.0, note=note)
+
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
         """Show what the training reached."""
         seconds = time.monotonic() - self._began.pop((trial, seed))
@@ -110,6 +115,10 @@ class ConfirmationRecorder(ConfirmationObserver):
     def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
         """Tell the other."""
         self._other.batches_done(trial, seed, epoch, done, batches)
+
+    def training_spared(self, trial: int, seed: int) -> None:
+        """Tell the other."""
+        self._other.training_spared(trial, seed)
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
         """Close the run."""

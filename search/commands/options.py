@@ -285,7 +285,14 @@ class SearchOptions:
 
     @property
     def location_arguments(self) -> str:
-        """The options that lead another command to the study, where it is not in the usual place; with no password."""
-        if self.storage is not None:
-            return f" --storage {shlex.quote(redact(str(self.storage)))}"
-        return f" --folder {shlex.quote(str(self.folder))}" if self.folder != RUNS_FOLDER else ""
+        """The options that lead another command to the study and its files, where they are not in the usual place.
+
+        There is no password in them.
+        """
+        storage = "" if self.storage is None else f" --storage {shlex.quote(redact(str(self.storage)))}"
+        return storage + (f" --folder {shlex.quote(str(self.folder))}" if self.folder != RUNS_FOLDER else "")
+
+    @property
+    def tracking_arguments(self) -> str:
+        """The option that leads another command to MLflow, where it was given; with no password."""
+        return "" if self.tracking_uri is None else f" --tracking-uri {shlex.quote(redact(self.tracking_uri))}"

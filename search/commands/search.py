@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause_in, figure
 from .common import print_json, search_options
+from .typed import command_on, commands_after
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -57,18 +58,28 @@ def _confirmed(
 ) -> Mapping[str, Any] | None:
     """The champion; None where there is no result, for a front, of which the user chooses, and where another confirms.
 
+    It is the one that there is, or None, where the test set was opened for the winner before.
+
     `ended` are the trials that ended in this process, or before it began.
     """
     if not session.tuner.oracle.goal.has_winner or not _results(session):
         return None
     if not is_last(session.study.get_trials(deepcopy=False), session.profile.trials, ended):
-        progress.message("another process on this study ends last, and confirms; if it was stopped: kerastuna confirm")
+        command = command_on(session.options, "confirm", session.study.study_name)
+        progress.message(f"another process on this study ends last, and confirms; if it was stopped: {command}")
         return None
+    from ..champion.ledger import OpenedBefore
+    from ..champion.record import champion_of
     from .confirm import confirm_session
 
-    return confirm_session(
-        session, progress, top=options.top, seeds=options.seeds, again=options.again, int8=options.int8
-    )
+    try:
+        return confirm_session(
+            session, progress, top=options.top, seeds=options.seeds, again=options.again, int8=options.int8
+        )
+    except OpenedBefore as refused:
+        progress.message(f"not confirmed anew: {refused}")
+        champion = champion_of(session.study)
+        return champion if champion is not None and "mlflow" in champion else None
 
 
 def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collection[int]) -> bool:
@@ -92,7 +103,6 @@ def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collecti
 def _print_result(session: "Session", champion: Mapping[str, Any] | None, as_json: bool) -> None:
     from ...spaces.space import SearchSpace
     from ..display.summary import SearchResult, print_summary, search_json
-    from .typed import commands_after
 
     options, profile = session.options, session.profile
     result = SearchResult(
@@ -159,9 +169,11 @@ def run_search(session: "Session", progress: "Progress") -> None:
 def _train(session: "Session") -> None:
     from keras_tuner.errors import FatalError
 
+    from ..tuning.failures_in_a_row import FailedInARow
     from .session import MAX_FAILURES_IN_A_ROW, space_errors
 
     dataset, timeout = session.dataset, session.options.timeout
+    all_trials = f"{command_on(session.options, 'trials', session.study.study_name)} --all"
     try:
         with space_errors(session.options.space, FatalError, SystemExit):
             session.tuner.search(
@@ -173,12 +185,13 @@ def _train(session: "Session") -> None:
                 deadline=None if timeout is None else session.began + timeout,
                 workers=session.pool or 1,
             )
+    except FailedInARow as error:
+        raise SearchFailed(f"{error}; see {all_trials}") from error
     except KerastunaError:
         raise
     except RuntimeError as error:
         if "consecutive failures" not in str(error):
             raise
         raise SearchFailed(
-            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {cause_in(str(error))}; see kerastuna "
-            "trials --all"
+            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed, the last with: {cause_in(str(error))}; see {all_trials}"
         ) from error

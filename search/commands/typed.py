@@ -4,11 +4,13 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..display.summary import Commands
-from ..messages import redact
 from .common import program
 from .options import RUNS_FOLDER, SearchOptions
+
+if TYPE_CHECKING:
+    from ..display.summary import Commands
 
 VARIABLES = (
     *("SPACE", "DATA", "TASK", "TARGET", "OBJECTIVE", "IMAGES", "BUDGET", "MAX_MACS", "MAX_RAM", "MAX_FLASH"),
@@ -24,8 +26,16 @@ def is_typed_as_make() -> bool:
     return "MAKELEVEL" in os.environ and makefile.is_file() and makefile.parent == Path.cwd().resolve()
 
 
-def commands_after(options: SearchOptions, study: str | None) -> Commands:
+def command_on(options: SearchOptions, name: str, study: str) -> str:
+    """The command `name` on a study that was opened with `options`, as it can be pasted; with no password."""
+    tracking = options.tracking_arguments if name == "confirm" else ""
+    return f"{program()} {name} --study {shlex.quote(study)}{options.location_arguments}{tracking}"
+
+
+def commands_after(options: SearchOptions, study: str | None) -> "Commands":
     """What can be typed after the search of `options`, as it was typed; `study` is its study where that has results."""
+    from ..display.summary import Commands
+
     ui = _ui_location(options)
     given = options.arguments("profile", "images", "trials", "epochs", "timeout", "study")
     given |= {"profile": "full", **({} if study is None else {"begin_with": study})}
@@ -34,6 +44,7 @@ def commands_after(options: SearchOptions, study: str | None) -> Commands:
         return Commands(
             program=program(),
             location=options.location_arguments,
+            tracking=options.tracking_arguments,
             ui=" ".join(filter(None, [program(), "ui", ui])),
             export=None,
             full=f"{program()} search {full}",
@@ -43,6 +54,7 @@ def commands_after(options: SearchOptions, study: str | None) -> Commands:
     return Commands(
         program=program(),
         location=options.location_arguments,
+        tracking=options.tracking_arguments,
         ui=_make("ui", {"ARGS": ui}),
         export=_make("export", {"STUDY": options.study, "ARGS": options.location_arguments.strip()}),
         full=_make("search", {**variables, "ARGS": shlex.join(rest)}),
@@ -63,5 +75,5 @@ def _make(target: str, variables: Mapping[str, str | None]) -> str:
 def _ui_location(options: SearchOptions) -> str:
     """The options that lead `kerastuna ui` to the records of the search."""
     if options.tracking_uri is not None:
-        return f"--tracking-uri {shlex.quote(redact(options.tracking_uri))}"
+        return options.tracking_arguments.strip()
     return f"--folder {shlex.quote(str(options.folder))}" if options.folder != RUNS_FOLDER else ""

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import NoReturn
 
 from ..errors import InputError
@@ -17,7 +16,7 @@ def ui(options: argparse.Namespace) -> NoReturn:
     """Start MLflow's user interface in place of this process."""
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: give a number from 1 to 65535")
-    from ..tracking.store import check_tracking_uri, default_tracking_uri, is_database
+    from ..tracking.store import check_tracking_uri, default_tracking_uri, file_of, is_database
     from ..tracking.ui import studies_in, ui_command, ui_path
 
     uri = (
@@ -25,11 +24,9 @@ def ui(options: argparse.Namespace) -> NoReturn:
     )
     if uri.startswith("http"):
         raise InputError(f"the tracking server {uri.rpartition('@')[2]} has a user interface of its own: open it there")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        raise InputError(
-            f"there is nothing to show yet in {uri.removeprefix('sqlite:///')}: run {program()} search first"
-        )
     check_tracking_uri(uri)
+    if (file := file_of(uri)) is not None and not file.exists():
+        raise InputError(f"there is nothing to show yet in {file}: run {program()} search first")
     if not is_database(uri):
         raise InputError(f"--tracking-uri {redact(uri)} is no database: give one, such as sqlite:////folder/mlflow.db")
     command, environment = ui_command(uri, options.port)

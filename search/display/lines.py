@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.text import Text
 
 FARTHER = 4
 """By so many columns the rest of a broken line is indented."""
@@ -11,7 +12,7 @@ FARTHER = 4
 
 def show_line(out: Console, line: str) -> None:
     """Print `line`; what a terminal has no room for follows below, indented. A long word, such as an address, stays."""
-    out.print("\n".join(_broken(line, out.width)) if out.is_terminal else line, markup=False, soft_wrap=True)
+    out.print(Text("\n".join(_broken(line, out.width)) if out.is_terminal else line), soft_wrap=True)
 
 
 def show_commands(out: Console, commands: Sequence[tuple[str, str]]) -> None:
@@ -22,7 +23,7 @@ def show_commands(out: Console, commands: Sequence[tuple[str, str]]) -> None:
         if beside:
             show_line(out, f"  {command:<{width}}   {text}")
         else:
-            out.print(f"  {command}", markup=False, soft_wrap=True)  # can be copied as it is
+            out.print(Text(f"  {command}"), soft_wrap=True)  # can be copied as it is
             show_line(out, f"      {text}")
 
 

@@ -27,7 +27,7 @@ def live_table(state: State, now: float) -> RenderableType:
     trials = f"{state.trials_done}/{state.trials_total}  {state.stopped_early} stopped early, {state.failed} failed"
     rows.add_row("trials", _bar(state.trials_done, state.trials_total, trials))
     for trial in state.running.values():
-        rows.add_row(f"trial {trial.number}", Text(trial.summary))
+        rows.add_row(Text(f"trial {trial.number}"), Text(trial.summary))
         first = {state.objective: trial.metrics[state.objective]} if state.objective in trial.metrics else {}
         metrics = "  ".join(f"{name} {score(value, name)}" for name, value in {**first, **trial.metrics}.items())
         told = "  ".join(filter(None, [f"{trial.epoch}/{trial.epochs}", within_epoch(trial, now), metrics]))

@@ -18,6 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from ..messages import Nowhere
 from ..study.directions import Direction
 from ..study.reasons import RETRIED_REASONS, TIMEOUT
 from .live_table import live_table
@@ -116,7 +117,6 @@ class Progress(ABC):
             epochs=epochs,
             best=best,
             best_rank=best_rank,
-            paced=now,
             started=now,
             deadline=math.inf if deadline is None else now + deadline,
         )
@@ -153,7 +153,7 @@ class Progress(ABC):
         pace = self._state.pace.with_epoch(epoch, seconds)
         if epoch == 1 and number in self._state.running:
             pace = pace.with_start(now - before.began - seconds)
-        self._state = replace(self._state.with_running(trial), pace=pace, paced=now)
+        self._state = replace(self._state.with_running(trial), pace=pace)
         if pace.first_epochs + pace.later_epochs == 1:
             self.message(estimate_line(self._state, seconds, now))
         self._went_on()
@@ -188,7 +188,7 @@ class Progress(ABC):
         """
         now = self._clock()
         trial = self._state.running.get(number, RunningTrial(number))
-        after = replace(self._state.without_running(number), paced=now)
+        after = self._state.without_running(number)
         if state == "FAIL" and reason in RETRIED_REASONS:
             after = replace(after, interrupted=after.interrupted + 1)
             outcome = f"{'ended by the time limit' if reason == TIMEOUT else 'interrupted'}, to be tried again,"
@@ -196,8 +196,9 @@ class Progress(ABC):
             after = replace(after, failed=after.failed + 1)
             outcome = f"failed ({words(reason or 'error')})"
         else:
-            pace = after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds)
-            after = replace(after, trials_done=after.trials_done + 1, pace=pace)
+            if trial.epoch:  # else it was not trained, and tells nothing of those that are
+                after = replace(after, pace=after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds))
+            after = replace(after, trials_done=after.trials_done + 1)
             told = f"{after.objective} {score(value, after.objective)}"
             outcome = note if note and value is None else ", ".join(filter(None, (told, note)))
             if state == "PRUNED":
@@ -207,6 +208,26 @@ class Progress(ABC):
                 after = replace(after, best=value, best_trial=number, best_rank=rank, best_note=note)
         self._state = after
         self._log(trial_line(after, trial, outcome, seconds, now))
+
+    def study_read(
+        self,
+        *,
+        trials_done: int,
+        best: float | None = None,
+        best_trial: int | None = None,
+        best_rank: Sequence[float] | None = None,
+        best_note: str = "",
+    ) -> None:
+        """What all processes that search in the study have trained, where that is more than is shown here.
+
+        Args:
+            trials_done: their trials, and those of before.
+            best, best_trial, best_rank, best_note: the best of these with its number, rank and note, if there is one.
+        """
+        after = replace(self._state, trials_done=max(self._state.trials_done, trials_done))
+        if best is not None and self._improves(best, best_rank):
+            after = replace(after, best=best, best_trial=best_trial, best_rank=best_rank, best_note=best_note)
+        self._state = after
 
     def search_ended(self) -> None:
         """The search ended, by itself or by an error."""
@@ -264,9 +285,8 @@ class RichProgress(Progress):
 
     def __enter__(self) -> Self:
         # rich takes over only the streams that write to the terminal; a file or a pipe gets its output unchanged.
-        self._live = Live(
-            self, console=self._console, redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stderr.isatty()
-        )
+        out, err = _is_terminal(sys.stdout), _is_terminal(sys.stderr)
+        self._live = Live(self, console=self._console, redirect_stdout=out, redirect_stderr=err)
         self._live.start()
         return self
 
@@ -301,6 +321,11 @@ class RichProgress(Progress):
         pass  # the display is drawn again anyway
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether this stream, None where it was closed, writes to a terminal."""
+    return stream is not None and stream.isatty()
+
+
 def is_notebook() -> bool:
     """Whether this process runs a notebook in which rich can update what it shows: that needs ipywidgets."""
     return Console().is_jupyter and importlib.util.find_spec("ipywidgets") is not None
@@ -313,7 +338,7 @@ def make_progress(*, file: TextIO | None = None, force_plain: bool = False) -> P
     """
     if file is None and not force_plain and is_notebook():
         return RichProgress(console=Console())  # which writes to the notebook
-    stream: TextIO = file or sys.stderr
+    stream: TextIO = file or sys.stderr or Nowhere()
     # Checked before rich is used: with FORCE_COLOR set, rich takes a file for a terminal and writes control characters.
     if not force_plain and stream.isatty():
         console = Console(file=stream)

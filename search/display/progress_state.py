@@ -62,34 +62,43 @@ class Pace:
         )
 
 
-def seconds_left(pace: Pace, *, trials: int, epochs: int, epochs_done: Sequence[int] = ()) -> float | None:
-    """Expected seconds of training until `trials` more trials have ended, if they ran one after another.
+def seconds_left(
+    pace: Pace, *, trials: int, epochs: int, under_way: Sequence[tuple[int, float]] = (), at_once: int = 1
+) -> float | None:
+    """Expected seconds until `trials` more trials have ended.
 
     A trial is expected to last as many epochs as the ended ones did on average, early stops included, and all `epochs`
     before any has ended. Until then, its time outside of epochs is what came before the first ones. A later epoch is
-    expected to take as long as a first one until the first later one has ended.
+    expected to take as long as a first one until the first later one has ended, and the other way round.
 
     Args:
         pace: of the epochs and trials so far.
         trials: that have not ended, running ones included.
         epochs: of a full trial.
-        epochs_done: of each running trial.
+        under_way: of each running trial the epochs that have ended, and the seconds since the last one.
+        at_once: so many trials run at the same time. No trial is shared among them.
 
     Returns None until the first epoch has ended.
     """
     if trials <= 0:
         return 0.0
-    if not pace.first_epochs:
+    if not pace.first_epochs + pace.later_epochs:
         return None
-    first = pace.first_epoch_seconds / pace.first_epochs
-    later = pace.later_epoch_seconds / pace.later_epochs if pace.later_epochs else first
+    later = pace.later_epoch_seconds / pace.later_epochs if pace.later_epochs else 0.0
+    first = pace.first_epoch_seconds / pace.first_epochs if pace.first_epochs else later
+    later = later if pace.later_epochs else first
     usual_epochs = max(1.0, pace.trial_epochs / pace.trials) if pace.trials else float(epochs)
     overhead = pace.overhead_seconds / pace.trials if pace.trials else pace.usual_start
     whole_trial = overhead + first + (usual_epochs - 1) * later
-    under_way = [done for done in epochs_done if done]
-    # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
-    epochs_to_come = sum(max(0.0, min(epochs - done, max(1.0, usual_epochs - done))) for done in under_way)
-    return epochs_to_come * later + max(0, trials - len(under_way)) * whole_trial
+
+    def rest(done: int) -> float:
+        # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
+        return max(0.0, min(epochs - done, max(1.0, usual_epochs - done))) * later if done else whole_trial
+
+    running = [max(0.0, rest(done) - since) for done, since in under_way]
+    waiting = max(0, trials - len(running))
+    longest: float = max([*running, *([whole_trial] if waiting else [])])
+    return max(longest, (sum(running) + waiting * whole_trial) / min(at_once, len(running) + waiting))
 
 
 @final
@@ -121,8 +130,7 @@ class State:
         logged_rejections: those that a line has been logged for.
         running: the running trials by number, in the order in which they started.
         at_once: the most trials that have run at the same time.
-        paced: when the last epoch or trial ended. Times are those of the clock, in seconds.
-        deadline: when the search stops at the latest.
+        deadline: when the search stops at the latest. Times are those of the clock, in seconds.
     """
 
     objective: str = ""
@@ -143,7 +151,6 @@ class State:
     running: Mapping[int | str, RunningTrial] = field(default_factory=dict)
     at_once: int = 1
     pace: Pace = Pace()
-    paced: float = 0.0
     started: float = 0.0
     deadline: float = math.inf
     direction: Direction = "max"
@@ -170,12 +177,22 @@ class State:
 
     def seconds_left(self, now: float, *, limited: bool = True) -> float | None:
         """Expected seconds until the search ends, None while unknown. The deadline counts where `limited`."""
-        epochs_done = [trial.epoch for trial in self.running.values()]
-        expected = seconds_left(self.pace, trials=self.trials_left, epochs=self.epochs, epochs_done=epochs_done)
-        left = math.inf if expected is None else max(0.0, expected / self.at_once - (now - self.paced))
+        under_way = [(trial.epoch, now - trial.began) for trial in self.running.values()]
+        expected = self._expected(under_way)
+        left = math.inf if expected is None else expected
         if limited:
             left = min(left, max(0.0, self.deadline - now))
         return left if math.isfinite(left) else None
+
+    @property
+    def seconds_in_all(self) -> float | None:
+        """Expected seconds of all trials that have not ended, each from its start; None while unknown."""
+        return self._expected([])
+
+    def _expected(self, under_way: Sequence[tuple[int, float]]) -> float | None:
+        return seconds_left(
+            self.pace, trials=self.trials_left, epochs=self.epochs, under_way=under_way, at_once=self.at_once
+        )
 
 
 def started_line(state: State) -> str:
@@ -189,16 +206,17 @@ def started_line(state: State) -> str:
 
 
 def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
-    """The line after the first epoch: how long the search is going to take."""
+    """The line after the first epoch: how long the trials are going to take, with what they have taken already."""
     trials = counted(state.trials_left, "more trial" if state.trials_done else "trial")
     expected = state.seconds_left(now, limited=False) or 0.0
     left = state.seconds_left(now) or 0.0
+    # What runs has had its first epoch: the time limit may have room for the rest, though not for the whole.
     end = f"but the time limit leaves {about(left)}" if left < expected else "less where trials stop early"
     start = state.pace.usual_start
     before = f", after {about(start)} to build and compile" if start >= LONG_START else ""
     return (
         f"one epoch takes about {about(epoch_seconds)}{before}; "
-        f"{trials} of {counted(state.epochs, 'epoch')}: about {about(expected)}, {end}"
+        f"{trials} of {counted(state.epochs, 'epoch')}: about {about(state.seconds_in_all or 0.0)}, {end}"
     )
 
 

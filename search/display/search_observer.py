@@ -25,13 +25,14 @@ class ProgressObserver(SearchObserver):
     def __init__(self, progress: Progress, profile: str, timeout: float | None) -> None:
         self._progress, self._profile, self._timeout = progress, profile, timeout
         self._epochs = 0
+        self._study: optuna.Study | None = None
         self._goal: Goal | None = None
         self._began: dict[int, float] = {}  # by the number of a running trial
 
     def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
         """Show the study, how many of its trials are done, and the best so far."""
         trials, goal = study.get_trials(deepcopy=False), goal_of(study)
-        self._goal, self._epochs = goal, settings["epochs"]
+        self._study, self._goal, self._epochs = study, goal, settings["epochs"]
         results = goal.results(trials)
         self._progress.search_started(
             study=study.study_name,
@@ -66,9 +67,10 @@ class ProgressObserver(SearchObserver):
         self._progress.batches_done(number=number, done=done, batches=batches)
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
-        """Show how the trial ended."""
+        """Show how the trial ended, and what other processes have done meanwhile."""
         assert self._goal is not None, "search_started comes first"
         value = record["value"]
+        self._read_study(ended=record["number"])
         if (epochs := record.get("continued_after")) is not None:
             self._progress.message(f"trial {record['number']} went on after epoch {epochs} of an interrupted one")
         self._progress.trial_ended(
@@ -82,8 +84,28 @@ class ProgressObserver(SearchObserver):
         )
 
     def search_ended(self, status: SearchStatus) -> None:
-        """Leave the last state visible."""
+        """Leave the last state visible, with what other processes have done."""
+        if status == "FINISHED":  # else the study may not be there any more
+            self._read_study()
         self._progress.search_ended()
+
+    def _read_study(self, ended: int | None = None) -> None:
+        """Show what all processes have trained, but for the trial that ended here and is about to be shown."""
+        if self._study is None or self._goal is None:
+            return
+        trials = [trial for trial in self._study.get_trials(deepcopy=False) if trial.number != ended]
+        best = next(iter(self._goal.results(trials)), None)
+        if best is None:
+            self._progress.study_read(trials_done=sum(map(is_trained, trials)))
+            return
+        value = score_of(best)
+        self._progress.study_read(
+            trials_done=sum(map(is_trained, trials)),
+            best=value,
+            best_trial=best.number,
+            best_rank=self._goal.rank(value, best.user_attrs),
+            best_note=self._goal.note(value, best.user_attrs),
+        )
 
 
 def show_epoch(progress: Progress, number: int | str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:

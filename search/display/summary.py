@@ -34,6 +34,7 @@ class Commands:
     Attributes:
         program: the command `kerastuna` itself.
         location: options that lead to the study where it is not in the usual place.
+        tracking: the option that leads a confirmation to MLflow where it is not in the usual place.
         ui: the user interface.
         export: the export of the champion; None for that of the program.
         full: the same search again, in profile full, which begins with the best of this one.
@@ -41,6 +42,7 @@ class Commands:
 
     program: str
     location: str
+    tracking: str
     ui: str
     export: str | None
     full: str
@@ -243,7 +245,9 @@ def _next_steps(result: SearchResult, commands: Commands) -> list[tuple[str, str
         export = commands.export or f"{program} export {study}"
         more.append((export, "the champion in every format, each proven to give the same answers"))
     elif goal.results(result.study.get_trials(deepcopy=False)):
-        more.append((f"{program} confirm {study}", "retrain the best on fresh seeds, open the test set once"))
+        more.append(
+            (f"{program} confirm {study}{commands.tracking}", "retrain the best on fresh seeds, open the test set once")
+        )
     if result.profile == "quick" and goal.compares_by_metric:
         effort = f"all {result.unit}, 20 epochs, 100 trials, the best of these first"
         more.append((commands.full, f"{effort}: hours on a CPU, made for a GPU"))

@@ -15,6 +15,7 @@ from ..study.budget import ALWAYS_SHOWN, COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import INFEASIBLE, OVER_BUDGET, ending
 from ..study.records import full_record
+from .progress_state import printable
 
 MOST_LETTERS = 300
 """The most characters of hyperparameters that are shown for a network without a summary."""
@@ -23,12 +24,18 @@ MARKS = {"reached": "reaches"}
 
 
 def console(file: TextIO) -> Console:
-    """A console for `file`; 140 columns wide if that is not a terminal."""
+    """A console for `file` that shows texts as they are; 140 columns wide if that is not a terminal."""
     # In a notebook rich would show a table at once instead of writing it; with FORCE_COLOR, which Jupyter sets, it
     # would write control characters.
     terminal = file.isatty()
     return Console(
-        file=file, width=None if terminal else 140, force_terminal=terminal, force_jupyter=False, highlight=False
+        file=file,
+        width=None if terminal else 140,
+        force_terminal=terminal,
+        force_jupyter=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
 
 
@@ -51,13 +58,14 @@ def leaderboard_table(
         network = " ".join(
             part for part in (record["summary"], f"({record['name']})" if record["name"] else "") if part
         )
-        table.add_row(
+        _add_row(
+            table,
             str(record["number"]),
             _score(record["value"], goal),
             *("yes" if record["number"] in results else "no" for _ in marks),
             *(_number(record[name], ",") for name in costs),
             *(_number(record[name], ",.0f") for name in lengths),
-            Text(network or _values(record["hyperparameters"])),
+            network or _values(record["hyperparameters"]),
         )
     return table
 
@@ -75,7 +83,7 @@ def _add_columns(table: Table, *names: str) -> None:
     folded = {"network": 9}
     for name in names:
         table.add_column(
-            SHORT_NAMES.get(name, name),
+            _text(SHORT_NAMES.get(name, name)),
             justify="left" if name in (*folded, *MARKS.values()) else "right",
             overflow="fold" if name in folded else "ellipsis",
             no_wrap=name not in folded,
@@ -94,19 +102,20 @@ def trials_table(records: Sequence[Mapping[str, Any]], goal: Goal) -> Table:
     table = _table(f"{counted(len(records), 'trial')}; value: {goal.metric.name}")
     for name in ("trial", "ended", "value", *costs, "epochs", "s"):
         justify = "left" if name == "ended" else "right"
-        table.add_column(SHORT_NAMES.get(name, name), justify=justify, no_wrap=True, overflow="ellipsis")
+        table.add_column(_text(SHORT_NAMES.get(name, name)), justify=justify, no_wrap=True, overflow="ellipsis")
     table.add_column("network", min_width=9)
     for record in records:
         refused = record["message"] if record["reason"] == INFEASIBLE else ""
         network = record["summary"] or refused or _values(record["hyperparameters"])
-        table.add_row(
+        _add_row(
+            table,
             str(record["number"]),
             _ended(record, limits),
             _score(record["value"], goal),
             *(_short(record[name], name) for name in costs),
             str(record["epochs"] or ""),
             _number(record["seconds"], ".0f"),
-            Text(network, no_wrap=True, overflow="ellipsis"),
+            _text(network, no_wrap=True, overflow="ellipsis"),
         )
     return table
 
@@ -115,9 +124,10 @@ def layer_table(name: str, cost: Cost) -> Table:
     """The layers of a network with their output shapes and costs; the last row has the totals."""
     table = _table(name)
     for column in ("layer", "output shape", "params", "MACs", "receptive field"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
+        table.add_column(_text(column), justify="left" if column == "layer" else "right")
     for layer in cost.layers:
-        table.add_row(
+        _add_row(
+            table,
             layer.name,
             "x".join(map(str, layer.output_shape)),
             f"{layer.params:,}",
@@ -125,7 +135,7 @@ def layer_table(name: str, cost: Cost) -> Table:
             str(layer.receptive_field),
             end_section=layer is cost.layers[-1],
         )
-    table.add_row("total", "", f"{cost.params:,}", f"{cost.macs:,}", "")
+    _add_row(table, "total", "", f"{cost.params:,}", f"{cost.macs:,}", "")
     return table
 
 
@@ -133,10 +143,13 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
     """The studies of a storage."""
     table = _table("1 study" if len(rows) == 1 else f"{len(rows)} studies")
     for column in ("study", "trained", "refused", "failed", "best", "last trial"):
-        table.add_column(column, justify="left" if column in ("study", "last trial") else "right", overflow="fold")
+        table.add_column(
+            _text(column), justify="left" if column in ("study", "last trial") else "right", overflow="fold"
+        )
     for row in rows:
-        table.add_row(
-            Text(str(row["name"])),
+        _add_row(
+            table,
+            str(row["name"]),
             str(row["trained"]),
             str(row["refused"]),
             str(row["failed"]),
@@ -161,10 +174,11 @@ def reproduction_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         "published",
     )
     for column in headings:
-        table.add_column(column, justify="left" if column == "network" else "right")
+        table.add_column(_text(column), justify="left" if column == "network" else "right")
     for row in rows:
         test, published = row["test"], row["published_params"]
-        table.add_row(
+        _add_row(
+            table,
             row["name"],
             _counts(row["params"]),
             "" if published is None else _counts(published),
@@ -185,7 +199,7 @@ def _counts(params: Mapping[str, int]) -> str:
 def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     """What an export wrote and what its check found, one row for each format."""
     table = _table(f"{out}: checked against Keras")
-    table.caption, table.caption_justify, table.caption_style = _sources(manifest), "left", ""
+    table.caption, table.caption_justify = Text("\n").join(map(_text, _sources(manifest))), "left"
     task = task_of(manifest["task"])
     quality = [("agrees", "agreement", ".2%")] if isinstance(task, Classification) else []
     quality.append(("largest difference", "largest_difference", ".1e"))
@@ -193,10 +207,11 @@ def export_table(manifest: Mapping[str, Any], out: str) -> Table:
     one = unit_of(manifest["input"]["shape"][1:]).removesuffix("s")
     titles = [title for title, _, _ in quality]
     for column in ("format", "file bytes", "flash", "passed", *titles, f"ms per {one}", "arena"):
-        table.add_column(column, justify="left" if column in ("format", "passed") else "right")
+        table.add_column(_text(column), justify="left" if column in ("format", "passed") else "right")
     for name, result in manifest["formats"].items():
         figures = result.get("test") or result.get("validation") or {}
-        table.add_row(
+        _add_row(
+            table,
             name,
             _number(result["bytes"], ",") + (" (text)" if name in ("c_array", "c_program") else ""),
             _flash(result),
@@ -206,7 +221,7 @@ def export_table(manifest: Mapping[str, Any], out: str) -> Table:
             _number(result.get("arena_bytes"), ","),
         )
     for name, why in manifest["skipped"].items():
-        table.add_row(name, "", "", f"left out: {why}")
+        _add_row(table, name, "", "", f"left out: {why}")
     return table
 
 
@@ -217,8 +232,8 @@ def _flash(result: Mapping[str, Any]) -> str:
     return _number(result.get("flash_bytes"), ",")
 
 
-def _sources(manifest: Mapping[str, Any]) -> str:
-    """What the figures come from: samples and runtimes."""
+def _sources(manifest: Mapping[str, Any]) -> list[str]:
+    """What the figures come from, in lines: samples and runtimes."""
     unit, runs = unit_of(manifest["input"]["shape"][1:]), {}
     for name, result in manifest["formats"].items():
         if part := next((part for part in ("test", "validation") if part in result), None):
@@ -227,11 +242,22 @@ def _sources(manifest: Mapping[str, Any]) -> str:
     lines = [f"{', '.join(names)}: {source}" for source, names in runs.items()]
     if any("arena_bytes" in result for result in manifest["formats"].values()):
         lines.append("flash and arena in bytes: tflite-micro's without its own code; c_program needs no runtime")
-    return "\n".join(lines)
+    return lines
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    styled = _text(title, style="table.title")
+    return Table(title=styled, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
+def _add_row(table: Table, *cells: str | Text, end_section: bool = False) -> None:
+    shown = [_text(cell) if isinstance(cell, str) else cell for cell in cells]
+    table.add_row(*shown, end_section=end_section)
+
+
+def _text(text: str, **given: Any) -> Text:
+    """`text` as it is, in one line: rich takes a plain `str` for markup and the names of emojis."""
+    return Text(printable(text), **given)
 
 
 def _number(value: object, form: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, final
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import StudyError
 from ..messages import figure
@@ -15,6 +15,7 @@ from ..study.attributes import IDENTITY, is_rejection
 from ..study.budget import ALWAYS_SHOWN, COSTS
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, budget_of, goal_of, score_of
+from ..study.liveness import Watch, is_foreign
 from ..study.reasons import ERROR, INTERRUPTED
 from ..study.records import counts, failure_counts, full_record
 from ..study.study_id import id_of
@@ -115,6 +116,8 @@ class TrackingObserver(SearchObserver):
     def search_ended(self, status: SearchStatus) -> None:
         """Close the study's run, with the counts of its trials and a table of the refused proposals.
 
+        It stays open while other processes train trials of the study: the last one closes it.
+
         Raises StudyError where the study cannot be read; the runs are closed all the same.
         """
         study = self._opened
@@ -138,7 +141,18 @@ class TrackingObserver(SearchObserver):
         if (marks := goal.marks(trials)) and goal.mark is not None:
             tags[f"kerastuna.{goal.mark}"] = ", ".join(str(trial.number) for trial in results)
             self._tracker.mark_trials(goal.mark, marks)
-        self._tracker.finish_study(status, metrics, tags)
+        self._tracker.finish_study(None if self._others_train(trials) else status, metrics, tags)
+
+    def _others_train(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether other processes that record the study train some of its `trials`."""
+        watch = Watch()
+        return any(
+            trial.state == TrialState.RUNNING
+            and trial.number not in self._runs
+            and not is_foreign(trial)
+            and not watch.is_abandoned(trial)
+            for trial in trials
+        )
 
     def _close_runs(self, status: SearchStatus) -> None:
         """Close the runs that are open, of a study that cannot be read any more."""

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -103,8 +103,11 @@ def register_champion(
     artifacts: Path,
     registration: str,
     description: tuple[str, str] = ("", ""),
+    warn: Callable[[str], None],
 ) -> RegisteredModel:
     """Log `model` by a run of its own below the study's, register it, and give it the alias if it is the best yet.
+
+    The alias stays on a version that was not made here, as of the user's own.
 
     A registration that was interrupted is completed, and none is done twice. One process at a time may do this for a
     study: what another one has left running is ended as failed.
@@ -119,6 +122,7 @@ def register_champion(
         confirmed: the mean of the objective on validation over fresh seeds.
         artifacts: a folder of figures and cards, logged with the run.
         description: of the registered model, and of this version, in Markdown.
+        warn: receives one line where the alias stays on such a version.
 
     Raises InputError when the store cannot be used.
     """
@@ -146,7 +150,7 @@ def register_champion(
             for key, value in as_tags(tags).items():
                 client.set_model_version_tag(name, str(number), key, value)
             client.set_model_version_tag(name, str(number), RANK, json.dumps(list(rank)))
-            champion = _passes(client, name, number, rank)
+            champion = _passes(client, name, number, rank, warn)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
@@ -240,14 +244,28 @@ def _requirements() -> Sequence[str]:
     return [f"{package}=={version(package)}" for package in ("keras", backend, "numpy")]
 
 
-def _passes(client: MlflowClient, name: str, number: int, rank: Sequence[float]) -> bool:
-    """Give the alias to version `number` if no other holds it or this one's rank is smaller."""
+def _passes(client: MlflowClient, name: str, number: int, rank: Sequence[float], warn: Callable[[str], None]) -> bool:
+    """Give the alias to version `number` if no other holds it, or one whose rank is larger."""
     aliases = client.get_registered_model(name).aliases
     if ALIAS in aliases:
         if int(aliases[ALIAS]) == number:  # it was given in a registration that was interrupted afterwards
             return True
-        holder = client.get_model_version(name, str(aliases[ALIAS]))
-        if list(rank) >= json.loads(holder.tags[RANK]):
+        held = _rank_of(client.get_model_version(name, str(aliases[ALIAS])).tags)
+        if held is None:
+            warn(
+                f"the alias {ALIAS} of the registered model {name!r} is on version {aliases[ALIAS]}, which was not "
+                f"registered by kerastuna: it stays there, and the new version is {number}"
+            )
+        if held is None or list(rank) >= held:
             return False
     client.set_registered_model_alias(name, ALIAS, str(number))
     return True
+
+
+def _rank_of(tags: Mapping[str, str]) -> list[float] | None:
+    """The rank of a version; None for one that was not registered here."""
+    try:
+        rank = json.loads(tags.get(RANK, ""))
+    except ValueError:
+        return None
+    return rank if isinstance(rank, list) and all(isinstance(part, int | float) for part in rank) else None

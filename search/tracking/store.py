@@ -56,8 +56,28 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # in t
 
 
 def default_tracking_uri(folder: Path) -> str:
-    """The URI of the SQLite database `mlflow.db` in `folder`."""
-    return f"sqlite:///{(folder.resolve() / 'mlflow.db').as_posix()}"
+    """The URI of the SQLite database `mlflow.db` in `folder`.
+
+    Raises InputError for a folder whose name no URI can hold: MLflow takes an escaped character for itself, too.
+    """
+    path = folder.resolve() / "mlflow.db"
+    uri = f"sqlite:///{path.as_posix()}"
+    if ("?" in uri or "%" in uri) and file_of(uri) != path:
+        raise InputError(
+            f"the folder {redact(str(folder))!r} cannot hold MLflow's database, for a ? or % in its name or above it: "
+            "give another --folder, or a --tracking-uri"
+        )
+    return uri
+
+
+def file_of(uri: str) -> Path | None:
+    """The file that a SQLite URI names; None for any other URI, and for a database in memory."""
+    if uri.partition(":")[0].partition("+")[0] != "sqlite":
+        return None
+    from sqlalchemy.engine import make_url
+
+    name = make_url(uri).database
+    return None if name in (None, "", ":memory:") else Path(name)
 
 
 def configure_environment() -> None:
@@ -269,12 +289,10 @@ def _prepare_sqlite(uri: str) -> None:
 
 def _check_sqlite_file(uri: str) -> Path:
     """The absolute path of the file that a SQLite URI names; raises InputError where it cannot be one."""
-    from sqlalchemy.engine import make_url
-
-    name = make_url(uri).database
-    if name in (None, "", ":memory:"):
+    name = file_of(uri)
+    if name is None:
         raise InputError(f"the tracking URI {redact(uri)} names no file; give one, such as sqlite:////folder/mlflow.db")
-    path = Path(name).resolve()
+    path = name.resolve()
     around = next(each for each in path.parents if each.exists())
     if path.is_dir() or not around.is_dir() or (not path.exists() and not os.access(around, os.W_OK | os.X_OK)):
         raise InputError(

@@ -70,6 +70,7 @@ class Tracker:
             warn: receives one line, without passwords, when the store fails.
             joins: the parent run, in a worker.
         """
+        self.warn = warn
         self._connection = Connection(tracking_uri, warn)
         self._study_run = joins
         self._agreed = ""
@@ -156,10 +157,14 @@ class Tracker:
 
         `params` are the hyperparameters, `metrics` what is known before training, such as `params` and `macs`.
         """
+
+        def start(client: MlflowClient) -> str:
+            # Another process may have ended the study's run meanwhile: between two trials it does not see this one.
+            client.update_run(self.run_id, status="RUNNING")
+            return create_trial_run(client, self.study_run, number, params=params, metrics=metrics, tags=tags)
+
         self._connection.resume_when_due()
-        return self._connection.attempt(
-            lambda client: create_trial_run(client, self.study_run, number, params=params, metrics=metrics, tags=tags)
-        )
+        return self._connection.attempt(start)
 
     def log_epochs(self, run_id: str | None, epochs: Sequence[Metrics], first_step: int = 1) -> None:
         """Log one mapping of metrics per epoch, at the steps from `first_step` on; infinity becomes NaN.
@@ -252,14 +257,15 @@ class Tracker:
         self._connection.attempt(lambda client: log_parts(client, run_id or self.run_id, parts))
 
     def finish_study(
-        self, status: Literal["FINISHED", "KILLED", "FAILED"], metrics: Metrics, tags: Mapping[str, Any]
+        self, status: Literal["FINISHED", "KILLED", "FAILED"] | None, metrics: Metrics, tags: Mapping[str, Any]
     ) -> None:
-        """End the parent run."""
+        """End the parent run; with None, this process ends, and others go on with the study."""
         self._system.stop()
 
         def finish(client: MlflowClient) -> None:
             log_batch(client, self.run_id, metrics=[(0, metrics)], tags=tags)
-            client.set_terminated(self.run_id, status)
+            if status is not None:
+                client.set_terminated(self.run_id, status)
 
         self._connection.resume()
         self._connection.attempt(finish)

@@ -21,8 +21,13 @@ _TOLD = {
 
 
 @final
+class FailedInARow(SearchFailed):
+    """So many trials failed one after the other that the search ended."""
+
+
+@final
 class FailuresInARow(SearchObserver):
-    """Raises SearchFailed at the end of the trial that is one too many; the search keeps all that was finished.
+    """Raises FailedInARow at the end of the trial that is one too many; the search keeps all that was finished.
 
     The trials of all workers count, in the order in which they end. One that was interrupted counts for nothing. This
     observer is to be the last one, so that the others are told of the trial.
@@ -32,7 +37,7 @@ class FailuresInARow(SearchObserver):
         self._reason, self._count = "", 0
 
     def trial_ended(self, record: Mapping[str, Any]) -> None:
-        """Count the trial; raises SearchFailed once for each row."""
+        """Count the trial; raises FailedInARow once for each row."""
         reason = record["reason"] if record["state"] == "FAIL" else ""
         if record["state"] == "FAIL" and reason not in FAILURES:
             return
@@ -41,9 +46,7 @@ class FailuresInARow(SearchObserver):
         if reason and self._count == MOST:
             last = f", the last, trial {record['number']}, at {_values(record['hyperparameters'])}"
             cause = f", with: {cause_in(record['message'])}" if record["message"] else ""
-            raise SearchFailed(
-                f"{MOST} trials in a row failed {_TOLD[reason]}{last}{cause}; see kerastuna trials --all"
-            )
+            raise FailedInARow(f"{MOST} trials in a row failed {_TOLD[reason]}{last}{cause}")
 
 
 def _values(hyperparameters: Mapping[str, Any]) -> str:

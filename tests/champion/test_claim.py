@@ -18,6 +18,8 @@ from kerastuna.search.study import liveness
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 
+COMMAND = "bin/kerastuna confirm --study s --folder 'my runs'"
+
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,7 @@ def fail(line: str) -> None:
 
 
 def hold_for_good(location: str | Path) -> None:
-    with confirming(stored(location), fail):
+    with confirming(stored(location), fail, COMMAND):
         time.sleep(600)
 
 
@@ -56,7 +58,7 @@ def test_of_two_that_begin_at_once_one_waits_for_the_other(location: str | Path)
     def work() -> None:
         own = stored(location)
         start.wait()
-        with confirming(own, told.append) as claim:
+        with confirming(own, told.append, COMMAND) as claim:
             inside[0] += 1
             assert inside[0] == 1
             time.sleep(0.3)
@@ -73,7 +75,7 @@ def test_of_two_that_begin_at_once_one_waits_for_the_other(location: str | Path)
     (line,) = told
     assert line.startswith(f"process {os.getpid()} on ")
     assert held(location) is None
-    with confirming(stored(location), fail) as claim:
+    with confirming(stored(location), fail, COMMAND) as claim:
         assert not claim.waited
 
 
@@ -106,12 +108,12 @@ def test_a_killed_process_is_followed_at_once(location: str | Path) -> None:
     other.wait()
     waiting.join(10)
     assert not waiting.is_alive()
-    with confirming(stored(location), fail):
+    with confirming(stored(location), fail, COMMAND):
         pass
 
 
 def enter(location: str | Path, told: list[str]) -> None:
-    with confirming(stored(location), told.append):
+    with confirming(stored(location), told.append, COMMAND):
         pass
 
 
@@ -124,13 +126,13 @@ def test_a_process_elsewhere_is_followed_when_it_reports_no_more(
         own.study.set_user_attr("confirming", {"worker": worker, "token": "t", "last_seen": last_seen})
         return own
 
-    with confirming(claimed(time.time() - liveness.LONG_AGO_SECONDS), fail):
+    with confirming(claimed(time.time() - liveness.LONG_AGO_SECONDS), fail, COMMAND):
         pass
     monkeypatch.setattr(liveness, "SILENT_SECONDS", 0.5)
     for last_seen in (time.time(), time.time() - 3601):  # its clock may be behind
         told: list[str] = []
         began = time.monotonic()
-        with confirming(claimed(last_seen), told.append) as claim:
+        with confirming(claimed(last_seen), told.append, COMMAND) as claim:
             assert claim.waited
         assert time.monotonic() - began >= 0.5
         assert told == ["process 1 on elsewhere confirms study 's' at present: waiting for its champion"]
@@ -141,7 +143,7 @@ def test_a_process_reports_and_learns_that_it_was_taken_for_dead(
 ) -> None:
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
     own = stored(location)
-    with confirming(own, fail) as claim:
+    with confirming(own, fail, COMMAND) as claim:
         first = held(location)["last_seen"]
         while held(location)["last_seen"] == first:
             time.sleep(0.02)
@@ -150,6 +152,7 @@ def test_a_process_reports_and_learns_that_it_was_taken_for_dead(
         own.study.set_user_attr("confirming", other)
         time.sleep(0.2)
         assert held(location) == other
-        with pytest.raises(StudyError, match="took over the confirmation of study 's'"):
+        with pytest.raises(StudyError, match="took over the confirmation of study 's'") as caught:
             claim.check()
+        assert f": run {COMMAND} to see" in str(caught.value)
     assert held(location) == other  # it is not given back by this one

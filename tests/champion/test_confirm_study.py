@@ -22,7 +22,7 @@ from kerastuna.search.champion.confirm_study import Confirmation, confirm_study,
 from kerastuna.search.champion.evaluation import TestResult
 from kerastuna.search.champion.ledger import openings
 from kerastuna.search.champion.record import champion_of, model_path_of
-from kerastuna.search.champion.retraining import Retraining
+from kerastuna.search.champion.retraining import ConfirmationObserver, Retraining
 from kerastuna.search.datasets.data import Dataset, fingerprint
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import DataError, InputError, SearchFailed, SpaceError, StudyError
@@ -82,7 +82,7 @@ def confirmation(
     dataset = Dataset("rows", X[:100], y[:100], X[100:140], y[100:140], task, "fingerprint", 0)
     retraining = Retraining(Space(), space, dataset, objective, 2)
     publisher: Any = Kept()
-    return Confirmation(study, retraining, "rows", folder, {"profile": "quick"}, publisher)
+    return Confirmation(study, retraining, "rows", folder, {"profile": "quick"}, publisher, "kerastuna confirm")
 
 
 @pytest.fixture
@@ -302,9 +302,46 @@ def test_the_record_knows_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     given = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
     given.study.set_user_attr("study_id", {"id": "a" * 32, "born": True})
     record = confirm_study(given, top=1, seeds=[1], again=False)
-    path = model_path_of(given.study, record, tmp_path)
+    path = model_path_of(given.study, record, tmp_path, given.command)
     assert str(path) == record["model_path"]
     assert (record["study_id"], record["model_sha256"]) == ("a" * 32, sha256(path.read_bytes()).hexdigest())
     path.write_bytes(b"the model of another confirmation")
     with pytest.raises(InputError, match=r"is another model than the champion of study 'rows'.* --again"):
-        model_path_of(given.study, record, tmp_path)
+        model_path_of(given.study, record, tmp_path, given.command)
+
+
+class Counted(ConfirmationObserver):
+    """Counts the trainings that are done, as a display does."""
+
+    def __init__(self) -> None:
+        self.done = self.total = 0
+
+    def confirmation_started(self, study: str, done: int, total: int) -> None:
+        self.done, self.total = done, total
+
+    def training_spared(self, trial: int, seed: int) -> None:
+        self.done += 1
+
+    def training_ended(self, trial: int, seed: int, value: float | None) -> None:
+        self.done += 1
+
+
+def test_a_confirmation_that_finds_its_champion_is_done_and_says_why_int8_is_not_known(
+    give_test_part: Any, tmp_path: Path
+) -> None:
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    given = replace(given, retraining=replace(given.retraining, observer=Counted()))
+    record = confirm_study(given, top=2, seeds=[1, 2], again=False)
+    counted = given.retraining.observer
+    assert counted.done == counted.total == 6
+    assert confirm_study(given, top=2, seeds=[1, 2], again=False) == record
+    assert counted.done == counted.total == 6
+    with_int8 = replace(given, retraining=replace(given.retraining, int8=True))
+    found: Any = confirm_study(with_int8, top=2, seeds=[1, 2], again=False)
+    assert found["validation"].pop("int8") == {
+        "missing": "the champion was confirmed without it; --again measures the final models on the test set, and "
+        "opens it once more"
+    }
+    assert {**found, "validation": {**found["validation"], "int8": None}} == record == champion_of(given.study)

@@ -29,6 +29,7 @@ def test_the_record_of_several_figures() -> None:
     assert int8_record([figure(0.8, 0.9), {"missing": "no converter"}]) == {"missing": "no converter"}
     assert int8_record([None, None]) is int8_record([]) is None
     told = "2 of 3 trainings were not measured in int8"  # those of an older version
+    assert int8_record([None, None], asked=True) == {"missing": "2 of 2 trainings were not measured in int8"}
     assert int8_record([None, figure(0.8, 0.9), None]) == {"missing": told}
 
 

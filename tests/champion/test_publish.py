@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import optuna
 import pytest
 from champion_record import RECORD
 from mlflow import MlflowClient
 
-from kerastuna.search.champion.publish import Publisher
+from kerastuna.search.champion.ledger import open_test_set, openings
+from kerastuna.search.champion.publish import Publisher, keep_card_up_to_date
 from kerastuna.search.study.study_id import StudyId
 from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
@@ -92,3 +94,18 @@ def test_two_studies_of_one_name_have_two_registered_models(tracker: Tracker, tm
     client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
     version = client.get_model_version_by_alias("one-bbbbbbbb", "champion")
     assert version.tags["kerastuna.study_id"] == "b" * 32
+
+
+def test_a_card_is_written_again_where_the_test_set_was_opened_since(tmp_path: Path) -> None:
+    study, card = optuna.create_study(study_name="digits"), tmp_path / "MODEL_CARD.md"
+    card.write_text("changed by the user")
+    open_test_set(study, 76, "accuracy")
+    champion = {**RECORD, "openings": [vars(opening) for opening in openings(study)]}
+    keep_card_up_to_date(study, champion, card)
+    assert card.read_text() == "changed by the user"
+    open_test_set(study, 76, "parity of the exported formats")
+    keep_card_up_to_date(study, {key: champion[key] for key in champion if key != "mlflow"}, card)  # not published yet
+    assert card.read_text() == "changed by the user"
+    keep_card_up_to_date(study, champion, card)
+    assert "The test set was opened 2 times for this study." in card.read_text()
+    assert "parity of the exported formats" in card.read_text()

@@ -9,6 +9,8 @@ import pytest
 from kerastuna.search.champion.record import CHAMPION, MODEL_NAME, champion_of, model_folder, model_path_of
 from kerastuna.search.errors import InputError
 
+CONFIRM = "bin/kerastuna confirm --study digits --folder 'my runs'"
+
 
 @pytest.fixture
 def study() -> optuna.Study:
@@ -38,17 +40,18 @@ def test_the_model_is_found_from_another_working_folder(
     model = model_folder(runs, study) / MODEL_NAME
     (runs.parent / "elsewhere").mkdir()
     monkeypatch.chdir(runs.parent / "elsewhere")
-    assert model_path_of(study, {"model_path": str(model)}, Path("mlruns")) == model
+    assert model_path_of(study, {"model_path": str(model)}, Path("mlruns"), CONFIRM) == model
     old = {"model_path": "mlruns/champions/digits/champion.keras"}  # as 0.1.0 recorded it
-    assert model_path_of(study, old, Path(os.pardir) / "mlruns") == model
+    assert model_path_of(study, old, Path(os.pardir) / "mlruns", CONFIRM) == model
 
 
 def test_the_model_is_found_where_its_folder_was_moved(runs: Path, study: optuna.Study) -> None:
     record = {"model_path": str(model_folder(runs, study) / MODEL_NAME)}
     moved = runs.rename(runs.parent / "archive")
-    assert model_path_of(study, record, moved) == model_folder(moved, study) / MODEL_NAME
-    with pytest.raises(InputError, match=r"the champion of study 'digits' is not at .*: give the --folder"):
-        model_path_of(study, record, runs)
+    assert model_path_of(study, record, moved, CONFIRM) == model_folder(moved, study) / MODEL_NAME
+    with pytest.raises(InputError, match=r"the champion of study 'digits' is not at .*: give the --folder") as caught:
+        model_path_of(study, record, runs, CONFIRM)
+    assert str(caught.value).endswith(f" or run {CONFIRM} --again")
 
 
 def test_the_model_of_another_study_of_this_name_is_not_found(runs: Path, study: optuna.Study) -> None:
@@ -56,11 +59,11 @@ def test_the_model_of_another_study_of_this_name_is_not_found(runs: Path, study:
     other.set_user_attr("study_id", {"id": "b" * 32, "born": True})
     record = {"model_path": str(model_folder(runs, study) / MODEL_NAME)}
     with pytest.raises(InputError, match="is not at"):
-        model_path_of(other, record, runs)
+        model_path_of(other, record, runs, CONFIRM)
     own = model_folder(runs, other)
     assert own.name == "digits-bbbbbbbb"
     (own / MODEL_NAME).touch()
-    assert model_path_of(other, record, runs) == own / MODEL_NAME
+    assert model_path_of(other, record, runs, CONFIRM) == own / MODEL_NAME
 
 
 def test_a_study_of_an_earlier_version_finds_its_model(tmp_path: Path) -> None:
@@ -68,9 +71,9 @@ def test_a_study_of_an_earlier_version_finds_its_model(tmp_path: Path) -> None:
     model = model_folder(tmp_path, old) / MODEL_NAME
     model.touch()
     record = {"model_path": str(model)}
-    assert model_path_of(old, record, tmp_path) == model
+    assert model_path_of(old, record, tmp_path, CONFIRM) == model
     old.set_user_attr("study_id", {"id": "c" * 32, "born": False})
-    assert model_path_of(old, record, tmp_path) == model
+    assert model_path_of(old, record, tmp_path, CONFIRM) == model
     assert model_folder(tmp_path, old) == model.parent
 
 

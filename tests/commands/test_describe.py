@@ -80,6 +80,17 @@ def test_a_trial_without_hyperparameters_is_refused(kerastuna: Any, number: str,
     )
 
 
+def test_a_study_with_few_trials_tells_so(kerastuna: Any, storage: Any) -> None:
+    import optuna
+
+    study = optuna.create_study(storage=storage, study_name="few")
+    told = kerastuna("describe", "--study", "few", "--trial", "0").err
+    assert told == "kerastuna: --trial 0: study 'few' has no trial yet\n"
+    study.ask()
+    told = kerastuna("describe", "--study", "few", "--trial", "1").err
+    assert told == "kerastuna: --trial 1: study 'few' has trial 0 only\n"
+
+
 def test_a_study_of_another_program_cannot_be_described(kerastuna: Any, storage: Any) -> None:
     import optuna
 

@@ -13,6 +13,7 @@ from kerastuna.search.commands.export import _check_whole
 from kerastuna.search.errors import SpaceError
 
 KERAS = ("--formats", "keras")
+AGAIN = "run kerastuna confirm --again"
 
 
 def test_a_trial_is_exported_with_its_weights(searched: Any) -> None:
@@ -39,6 +40,13 @@ def test_the_champion_is_exported_with_its_card(searched: Any, tmp_path: Path) -
     lineage = json.loads((tmp_path / "out" / "manifest.json").read_text())["lineage"]
     assert (lineage["study"], lineage["trial"]) == ("tiny", champion["trial"])
     assert len(lineage["test_openings"]) == 1
+
+    given = ("--out", str(tmp_path / "tested"), *KERAS, "--test")
+    assert searched.run("export", "--study", "tiny", *given).status == 0
+    card = (tmp_path / "tested" / "MODEL_CARD.md").read_text()
+    assert "parity of the exported formats" in card
+    assert "The test set was opened 2 times for this study." in card
+    assert (searched.folder / "mlruns" / "champions" / "tiny" / "MODEL_CARD.md").read_text() == card
 
 
 def test_a_reference_network_is_trained_first(kerastuna: Any, mnist_slice: Path, tmp_path: Path) -> None:
@@ -68,10 +76,12 @@ def test_what_cannot_be_exported_is_told_in_one_line(searched: Any, arguments: l
 
 
 def test_a_study_without_a_champion(searched: Any) -> None:
-    searched.run(*searched.arguments, "--study", "unconfirmed", "--no-confirm")
-    status, _, err = searched.run("export", "--study", "unconfirmed")
+    places = ("--study", "un confirmed", "--folder", "other runs")
+    searched.run(*searched.arguments, *places, "--no-confirm")
+    status, _, err = searched.run("export", *places)
     assert status == 2
-    assert "study 'unconfirmed' has no champion here: run kerastuna confirm --study unconfirmed first" in err
+    command = "kerastuna confirm --study 'un confirmed' --folder 'other runs'"
+    assert f"study 'un confirmed' has no champion here: run {command} first" in err
 
 
 def test_weights_that_are_elsewhere_and_other_data(searched: Any, tmp_path: Path) -> None:
@@ -88,12 +98,12 @@ def test_a_damaged_champion_is_told_before_anything_is_loaded(tmp_path: Path) ->
     path = tmp_path / "champion.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}" * 100)
-    _check_whole(path)
+    _check_whole(path, AGAIN)
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"{}{}", b"{}[]"))
-    with pytest.raises(SpaceError, match=r"damaged \(its part config\.json\): confirm again"):
-        _check_whole(path)
+    with pytest.raises(SpaceError, match=r"damaged \(its part config\.json\): run kerastuna confirm --again"):
+        _check_whole(path, AGAIN)
     for torn in (whole[:50], b"", b"nothing"):
         path.write_bytes(torn)
-        with pytest.raises(SpaceError, match=r"cannot be read .*: confirm again"):
-            _check_whole(path)
+        with pytest.raises(SpaceError, match=r"cannot be read .*: run kerastuna confirm --again"):
+            _check_whole(path, AGAIN)

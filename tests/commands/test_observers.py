@@ -34,6 +34,9 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     observer.training_started(4, 77, "wide", "final")
     observer.training_ended(4, 77, None)
     observer.confirmation_ended()
+    observer.confirmation_started("s", done=3, total=4)
+    observer.training_spared(4, 77)
+    observer.confirmation_ended()
     lines = file.getvalue().splitlines()
     assert lines[0] == "study confirmation of s (quick): 4 trials of 1 epoch, 1 done"
     told = "trial 4 with seed 77 (2/4): val_accuracy 0.8000 after 1 epoch in 3 s; best 0.8000 (trial 4 with seed 77)"
@@ -42,6 +45,8 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     assert "trial 4 with seed 78 (3/4): val_accuracy 0.7000 after 0 epochs in 4 s" in lines[3]
     assert "trial 4 with seed 77 (4/4): final model trained after 0 epochs" in lines[4]
     assert lines[4].endswith("| final model: wide")
+    assert "trial 4 with seed 77 (4/4): final model kept after" in lines[7]
+    assert "confirmation of s ended after 0 s: 4 of 4 trials done" in lines[8]
 
 
 def test_a_long_epoch_is_shown_at_the_training_it_is_of() -> None:
@@ -89,6 +94,9 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
         def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
             self.told.append((trial, seed, epoch, done, batches))
 
+        def training_spared(self, trial: int, seed: int) -> None:
+            self.told.append((trial, seed))
+
         def training_ended(self, trial: int, seed: int, value: float | None) -> None:
             self.told.append((trial, seed, value))
 
@@ -102,6 +110,7 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
     observer.epoch_ended(4, 77, 1, {"val_accuracy": 0.8, "seconds": 2.0})
     observer.training_ended(4, 77, 0.8)
     observer.training_started(4, 78, "wide", "final")
+    observer.training_spared(4, 79)
     observer.confirmation_ended()
     observer.close()
     assert other.told == [
@@ -111,6 +120,7 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
         (4, 77, 1),
         (4, 77, 0.8),
         (4, 78, "wide", "final"),
+        (4, 79),
         ("end",),
     ]
     client = MlflowClient(uri)

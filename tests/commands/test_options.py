@@ -203,3 +203,13 @@ def test_a_request_makes_the_same_study_again(options: SearchOptions) -> None:
     assert json.dumps(again.request(profile)) == json.dumps(options.request(profile))
     assert again.limits == options.limits
     assert again.study_name("d", "s", profile.name) == options.study_name("d", "s", profile.name)
+
+
+def test_what_leads_another_command_to_the_study_and_to_mlflow() -> None:
+    assert SearchOptions().location_arguments == SearchOptions().tracking_arguments == ""
+    assert SearchOptions(folder=Path("my runs")).location_arguments == " --folder 'my runs'"
+    options = SearchOptions(
+        storage="postgresql://me:secret@host/db", folder=Path("r"), tracking_uri="https://me:secret@host/mlflow"
+    )
+    assert options.location_arguments == " --storage 'postgresql://me:***@host/db' --folder r"
+    assert options.tracking_arguments == " --tracking-uri 'https://me:***@host/mlflow'"

@@ -93,6 +93,18 @@ def test_trials_that_only_fail(searched: Any) -> None:
     assert "Traceback" not in err
 
 
+def test_where_the_trials_that_failed_in_a_row_are_listed(searched: Any) -> None:
+    (searched.folder / "wide_fails_in_commands.py").write_text(
+        "from tiny_space_of_commands import build as small\n\n\ndef build(hp):\n"
+        "    if hp.Int('n', 1, 10**6) > 1:\n        raise ValueError('no width')\n    return small(hp)\n"
+    )
+    given = ("--space", "wide_fails_in_commands:build", "--study", "a failing one", "--folder", "of it")
+    status, _, err = searched.run(*searched.arguments, *given, "--trials", "20")
+    assert status == 1
+    told = "; see kerastuna trials --study 'a failing one' --folder 'of it' --all"
+    assert err.splitlines()[-1].endswith(told)
+
+
 def test_one_of_several_processes_is_the_last() -> None:
     study = optuna.create_study()
     for state in (TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING):
@@ -106,3 +118,39 @@ def test_one_of_several_processes_is_the_last() -> None:
     assert [is_last(study.trials, 3, ended) for ended in processes] == [False, True, False, False]
     assert [is_last(study.trials, None, ended) for ended in processes] == [False, True, False, False]
     assert is_last([], 3, set())
+
+
+def test_a_search_whose_winner_was_tested_before_ends_well_with_the_champion_that_there_is(searched: Any) -> None:
+    def parent() -> str:
+        client = MlflowClient(told["mlflow"]["tracking_uri"])
+        return client.get_run(told["mlflow"]["run_id"]).info.status
+
+    given = (*searched.arguments, "--study", "opened", "--top", "1", "--int8", "off")
+    told = json.loads(searched.run(*given, "--seeds", "1", "--json").out)
+    status, out, err = searched.run(*given, "--seeds", "2", "--json")
+    assert status == 0, err
+    assert json.loads(out)["champion"] == told["champion"]
+    assert f"not confirmed anew: the test set was opened for trial {told['champion']['trial']} of study 'opened'" in err
+    assert parent() == "FINISHED"
+    status, out, _ = searched.run(*given, "--seeds", "2")
+    assert status == 0
+    assert f"champion: trial {told['champion']['trial']}, " in out
+    assert "kerastuna export --study opened" in out
+
+    status, out, err = searched.run("confirm", "--study", "opened", "--top", "1", "--seeds", "2", "--int8", "off")
+    assert (status, out) == (2, "")
+    assert "give --again to look all the same" in err.splitlines()[-1]
+    assert parent() == "FINISHED"
+
+    study_of(searched.folder, "opened").set_user_attr("champion", None)  # as if it had been cut off after the opening
+    status, out, err = searched.run(*given, "--seeds", "1", "--json")
+    assert (status, json.loads(out)["champion"]) == (0, None)
+
+
+def test_what_is_told_to_be_typed_leads_to_the_study(searched: Any) -> None:
+    places = ("--storage", "sqlite:///own.db", "--folder", "own runs", "--tracking-uri", "sqlite:///own records.db")
+    status, out, err = searched.run(*searched.arguments, *places, "--study", "my study", "--no-confirm")
+    assert status == 0, err
+    study = "--study 'my study' --storage sqlite:///own.db --folder 'own runs'"
+    assert f"trials {study}  " in out
+    assert f"confirm {study} --tracking-uri 'sqlite:///own records.db'  " in out

@@ -13,7 +13,7 @@ from kerastuna.search.commands.cli import COMMANDS
 from kerastuna.search.commands.common import search_options
 from kerastuna.search.commands.options import SearchOptions
 from kerastuna.search.commands.parser import make_parser
-from kerastuna.search.commands.typed import VARIABLES, commands_after, is_typed_as_make
+from kerastuna.search.commands.typed import VARIABLES, command_on, commands_after, is_typed_as_make
 
 OWN = SearchOptions(
     data="my set.npz",
@@ -81,3 +81,16 @@ def test_the_variables_are_those_of_the_makefile() -> None:
     text = (ROOT / "Makefile").read_text()
     options = text[text.index("SEARCH_OPTIONS") : text.index("help:")]
     assert set(VARIABLES) == set(re.findall(r",([A-Z_]+)\)", options))
+
+
+def test_a_command_on_a_study_can_be_pasted() -> None:
+    options = SearchOptions(storage="sqlite:///a b.db", folder=Path("my runs"), tracking_uri="sqlite:///c.db")
+    again = parsed(command_on(options, "confirm", "my study"))
+    assert (again.study, again.storage, again.folder, again.tracking_uri) == (
+        *("my study", "sqlite:///a b.db"),
+        *(Path("my runs"), "sqlite:///c.db"),
+    )
+    assert parsed(command_on(options, "trials", "my study")).folder == Path(
+        "my runs"
+    )  # which takes no address of MLflow
+    assert command_on(SearchOptions(), "confirm", "s") == "kerastuna confirm --study s"

@@ -54,6 +54,8 @@ def test_the_process_becomes_mlflow(started: list[Any], tmp_path: Path, capsys: 
     [
         (["--port", "65536"], "--port 65536: give a number from 1 to 65535"),
         ([], "mlruns/mlflow.db: run kerastuna search first"),
+        (["--tracking-uri", "sqlite:///a.db?timeout=5"], "yet in a.db: run kerastuna search first"),
+        (["--folder", "r?1"], "r?1' cannot hold MLflow's database, for a ? or % in its name or above it: give another"),
         (
             ["--tracking-uri", "https://me:secret@host/mlflow"],
             "the tracking server host/mlflow has a user interface of its own: open it there",
@@ -65,3 +67,12 @@ def test_where_there_is_nothing_to_serve(kerastuna: Any, started: list[Any], arg
     assert (status, out, started) == (2, "", [])
     assert told in err
     assert "secret" not in err
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+def test_a_database_with_settings_in_its_address_is_served(started: list[Any], tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db?timeout=5"
+    Tracker(uri, "some", warn=pytest.fail).start_study("a study", {}, {})
+    with pytest.raises(Started):
+        ui(Namespace(port=5001, tracking_uri=uri, folder=tmp_path / "mlruns"))
+    assert started[2]["MLFLOW_BACKEND_STORE_URI"] == uri

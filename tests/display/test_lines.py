@@ -28,6 +28,13 @@ def test_a_file_gets_the_line_as_it_is():
     assert shown(show_line, LINE * 9) == [LINE * 9]
 
 
+def test_text_is_shown_as_it_is():
+    odd = "study a:rocket:b at 'ex[/a]' and [red]"
+    assert shown(show_line, odd) == shown(show_line, odd, width=80) == [odd]
+    assert shown(show_commands, [(odd, odd)]) == [f"  {odd}   {odd}"]
+    assert shown(show_commands, [(odd, odd)], width=60) == [f"  {odd}", f"      {odd}"]
+
+
 def test_commands_stand_beside_what_they_do_where_there_is_room():
     commands = [("kerastuna ui", "every trial"), ("kerastuna trials --study one", "this table [again]")]
     beside = ["  kerastuna ui                   every trial", "  kerastuna trials --study one   this table [again]"]

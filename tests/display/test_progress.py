@@ -68,7 +68,7 @@ def test_plain_lines_of_a_search() -> None:
     assert file.getvalue().splitlines() == [
         "study mnist-15000 (quick): 4 trials of 3 epochs",
         "skipped without training: 3 over budget, 1 duplicate",
-        "one epoch takes about 6 s; 4 trials of 3 epochs: about 69 s, less where trials stop early",
+        "one epoch takes about 6 s; 4 trials of 3 epochs: about 76 s, less where trials stop early",
         "trial 4 (1/4): val_accuracy 0.9700 after 3 epochs in 15 s; best 0.9700 (trial 4); about 45 s left | "
         + SUMMARY,
         # A usual trial now has 2 epochs: 1 s + 6 s + 4 s.
@@ -102,7 +102,7 @@ def test_plain_tells_once_a_minute_how_far_long_trials_have_come() -> None:
         "trial 1: epoch 3/20, val_accuracy 0.9800, epoch 4: 70 s; trial 2: epoch 0/20, epoch 1: batch 300/600, 2 min"
     )
     assert file.getvalue().splitlines()[2:] == [
-        f"{trials}; 0/4 trials done; about 15 min left",
+        f"{trials}; 0/4 trials done; about 14 min left",
     ]
 
 
@@ -146,7 +146,7 @@ def test_trials_that_run_at_the_same_time_are_told_apart() -> None:
     progress.trial_ended(number=0, state="PRUNED", reason="stopped_early", value=0.5, seconds=15.0)
     progress.trial_ended(number=1, state="COMPLETE", value=0.9, seconds=20.0)
     assert file.getvalue().splitlines()[1:] == [
-        "one epoch takes about 10 s; 4 trials of 2 epochs: about 35 s, less where trials stop early",
+        "one epoch takes about 10 s; 4 trials of 2 epochs: about 40 s, less where trials stop early",
         # 1 epoch a trial and 5 s besides; trial 1 is expected to have another one, and two trials train at a time.
         "trial 0 (1/4): stopped early, val_accuracy 0.5000 after 1 epoch in 15 s; about 15 s left | wide",
         "trial 1 (2/4): val_accuracy 0.9000 after 2 epochs in 20 s; best 0.9000 (trial 1); about 18 s left | deep",
@@ -176,6 +176,19 @@ def test_a_note_stands_beside_the_value_or_in_its_place_and_a_rank_decides_on_th
         "trial 2 (3/4): val_accuracy 0.9000, small after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
         "trial 2 (4/4): final model trained after 0 epochs in 1 s; best 0.9000 (trial 2, small)",
     ]
+
+
+def test_what_was_not_trained_tells_nothing_of_the_time_left() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress(file=file, clock=clock)
+    progress.search_started(study="s", **ACCURACY, **QUICK)
+    train(progress, clock, 1, [5.0, 5.0, 5.0], [0.5, 0.5, 0.5])
+    progress.trial_ended(number=1, state="COMPLETE", value=0.5, seconds=16.0)
+    progress.trial_ended(number=2, state="COMPLETE", seconds=0.0, note="final model kept")
+    assert (
+        "trial 2 (2/4): final model kept after 0 epochs in 0 s; best 0.5000 (trial 1); about 32 s left"
+        in file.getvalue()
+    )
 
 
 def test_trials_stopped_early_are_never_the_best() -> None:
@@ -376,6 +389,14 @@ def test_a_terminal_gets_the_display(terminal: TextIO, monkeypatch: pytest.Monke
     assert isinstance(make_progress(file=terminal, force_plain=True), PlainProgress)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(make_progress(file=terminal), PlainProgress)
+
+
+def test_without_standard_streams_a_search_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it after >&-
+    with RichProgress(console=Console(file=io.StringIO())):
+        pass
+    monkeypatch.setattr(sys, "stderr", None)
+    run_search(make_progress(), Clock())
 
 
 def test_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ PACE = Pace().with_epoch(1, 6.0).with_epoch(2, 4.0)
     ],
 )
 def test_seconds_left(pace: Pace, trials: int, epochs_done: int, expected: float | None) -> None:
-    assert seconds_left(pace, trials=trials, epochs=6, epochs_done=[epochs_done]) == expected
+    assert seconds_left(pace, trials=trials, epochs=6, under_way=[(epochs_done, 0.0)]) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,52 @@ def test_about(seconds: float, text: str) -> None:
 
 def test_every_running_trial_shortens_what_is_left() -> None:
     one_more = 6.0 + 5 * 4.0
-    assert seconds_left(PACE, trials=3, epochs=6, epochs_done=[2, 5]) == 4 * 4.0 + 1 * 4.0 + one_more
-    assert seconds_left(PACE, trials=2, epochs=6, epochs_done=[6, 6, 6]) == 0.0
+    assert seconds_left(PACE, trials=3, epochs=6, under_way=[(2, 0.0), (5, 0.0)]) == 4 * 4.0 + 1 * 4.0 + one_more
+    assert seconds_left(PACE, trials=2, epochs=6, under_way=[(6, 0.0)] * 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("trials", "under_way", "expected"),
+    [
+        pytest.param(1, [(0, 0.0)], 26.0, id="one trial is not shared by two workers"),
+        pytest.param(1, [(0, 20.0)], 6.0, id="it is nearly done"),
+        pytest.param(1, [(0, 40.0)], 0.0, id="it takes longer than others"),
+        pytest.param(1, [], 26.0, id="it waits"),
+        pytest.param(2, [(5, 0.0), (0, 0.0)], 26.0, id="the longest decides"),
+        pytest.param(2, [(5, 0.0)], 26.0, id="one that waits is whole"),
+        pytest.param(3, [(0, 40.0), (0, 0.0)], 26.0, id="one that takes longer leaves the others their time"),
+        pytest.param(4, [(5, 1.0), (2, 2.0)], (3.0 + 14.0 + 2 * 26.0) / 2, id="two workers share the rest"),
+    ],
+)
+def test_no_trial_is_shared(trials: int, under_way: list[tuple[int, float]], expected: float) -> None:
+    assert seconds_left(PACE, trials=trials, epochs=6, under_way=under_way, at_once=2) == expected
+
+
+def test_the_time_left_of_the_last_trial_runs_down_to_its_end() -> None:
+    pace = Pace(first_epochs=1, first_epoch_seconds=10.0, later_epochs=9, later_epoch_seconds=90.0)
+    state = State("a", trials_done=3, trials_total=4, epochs=10, pace=pace, at_once=2)
+    state = state.with_running(RunningTrial(3, epochs=10, began=0.0))
+    assert [state.seconds_left(now) for now in (0.0, 71.0, 99.0)] == [100.0, 29.0, 1.0]
+
+
+def test_a_trial_that_goes_on_after_its_first_epoch_sets_the_pace_too() -> None:
+    pace = Pace().with_epoch(8, 5.0)
+    assert seconds_left(pace, trials=2, epochs=10, under_way=[(8, 0.0)]) == 2 * 5.0 + 10 * 5.0
+
+
+def test_the_estimate_is_of_the_whole() -> None:
+    def line(state: State) -> str:
+        return estimate_line(state, 18.0, 18.0)
+
+    ended = RunningTrial(0, epoch=1, epochs=1, began=18.0)
+    state = State("a", trials_total=1, epochs=1, pace=Pace().with_epoch(1, 18.0)).with_running(ended)
+    assert line(state) == "one epoch takes about 18 s; 1 trial of 1 epoch: about 18 s, less where trials stop early"
+    assert "3 trials of 1 epoch: about 27 s" in line(replace(state, trials_total=3, at_once=2))
+    assert "about 54 s, but the time limit leaves 30 s" in line(replace(state, trials_total=3, deadline=48.0))
+    assert "about 54 s, less" in line(replace(state, trials_total=3, deadline=58.0))  # there is time for the rest
+    assert "1 trial of 10 epochs: about 50 s, " in estimate_line(
+        State("a", trials_total=1, epochs=10, pace=Pace().with_epoch(8, 5.0)), 5.0, 0.0
+    )
 
 
 def test_running_trials_are_kept_by_number_in_the_order_in_which_they_started() -> None:

@@ -109,6 +109,51 @@ def test_the_goal_of_the_study_decides_what_is_best(progress: PlainProgress, fil
     assert "best 0.9000 (trial 0, reaches 0.8" in lines[2]
 
 
+def test_trials_of_other_processes_count(progress: PlainProgress, file: io.StringIO, clock: list[float]) -> None:
+    study = study_with()
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+
+    def elsewhere(value: float) -> None:
+        attributes = {"params": 1, "score": value}
+        study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=value, user_attrs=attributes))
+
+    def here(value: float) -> None:
+        number = study.ask().number
+        observer.trial_started(started(number, ""))
+        for epoch in (1, 2):
+            clock[0] += 10.0
+            observer.epoch_ended(number, epoch, metrics(value, 10.0))
+        study.tell(number, value)
+        observer.trial_ended(ended(number, value))
+
+    elsewhere(0.9)
+    here(0.6)
+    here(0.95)
+    elsewhere(0.99)
+    observer.search_ended("FINISHED")
+    first, second, last = (line for line in file.getvalue().splitlines() if line.startswith(("trial ", "s ended")))
+    assert first == (
+        "trial 1 (2/4): val_accuracy 0.6000 after 2 epochs in 20 s; best 0.9000 (trial 0); about 40 s left | "
+        "1,234 params"
+    )
+    assert second.startswith(
+        "trial 2 (3/4): val_accuracy 0.9500 after 2 epochs in 20 s; best 0.9500 (trial 2); about 20 s"
+    )
+    assert last.startswith("s ended after 40 s: 4 of 4 trials done, ")
+    assert last.endswith("best val_accuracy 0.9900 (trial 3)")
+
+
+def test_a_search_that_failed_is_shown_without_asking_the_study(
+    progress: PlainProgress, file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study_with(0.5), SETTINGS)
+    monkeypatch.delattr(optuna.Study, "get_trials")  # as where its server is gone
+    observer.search_ended("FAILED")
+    assert "s ended after 0 s: 1 of 4 trials done" in file.getvalue()
+
+
 def test_refused_proposals_are_counted(progress: PlainProgress, file: io.StringIO) -> None:
     observer = ProgressObserver(progress, "quick", timeout=None)
     observer.search_started(study_with(), SETTINGS)

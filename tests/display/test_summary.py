@@ -43,7 +43,12 @@ ERROR = 'Traceback (most recent call last):\n  File "a.py", line 1, in build\nVa
 
 
 OWN = Commands(
-    "bin/kerastuna", " --folder runs", "bin/kerastuna ui", None, "bin/kerastuna search --data a --profile full"
+    program="bin/kerastuna",
+    location=" --folder runs",
+    tracking=" --tracking-uri sqlite:///own.db",
+    ui="bin/kerastuna ui",
+    export=None,
+    full="bin/kerastuna search --data a --profile full",
 )
 
 
@@ -244,7 +249,7 @@ def test_the_summary_for_people() -> None:
         "bin/kerastuna ui",
         "bin/kerastuna trials --study one --folder runs",
         "bin/kerastuna describe --study one --folder runs --trial N",
-        "bin/kerastuna confirm --study one --folder runs",
+        "bin/kerastuna confirm --study one --folder runs --tracking-uri sqlite:///own.db",
         "bin/kerastuna search --data a --profile full",
     ]
 
@@ -261,7 +266,7 @@ def test_the_summary_suggests_nothing_that_would_do_something_else() -> None:
     study = study_of(complete(0.96))
     assert "describe" not in printed(result_of(study, closed_form=False))
     out = io.StringIO()
-    by_make = Commands("bin/kerastuna", "", "make ui", "make export", "make search PROFILE=full")
+    by_make = Commands("bin/kerastuna", "", "", "make ui", "make export", "make search PROFILE=full")
     print_summary(result_of(study, champion=CHAMPION), by_make, out)
     assert "  make export  " in out.getvalue()
     on_server = printed(result_of(study, tracking_uri="https://me:secret@host/mlflow"))

@@ -15,6 +15,7 @@ from kerastuna.search.display.tables import (
     export_table,
     layer_table,
     leaderboard_table,
+    reproduction_table,
     studies_table,
     trials_table,
 )
@@ -284,6 +285,51 @@ def test_an_export_of_predicted_numbers_is_listed_with_its_errors():
         ["litert", "5", "NO", "1.6e-01"],
         ["onnx, litert: 70 validation rows in an unnamed runtime"],
     ]
+
+
+ODD = "[/a][keras]:rocket:"
+"""What rich would take for markup and an emoji."""
+
+
+@pytest.mark.parametrize("out", [console(io.StringIO()), Console(file=io.StringIO(), width=140)], ids=["own", "rich's"])
+def test_names_are_shown_as_they_are(out: Console):
+    metric = Quantity(f"val_{ODD}", "max")
+    goal = BestMetric(metric)
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    told = {"score": 0.9, "summary": NETWORK + ODD, "reason": f"re_{ODD}"}
+    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=0.9, user_attrs=told))
+    study.add_trial(optuna.create_trial(state=TrialState.FAIL, user_attrs=told))
+    row = {"trained": 3, "refused": 2, "failed": 0, "best": 0.5, "last_trial": ODD, "name": ODD}
+    manifest = {
+        "task": {"classes": 10},
+        "input": {"shape": ["n", 8]},
+        "formats": {ODD: {"bytes": 1, "passed": None, "test": {"images": 9}, "runtime": ODD}},
+        "skipped": {f"no{ODD}": f"needs {ODD}"},
+    }
+    reference = {
+        **{"name": ODD, "params": {"total": 1, "trainable": 1, "non_trainable": 0}, "published_params": None},
+        **{"epochs": 1, "images": 1, "test": {"n": 1, "mean": 0.5, "std": None, "published": 0.5}},
+    }
+    architecture = Architecture((8, 8, 1), (Flatten(), Dense(10), Activation("softmax")))
+    for table, times in (
+        (leaderboard_table(study.trials, goal), 2),
+        (trials_table([*map(full_record, study.trials)], goal), 5),
+        (layer_table(ODD, cost_of(architecture)), 1),
+        (studies_table([row]), 2),
+        (export_table(manifest, ODD), 6),
+        (reproduction_table([reference]), 1),
+    ):
+        with out.capture() as capture:
+            out.print(table)
+        assert capture.get().count(ODD) == times, capture.get()
+    assert console(io.StringIO()).render_str(ODD).plain == ODD
+
+
+def test_a_table_steers_no_terminal():
+    row = {"trained": 3, "refused": 2, "failed": 0, "best": 0.5, "last_trial": None}
+    *_, first, second = shown(studies_table([row | {"name": "a\x1b[31mb"}, row | {"name": "c\nd"}]))
+    assert words(first)[0] == "a [31mb"
+    assert words(second)[0] == "c d"
 
 
 def test_a_file_gets_140_columns():

@@ -17,6 +17,7 @@ from tracking_support import EXPERIMENT, client_of, fail_on_warning, history, ru
 from kerastuna.search.commands.session import log_report
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.budget import Budget, Size
+from kerastuna.search.study.liveness import this_worker
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.study.stored_study import StoredStudy
 from kerastuna.search.study.studies import delete_study
@@ -269,3 +270,46 @@ def test_the_load_of_the_machine_is_recorded_until_the_search_ends(uri, tmp_path
     searched.observer.search_ended(status)
     assert not watching.is_alive()
     assert runs_of(uri)["goals"].info.status == status
+
+
+def test_the_first_of_several_processes_to_end_leaves_the_run_of_the_study_open(uri):
+    def parent() -> Any:
+        return runs_of(uri)["shared"].info
+
+    study = optuna.create_study(study_name="shared")
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "budget": 1000})
+    space: Any = {"units": optuna.distributions.IntDistribution(1, 9)}
+    first, second = (TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {}) for _ in range(2))
+    for observer in (first, second):
+        observer.search_started(study, {})
+    trials = [study.ask(space), study.ask(space)]
+    for observer, trial in ((first, trials[0]), (second, trials[1])):
+        trial.set_user_attr("worker", this_worker())
+        observer.trial_started(_record(trial.number))
+    study.tell(trials[0], 0.5)
+    first.trial_ended(_record(0, value=0.5))
+    first.search_ended("FINISHED")
+    assert (parent().status, parent().end_time) == ("RUNNING", None)
+    study.tell(trials[1], 0.5)
+    second.trial_ended(_record(1, value=0.5))
+    first.search_ended("FINISHED")  # as of a confirmation, which sees no trial run
+    assert parent().status == "FINISHED"
+    second.trial_started(_record(2))
+    assert parent().status == "RUNNING"
+    second.trial_ended(_record(2, value=0.5))
+    second.search_ended("FINISHED")
+    assert parent().status == "FINISHED"
+
+
+def test_trials_that_nobody_will_end_leave_no_run_of_a_study_open(uri):
+    study = optuna.create_study(study_name="left")
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "budget": 1000})
+    observer = TrackingObserver(Tracker(uri, EXPERIMENT, warn=fail_on_warning), {})
+    observer.search_started(study, {})
+    study.ask()  # of another program
+    study.ask().set_user_attr("worker", {**this_worker(), "pid": 2**22 + 1})
+    own = study.ask()
+    own.set_user_attr("worker", this_worker())
+    observer.trial_started(_record(own.number))
+    observer.search_ended("KILLED")
+    assert runs_of(uri)["left"].info.status == "KILLED"

@@ -29,7 +29,14 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 
 def _register(
-    tracker: Tracker, folder: Path, confirmed: float, weight: float, rank: Any = None, registration: str = ""
+    tracker: Tracker,
+    folder: Path,
+    confirmed: float,
+    weight: float,
+    rank: Any = None,
+    registration: str = "",
+    name: str = "",
+    warn: Any = pytest.fail,
 ):
     initializer: Any = keras.initializers.Constant(weight)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer=initializer)])
@@ -38,7 +45,7 @@ def _register(
         tracker.tracking_uri,
         tracker.experiment_id,
         tracker.run_id,
-        name="digits-max" if rank is None else "digits-ranked",
+        name=name or ("digits-max" if rank is None else "digits-ranked"),
         model=model,
         input_shape=(2,),
         rank=(-confirmed,) if rank is None else rank,
@@ -48,6 +55,7 @@ def _register(
         tags={"kerastuna.study": "digits"},
         artifacts=folder,
         registration=registration or uuid4().hex,
+        warn=warn,
     )
 
 
@@ -94,6 +102,7 @@ def test_a_model_of_the_users_own_class_is_registered_with_its_shapes(tracker: T
         tags={},
         artifacts=tmp_path,
         registration="own",
+        warn=pytest.fail,
     )
     mlflow.set_tracking_uri(tracker.tracking_uri)
     signature: Any = get_model_info(registered.uri).signature
@@ -146,6 +155,7 @@ def test_a_store_that_cannot_be_used_is_one_line(tracker: Tracker, tmp_path: Pat
             tags={},
             artifacts=tmp_path,
             registration="none",
+            warn=pytest.fail,
         )
     assert len(str(refused.value).splitlines()) == 1
 
@@ -225,3 +235,20 @@ def test_a_registered_model_belongs_to_a_study(tracker: Tracker):
         assert registered_name(uri, "new", second) == "new-bbbbbbbb"
         assert registered_name(uri, "of-an-earlier-version", first) == "of-an-earlier-version-aaaaaaaa"
         assert registered_name(uri, "of-an-earlier-version", old) == "of-an-earlier-version"
+
+
+@pytest.mark.parametrize("tags", [{}, {"rank": "gold"}, {"rank": "7"}])
+def test_the_alias_stays_on_a_version_of_the_users_own(tracker: Tracker, tmp_path: Path, tags: dict[str, str]):
+    told: list[str] = []
+    name = f"of the user {len(tags)}{tags.get('rank')}"
+    _register(tracker, tmp_path, 0.9, weight=1.0, name=name)
+    client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
+    own = client.create_model_version(name, tmp_path.as_uri(), tags=tags)
+    client.set_registered_model_alias(name, "champion", str(own.version))
+    better = _register(tracker, tmp_path, 0.99, weight=2.0, name=name, warn=told.append)
+    assert (better.is_champion, better.uri) == (False, f"models:/{name}/3")
+    assert client.get_model_version_by_alias(name, "champion").version == own.version
+    assert told == [
+        f"the alias champion of the registered model {name!r} is on version 2, which was not registered by kerastuna: "
+        "it stays there, and the new version is 3"
+    ]

@@ -9,7 +9,7 @@ import pytest
 from tracking_support import EXPERIMENT, client_of, fail_on_warning, free_port, history, run_python, runs_of
 
 from kerastuna.search.errors import InputError
-from kerastuna.search.tracking.store import default_tracking_uri
+from kerastuna.search.tracking.store import default_tracking_uri, file_of, open_client
 from kerastuna.search.tracking.tracker import Tracker
 
 # MLflow calls SQLAlchemy 2.1 in ways that it deprecates.
@@ -156,3 +156,23 @@ def test_an_experiment_deleted_in_mlflow_is_restored_and_the_user_told(tracker, 
     assert again.start_study("first", {}, {}) == tracker.run_id
     assert len(told) == 1
     assert EXPERIMENT in told[0]
+
+
+@pytest.mark.parametrize("name", ["r?1", "r%201", "50%25/runs"])
+def test_a_folder_whose_name_no_uri_can_hold_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"cannot hold MLflow's database, for a \? or % in its name .* --tracking-uri"):
+        default_tracking_uri(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["my runs", "100%", "a%zz", "é#@:&=+;' x"])
+def test_the_database_is_in_the_folder_whatever_else_its_name_is(tmp_path, name):
+    uri = default_tracking_uri(tmp_path / name)
+    assert file_of(uri) == tmp_path / name / "mlflow.db"
+    open_client(uri)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_file_of_a_uri():
+    assert str(file_of("sqlite+pysqlite:////a/b.db?timeout=5")) == "/a/b.db"
+    assert file_of("sqlite://") is file_of("sqlite:///:memory:") is file_of("https://host/b.db") is None
