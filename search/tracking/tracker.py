@@ -160,7 +160,9 @@ class Tracker:
 
         def start(client: MlflowClient) -> str:
             # Another process may have ended the study's run meanwhile: between two trials it does not see this one.
-            client.update_run(self.run_id, status="RUNNING")
+            parent = client.get_run(self.run_id).info
+            if parent.lifecycle_stage == "active" and parent.status != "RUNNING":  # a merged one is deleted
+                client.update_run(self.run_id, status="RUNNING")
             return create_trial_run(client, self.study_run, number, params=params, metrics=metrics, tags=tags)
 
         self._connection.resume_when_due()
