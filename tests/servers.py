@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 HOST = "127.0.0.1"
 USER = "kerastuna"
@@ -41,7 +43,8 @@ class Server:
     _command: Sequence[str | Path]
     _folder: Path
     _port: int
-    _as_user: dict
+    _as_user: Mapping[str, Any] = MappingProxyType({})
+    """How it is begun as another user, if it may not run as this one."""
     _end_by: signal.Signals
     _run: contextlib.AbstractContextManager[subprocess.Popen] | None = None
 
@@ -89,8 +92,9 @@ class PostgreSQL(Server):
 
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
         initdb, server = _program("postgresql", "initdb"), _program("postgresql", "postgres")
-        self._folder, self._as_user = folder, _user("postgres")
-        data, password = folder / "data", secrets.token_hex(8)
+        if os.geteuid() == 0:
+            self._as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        self._folder, data, password = folder, folder / "data", secrets.token_hex(8)
         (folder / "password").write_text(password)
         make = [initdb, "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
         self._make([*make, "-E", "UTF8", "--locale=C"])
@@ -107,10 +111,11 @@ class MariaDB(Server):
     _end_by = signal.SIGTERM
 
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
-        install, server = (_program("mariadb-server", name) for name in ("mariadb-install-db", "mariadbd"))
-        self._folder, self._as_user = folder, {}
+        install, server = (
+            _program("mariadb-server-core mariadb-client-core", name) for name in ("mariadb-install-db", "mariadbd")
+        )
         allowed = ("--user=root",) if os.geteuid() == 0 else ()
-        data, password = folder / "data", secrets.token_hex(8)
+        self._folder, data, password = folder, folder / "data", secrets.token_hex(8)
         account = f"{USER}@'{HOST}'"
         (folder / "begin.sql").write_text(  # one statement a line
             f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{password}';\n"
@@ -219,11 +224,6 @@ def _program(package: str, name: str) -> str:
     if found is None:
         raise CannotServe(f"the program {name} is not installed (Debian: apt install {package})")
     return found
-
-
-def _user(name: str) -> dict:
-    """How a process is begun that may not run as root: as the user `name` in its place."""
-    return {"user": name, "group": name, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _listens(port: int) -> bool:

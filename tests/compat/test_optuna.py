@@ -1,8 +1,6 @@
 """The private names of Optuna that are used still mean what they did."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.schema import CreateTable
+from study_support import check_that_one_takes_each_trial
 
 from kerastuna.search.compat.optuna import (
     SobolPoint,
@@ -116,22 +115,7 @@ def test_a_waiting_trial_is_taken_once_with_its_attributes(kind: str, tmp_path: 
 @pytest.mark.parametrize("kind", ["journal", "database", "optuna's database"])
 def test_of_many_who_take_a_trial_at_once_one_gets_it(kind: str, tmp_path: Path) -> None:
     """Optuna's own sqlite storage gives it to several."""
-    study = optuna.create_study(storage=STORAGES[kind](tmp_path), study_name="s")
-    for _ in range(12):
-        study.enqueue_trial({"n": 1})
-    ids = [trial._trial_id for trial in study.trials]
-
-    def work(name: int) -> list[int]:
-        storage = STORAGES[kind](tmp_path)
-        start.wait()
-        return [number for number, trial_id in enumerate(ids) if take_trial(storage, trial_id, {"worker": name})]
-
-    start = threading.Barrier(4)
-    with ThreadPoolExecutor(4) as workers:
-        taken = list(workers.map(work, range(4)))
-    assert sorted(number for numbers in taken for number in numbers) == list(range(12))
-    owners = [trial.user_attrs["worker"] for trial in study.trials]
-    assert owners == [next(name for name, numbers in enumerate(taken) if number in numbers) for number in range(12)]
+    check_that_one_takes_each_trial(lambda: STORAGES[kind](tmp_path))
 
 
 def test_a_claim_that_a_full_disk_tears_leaves_the_trial_waiting(tmp_path: Path) -> None:

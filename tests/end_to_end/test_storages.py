@@ -7,10 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,11 +17,11 @@ import optuna
 import pytest
 import servers
 from sqlalchemy import create_engine, text
+from study_support import check_that_one_takes_each_trial
 from support import script_environment
 from tuner_support import complete_all
 
 from kerastuna.search import OptunaOracle
-from kerastuna.search.compat.optuna import take_trial
 from kerastuna.search.compat.optuna_attributes import change_study_attribute
 from kerastuna.search.errors import StudyError
 from kerastuna.search.study.storage import open_storage
@@ -139,26 +137,11 @@ def test_names_that_differ_in_case_or_accents_are_not_one(url: str, name: str) -
 @pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_of_many_who_take_a_trial_at_once_one_gets_it(server: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue(server)
-    study = optuna.create_study(storage=open_storage(url), study_name="s")
-    for _ in range(12):
-        study.enqueue_trial({"n": 1})
-    ids = [trial._trial_id for trial in study.trials]
 
-    def work(name: int) -> list[int]:
-        storage = open_storage(url, 60.0)
-        start.wait()
-        taken = [number for number, trial_id in enumerate(ids) if take_trial(storage, trial_id, {"worker": name})]
-        mine = optuna.load_study(study_name="s", storage=storage)
-        for number in taken:  # a list that all of them add to
-            change_study_attribute(mine, "taken", lambda before, number=number: [*(before or []), number])
-        return taken
+    def note(study: optuna.Study, number: int) -> None:  # in a list that all of them add to
+        change_study_attribute(study, "taken", lambda before: [*(before or []), number])
 
-    start = threading.Barrier(4)
-    with ThreadPoolExecutor(4) as workers:
-        taken = list(workers.map(work, range(4)))
-    assert sorted(number for numbers in taken for number in numbers) == list(range(12))
-    owners = [trial.user_attrs["worker"] for trial in study.trials]
-    assert owners == [next(name for name, numbers in enumerate(taken) if number in numbers) for number in range(12)]
+    check_that_one_takes_each_trial(lambda: open_storage(url, 60.0), note)
     assert sorted(optuna.load_study(study_name="s", storage=open_storage(url)).user_attrs["taken"]) == list(range(12))
 
 
