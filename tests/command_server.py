@@ -138,9 +138,9 @@ def _begin(printed: str, arguments: Sequence[str]) -> int:
             os.dup2(source, descriptor)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
         sys.argv = ["kerastuna", *arguments]
-        from kerastuna.search.commands.cli import main
+        from kerastuna.search.commands.cli import run
 
-        status = main(arguments)
+        run()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
     except BaseException:

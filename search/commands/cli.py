@@ -11,12 +11,14 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from typing import TextIO
+from types import FrameType
+from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError, KerastunaError, SearchFailed
 from ..messages import hidden_secrets, one_line, redact, secrets_of
-from ..training.interruption import forget, second_signal_forces, stop, was_told_to_stop
+from ..training.interruption import forget, interruptible, second_signal_forces, stop, was_told_to_stop
 from .common import program
 from .parser import make_parser
 
@@ -25,7 +27,7 @@ INTERRUPTED, UNREAD = 130, 141
 PRINTING = ("trials", "studies", "describe")
 """Commands that are done where their reader has seen enough, as `| head` has."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
-"""Signals that end a command; the second one at once."""
+"""Signals that end a command as Ctrl-C does: everything is kept. The second one ends it at once."""
 OF_THE_DISK = frozenset(
     {
         errno.EACCES,
@@ -60,8 +62,38 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted, 141 not read."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    """Run the command within a program; returns its exit status.
+
+    It is 0 when the command is done, 1 when it failed, 2 for bad input, 130 when it was interrupted, and 141 when its
+    output was not read.
+    """
+    forget()
+    before = _handle_signals(stop)
+    try:
+        return _status_of(sys.argv[1:] if arguments is None else list(arguments))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run() -> NoReturn:
+    """Be the command `kerastuna`: end this process with the exit status that `main` would return.
+
+    From the end of the command on a signal ends the process with the same status. The end of Python may take seconds.
+    """
+    _handle_signals(stop)
+    status = _status_of(sys.argv[1:])
+    _handle_signals(lambda number, frame: os._exit(status))
+    sys.exit(status)
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
+    """Give the signals that end a command this handler; returns those that they had."""
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]  # it is under nohup
+    return {number: signal.signal(number, handler) for number in heeded}
+
+
+def _status_of(given: Sequence[str]) -> int:
     with hidden_secrets(secrets_of(_urls(given), os.environ)):
         try:
             return _run(given)
@@ -77,14 +109,12 @@ def _urls(given: Sequence[str]) -> list[str]:
 
 def _run(given: Sequence[str]) -> int:
     options = make_parser(_functions()).parse_args(given)
-    forget()
     again = f"nothing that was finished is lost. To go on: {program()} {shlex.join(map(redact, given))}"
     try:
-        for number in STOPPING:  # all as Ctrl-C: keep everything, say how to go on
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, stop)
         with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)), _interruptions():
-            return options.command(options)
+            status = interruptible(partial(options.command, options))
+            _flush(sys.stdout)
+            return status
     except KerastunaError as error:
         print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
@@ -104,6 +134,11 @@ def _run(given: Sequence[str]) -> int:
         )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None:  # as it is where it was closed before
+        stream.flush()
 
 
 def _has_lost_its_reader(stream: TextIO) -> bool:
@@ -139,7 +174,3 @@ def _functions() -> Mapping[str, Callable[[Namespace], int]]:
 
 def _call(name: str, options: Namespace) -> int:
     return getattr(import_module(f".{name}", __package__), name)(options)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

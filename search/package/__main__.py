@@ -1,8 +1,6 @@
 """`python -m kerastuna` is the command `kerastuna`."""
 
-import sys
-
-from kerastuna.search.commands.cli import main
+from kerastuna.search.commands.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -25,6 +25,7 @@ from ..compat.optuna import (
 )
 from ..compat.optuna_attributes import Change, change_in_database
 from ..compat.optuna_storages import known_as, number_once, numbers_again
+from ..compat.sqlalchemy import quiet_lost_connections
 from ..errors import StudyError
 from ..messages import redact_url
 from .attributes import STUDY_ID
@@ -73,6 +74,7 @@ def open_database(url: str, patience: float = 0.0) -> RDBStorage:
     elif url.startswith("sqlite"):
         number_once()
     quiet_database()
+    quiet_lost_connections()
     opened = partial(_open, url, patience)
     waits = patience if is_joining() and not url.startswith("sqlite") else 0.0
     return until_answered(opened, partial(opened), lost=partial(lost_because, url=url), patience=waits)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..compat.sqlalchemy import quiet_lost_connections
 from ..errors import InputError
 from ..messages import redact
 
@@ -127,6 +128,7 @@ def open_client(uri: str) -> MlflowClient:
     if uri.startswith("sqlite"):
         _prepare_sqlite(uri)
     elif is_database(uri):
+        quiet_lost_connections()
         _check_database(uri)
     return MlflowClient(uri, uri)
 

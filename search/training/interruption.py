@@ -4,9 +4,13 @@ A signal raises an exception wherever the process is at that moment. Python swal
 `__del__`. TensorFlow may turn it into an error of its own, or crash, where it came in Python code that TensorFlow's C++
 called. So the signal is noted too, and looked at before every trial, after every batch of Keras's `fit`, after every
 epoch, and while workers are waited for; in such places it is only noted, and raised again shortly after.
+
+It is raised within `interruptible` alone: what a process does before and afterwards is not interrupted, such as telling
+of the interruption.
 """
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -17,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 TOGETHER_SECONDS = 0.5
 """Signals that come within this time are one: a terminal that is closed, or `make`, may pass one on twice."""
@@ -27,30 +31,54 @@ AGAIN_SECONDS = 0.02
 PATIENCE_SECONDS = 10.0
 """How long a signal waits for TensorFlow to return, which takes seconds where it traces a function."""
 
+Result = TypeVar("Result")
+
 _told = threading.Event()
+_raised = -math.inf
+"""When `stop` last raised, on the monotonic clock."""
 _waiting_since: float | None = None
 _enders: list[Callable[[], Any]] = []
+
+
+def interruptible(call: Callable[[], Result]) -> Result:
+    """The result of `call`, in which `stop` raises KeyboardInterrupt; at once where this process was told to before."""
+    stop_if_told()
+    return call()
 
 
 def stop(number: int, frame: FrameType | None) -> None:
     """Note that this process was told to stop, and raise KeyboardInterrupt: a handler of signals.
 
-    It is raised later where Python is telling of an exception that it swallowed, since it would swallow this one too,
-    and print it; and within TensorFlow, for `PATIENCE_SECONDS` at most. Meanwhile, SIGALRM belongs to this function.
-    Nothing is raised later once somebody has asked whether this process was told to stop.
+    It is raised within `interruptible` alone, and once for signals that come together: the second would interrupt what
+    is put in order after the first. It is raised later where Python is telling of an exception that it swallowed, since
+    it would swallow this one too, and print it; and within TensorFlow, for `PATIENCE_SECONDS` at most. Meanwhile,
+    SIGALRM belongs to this function. Nothing is raised later once somebody has asked whether this process was told to
+    stop.
     """
-    global _waiting_since
+    global _raised, _waiting_since
     now = time.monotonic()
     if number == signal.SIGALRM and _waiting_since is None:
         return  # it came while somebody asked
     _told.set()
+    if not _is_interruptible(frame) or now - _raised < TOGETHER_SECONDS:
+        _wait_no_more()
+        return
     _waiting_since = now if _waiting_since is None else _waiting_since
     if _cannot_raise(frame) and now - _waiting_since < PATIENCE_SECONDS:
         signal.signal(signal.SIGALRM, stop)
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
         return
     _wait_no_more()
+    _raised = now
     raise KeyboardInterrupt
+
+
+def _is_interruptible(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is interruptible.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _cannot_raise(frame: FrameType | None) -> bool:
@@ -82,6 +110,8 @@ def stop_if_told() -> None:
 
 def forget() -> None:
     """Begin anew, as a new command in the same process."""
+    global _raised
+    _raised = -math.inf
     _wait_no_more()
     _told.clear()
 

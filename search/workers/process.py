@@ -21,7 +21,7 @@ import cloudpickle
 
 from ..captured_output import captured_stderr
 from ..messages import hide_for_good
-from ..training.interruption import stop, was_told_to_stop
+from ..training.interruption import interruptible, stop, was_told_to_stop
 from .shared import loads
 
 REPEAT_SECONDS = 3.0
@@ -103,13 +103,16 @@ class Worker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, for the whole group: the parent decides
         signal.signal(signal.SIGTERM, stop)
         try:
-            while (task := self._tasks.get()) is not None:
-                self._do(task)
+            interruptible(self._do_tasks)
         except KeyboardInterrupt:
             return 128 + signal.SIGTERM
         except (BrokenPipeError, ConnectionResetError):
             return 1  # the parent is gone
         return 0
+
+    def _do_tasks(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._do(task)
 
     def _do(self, task: Any) -> None:
         try:

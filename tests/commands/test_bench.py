@@ -81,9 +81,10 @@ def test_a_benchmark_ends_with_its_command(benchmarks: Path, tmp_path: Path) -> 
         import sys
         from pathlib import Path
         from kerastuna.search.commands import bench
-        from kerastuna.search.commands.cli import main
+        from kerastuna.search.commands.cli import run
         bench.BENCHMARKS = Path({str(benchmarks)!r})
-        sys.exit(main(["bench", "endless"]))
+        sys.argv[1:] = ["bench", "endless"]
+        run()
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, stderr=subprocess.PIPE)
     pid = tmp_path / "pid"

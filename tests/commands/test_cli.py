@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from kerastuna.search.commands.cli import COMMANDS, PRINTING
+from kerastuna.search.commands.cli import COMMANDS, PRINTING, STOPPING
 from kerastuna.search.errors import SearchFailed
+from kerastuna.search.training.interruption import stop
 
 HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "mlflow", "optuna")
 
@@ -171,18 +172,55 @@ def test_what_somebody_made_of_an_interruption_is_one(
     assert err.startswith("kerastuna: interrupted; nothing that was finished is lost.")
 
 
+def test_a_signal_at_the_end_of_a_command_changes_nothing() -> None:
+    program = """
+        import atexit, os, signal, sys
+        from kerastuna.search.commands import studies
+        from kerastuna.search.commands.cli import run
+        tell = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        class Telling:
+            def write(self, text):
+                tell()
+                return sys.__stderr__.write(text)
+            def flush(self):
+                sys.__stderr__.flush()
+        sys.stderr = Telling()
+        atexit.register(tell)
+        studies.studies = lambda options: tell()
+        sys.argv = ["kerastuna", "studies"]
+        run()
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    told = "kerastuna: interrupted; nothing that was finished is lost. To go on: kerastuna studies\n"
+    assert (ended.returncode, ended.stderr) == (130, told)
+
+
+def test_a_command_called_by_a_program_leaves_its_handlers_of_signals(kerastuna: Any, studies_does: Any) -> None:
+    def during() -> int:
+        assert signal.getsignal(signal.SIGTERM) is stop
+        return 0
+
+    before = [signal.getsignal(number) for number in STOPPING]
+    studies_does(during)
+    assert kerastuna("studies")[0] == 0
+    assert stop not in before
+    assert [signal.getsignal(number) for number in STOPPING] == before
+
+
 @pytest.mark.parametrize(("command", "status"), [("studies", 0), ("repair", 141)])
 def test_a_reader_that_closes_the_pipe_is_no_error(command: str, status: int) -> None:
     assert (command in PRINTING) == (status == 0)
     program = """
         import sys
         from importlib import import_module
-        from kerastuna.search.commands.cli import main
+        from kerastuna.search.commands.cli import run
         def endless(options):
             while True:
                 print("line")
         setattr(import_module("kerastuna.search.commands." + sys.argv[1]), sys.argv[1], endless)
-        sys.exit(main([sys.argv[1]]))
+        run()
     """
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program), command],

@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +24,7 @@ from kerastuna.search.training.interruption import (
     TOGETHER_SECONDS,
     ended_at_once,
     forget,
+    interruptible,
     second_signal_forces,
     stop,
     stop_if_told,
@@ -36,7 +38,7 @@ def told() -> Iterator[None]:
     before = signal.signal(signal.SIGUSR1, stop)
     try:
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGUSR1)
+            interruptible(tell)
         yield
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -77,12 +79,14 @@ PROGRAM = """
     with interruption.second_signal_forces([signal.SIGINT], 130, lambda: tell(b"told")), interruption.ended_at_once(
         lambda: tell(b"ended")
     ):
-        tell(b"begun")
-        while True:
-            try:
-                {work}
-            except KeyboardInterrupt:
-                tell(b"heard")
+        def call():
+            tell(b"begun")
+            while True:
+                try:
+                    {work}
+                except KeyboardInterrupt:
+                    tell(b"heard")
+        interruption.interruptible(call)
 """
 
 
@@ -124,8 +128,7 @@ def test_what_python_swallows_of_a_signal_is_not_printed():
         patch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type.__name__))
         with second_signal_forces([signal.SIGUSR1], 1, lambda: None):
             Swallows(KeyboardInterrupt)  # not by a signal
-            with pytest.raises(KeyboardInterrupt):
-                stop(signal.SIGUSR1, None)
+            stop(signal.SIGUSR1, None)
             Swallows(KeyboardInterrupt)
             Swallows(ValueError)
             forget()
@@ -198,9 +201,12 @@ def test_a_signal_within_tensorflow_is_raised_after_it():
         tell()
         wait()
 
-    within_tensorflow(work)
-    with pytest.raises(KeyboardInterrupt):
-        wait()
+    def call() -> None:
+        within_tensorflow(work)
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+
+    interruptible(call)
     assert was_told_to_stop()
     wait()  # once
 
@@ -226,7 +232,7 @@ def test_a_signal_that_comes_while_python_tells_of_an_exception_is_raised_after_
 
     monkeypatch.setattr(sys, "unraisablehook", tell_of)
     with second_signal_forces([signal.SIGUSR1], 1, lambda: None), pytest.raises(KeyboardInterrupt):
-        swallow()
+        interruptible(swallow)
     assert was_told_to_stop()
     assert lost == ["swallowed"]
     assert "Exception ignored" not in capsys.readouterr().err
@@ -234,16 +240,19 @@ def test_a_signal_that_comes_while_python_tells_of_an_exception_is_raised_after_
 
 @pytest.mark.usefixtures("signals")
 def test_a_signal_that_somebody_asked_about_is_not_raised_again():
-    within_tensorflow(tell)
-    assert was_told_to_stop()
-    wait()
-    within_tensorflow(tell)
-    with pytest.raises(KeyboardInterrupt):
-        stop_if_told()
-    wait()
-    within_tensorflow(tell)
-    forget()
-    wait()
+    def call() -> None:
+        within_tensorflow(tell)
+        assert was_told_to_stop()
+        wait()
+        within_tensorflow(tell)
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_told()
+        wait()
+        within_tensorflow(tell)
+        forget()
+        wait()
+
+    interruptible(call)
 
 
 @pytest.mark.usefixtures("signals")
@@ -251,5 +260,42 @@ def test_a_signal_does_not_wait_for_ever_for_tensorflow(monkeypatch: pytest.Monk
     monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 2 * AGAIN_SECONDS)
     began = time.monotonic()
     with pytest.raises(AssertionError, match="raised within TensorFlow"):
-        within_tensorflow(lambda: (tell(), time.sleep(60)))
+        interruptible(partial(within_tensorflow, lambda: (tell(), time.sleep(60))))
     assert time.monotonic() - began >= 2 * AGAIN_SECONDS
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_is_only_noted_before_and_after_what_it_may_interrupt():
+    tell()
+    assert was_told_to_stop()
+    called: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(lambda: called.append(True))
+    assert not called
+    forget()
+    assert interruptible(lambda: 5) == 5
+    tell()
+    wait()
+    assert was_told_to_stop()
+
+
+@pytest.mark.usefixtures("signals")
+def test_the_second_of_two_signals_at_once_does_not_interrupt_what_is_put_in_order(monkeypatch: pytest.MonkeyPatch):
+    done: list[str] = []
+
+    def call() -> None:
+        try:
+            tell()
+        finally:
+            tell()
+            done.append("put in order")
+
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(call)
+    assert done == ["put in order"]
+    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    done.clear()
+    forget()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(call)
+    assert not done
