@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support import script_environment
 
+from kerastuna.search.workers.plan import compilation_environment
+
 EPOCHS = 4
 BATCH = 16
 
@@ -22,7 +24,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("jax")
     result = subprocess.run(
         [sys.executable, __file__, str(folder)],
-        env=script_environment(KERAS_BACKEND="jax", JAX_PLATFORMS="cpu"),
+        env=script_environment(
+            KERAS_BACKEND="jax", JAX_PLATFORMS="cpu", **compilation_environment(folder / "same programs")
+        ),
         capture_output=True,
         text=True,
         timeout=900,

@@ -21,6 +21,7 @@ from support import script_environment
 from kerastuna.search.training import resuming
 from kerastuna.search.training.epochs import EpochMetrics
 from kerastuna.search.training.train import train
+from kerastuna.search.workers.plan import compilation_environment
 from kerastuna.spaces.architecture import Architecture, BatchNormalization, Conv2D, Dense, Flatten
 from kerastuna.spaces.augmentation import Augmentation
 from kerastuna.spaces.convnet import ConvNet
@@ -125,7 +126,11 @@ def go_on(folder: Path) -> dict[str, Any]:
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp(request.param)
     environment = script_environment(
-        KERAS_BACKEND=request.param, JAX_PLATFORMS="cpu", TF_NUM_INTRAOP_THREADS="1", OMP_NUM_THREADS="1"
+        KERAS_BACKEND=request.param,
+        JAX_PLATFORMS="cpu",
+        TF_NUM_INTRAOP_THREADS="1",
+        OMP_NUM_THREADS="1",
+        **compilation_environment(folder / "programs"),
     )
 
     def run(what: str) -> subprocess.CompletedProcess[str]:
