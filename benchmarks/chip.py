@@ -1,6 +1,6 @@
 """Compares the closed form of `kerastuna.spaces.chip` with int8 files: their bytes, and the arena that they need.
 
-    kerastuna bench chip [--networks 300] [--seed 101] [--out benchmarks/results]
+    kerastuna bench chip [--networks 300] [--seed 101] [--spaces ConvNet,mixed] [--out DIR] [--add]
 
 Half of the networks are random points of `ConvNet`, half have layers of every kind in random order; `--spaces` also
 has Compact, small ones with few values, whose plan takes more of the arena than they do, and small ones with
@@ -47,6 +47,7 @@ MARK = "RECORD"
 CHUNK = 20  # networks of a process: TensorFlow keeps something of each
 SHAPES = ((28, 28, 1), (32, 32, 3), (16, 24, 1), (49, 10, 1))
 SMALL_SHAPES = ((8, 8, 1), (6, 6, 2), (12, 12, 1), (1, 16, 1))
+KINDS = ("ConvNet", "Compact", "mixed", "small", "additions")
 LARGEST_MAP = 1 << 17  # values; larger ones fit no chip
 
 
@@ -205,16 +206,18 @@ def chunk(seed: int, kinds: Sequence[str]) -> None:
         print(MARK, json.dumps(record), flush=True)
 
 
-def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """What the records say, as Markdown."""
+def table(records: Sequence[Mapping[str, Any]], commands: Sequence[str]) -> str:
+    """What the records that these commands gave say, as Markdown."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("keras", "tensorflow", "tflite-micro"))
     left_out = sum("problem" in record for record in records)
-    records = [record for record in records if "problem" not in record]
     seeds = sorted({record["seed"] for record in records})
+    records = [record for record in records if "problem" not in record]
     lines = [
         "# The closed form of flash and RAM, compared with int8 files",
         "",
-        f"{len(records)} random networks (`kerastuna bench chip`, seeds {seeds[0]} to {seeds[-1]}): {versions}.",
+        *(f"    {command}" for command in commands),
+        "",
+        f"{len(records)} random networks, seeds {seeds[0]} to {seeds[-1]}: {versions}.",
         "Bytes by which the bound is above the measured value; below 0 it would not be a bound. What operators take",
         "was read from the networks of seeds up to 112; the others test it. For the RAM of MUL and ADD, 18 bytes were",
         "added after the networks of Compact had shown bounds without room. What tflite-micro takes before there are",
@@ -244,13 +247,52 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the networks in processes of `CHUNK`, and write JSON and a table after each of them."""
+def problem_with(options: argparse.Namespace) -> str | None:
+    """What cannot be measured, in one line."""
+    if options.networks < 1:
+        return f"--networks {options.networks}: give 1 or more"
+    if options.seed < 0:
+        return f"--seed {options.seed}: give 0 or more"
+    if unknown := [name for name in options.spaces.split(",") if name not in KINDS]:
+        return f"--spaces {options.spaces}: there is no {unknown[0]!r}; give some of {', '.join(KINDS)}"
+    if options.add and options.out is None:
+        return "--add: say with --out in which folder chip.json is"
+    if options.add or options.out is None:
+        return None
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"--out {options.out}: {error.strerror}; give a folder"
+    return None
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The command that measures with these options, the usual ones included, whatever is usual later."""
+    words = ["kerastuna bench chip --networks", options.networks, "--seed", options.seed, "--spaces", options.spaces]
+    return " ".join(map(str, words)) + (" --out DIR --add" if options.add else "")
+
+
+def kept_in(path: Path, seeds: range) -> tuple[list[str], list[Any]]:
+    """The commands, and the records of other seeds than `seeds`, in the file `path`; raises ValueError in one line."""
+    try:
+        told = json.loads(path.read_text())
+        return list(told["commands"]), [record for record in told["networks"] if record["seed"] not in seeds]
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; leave out --add") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is no file of this program: leave out --add, or give another --out") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the networks in processes of `CHUNK`, and write JSON and a table after each of them.
+
+    Returns the exit status: 2 for what cannot be measured.
+    """
     parser = argparse.ArgumentParser(description="Compare the bounds of flash and RAM with int8 files.")
     parser.add_argument("--networks", type=int, default=300)
     parser.add_argument("--seed", type=int, default=101, help="of the first chunk")
     parser.add_argument(
-        "--spaces", default="ConvNet,mixed", help="some of ConvNet, Compact, mixed, small, additions (%(default)s)"
+        "--spaces", default="ConvNet,mixed", metavar="A,B", help=f"some of {', '.join(KINDS)} (%(default)s)"
     )
     parser.add_argument("--out", type=Path, help="folder for chip.json and chip.md")
     parser.add_argument("--add", action="store_true", help="keep the networks of other seeds that are in this folder")
@@ -258,11 +300,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.chunk is not None:
         chunk(options.chunk, options.spaces.split(","))
-        return
+        return 0
+    if problem := problem_with(options):
+        print(f"chip: {problem}", file=sys.stderr)
+        return 2
     seeds = range(options.seed, options.seed + -(-options.networks // CHUNK))
+    commands: list[str] = []
     kept: list[Any] = []
-    if options.add and options.out is not None and (before := options.out / "chip.json").exists():
-        kept = [record for record in json.loads(before.read_text()) if record["seed"] not in seeds]
+    if options.add:
+        try:
+            commands, kept = kept_in(options.out / "chip.json", seeds)
+        except ValueError as error:
+            print(f"chip: {error}", file=sys.stderr)
+            return 2
+    commands = list(dict.fromkeys([*commands, command_of(options)]))
     records: list[Any] = []
     for seed in seeds:
         command = [sys.executable, __file__, "--chunk", str(seed), "--spaces", options.spaces]
@@ -273,11 +324,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         records = [*records, *found][: options.networks]
         told = sorted([*kept, *records], key=lambda record: record["seed"])
         if options.out is not None:
-            (options.out / "chip.json").write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
-            (options.out / "chip.md").write_text(table(told))
+            lines = ",\n".join(map(json.dumps, told))
+            text = f'{{"commands": {json.dumps(commands)},\n"networks": [\n{lines}\n]}}\n'
+            (options.out / "chip.json").write_text(text)
+            (options.out / "chip.md").write_text(table(told, commands))
         print(f"{len(records)} networks measured", file=sys.stderr)
-    print(table([*kept, *records]))
+    print(table([*kept, *records], commands))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

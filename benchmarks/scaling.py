@@ -1,6 +1,7 @@
 """Trials a minute with 1 to 16 workers on each kind of storage, what a trial costs the storage, and reading a study.
 
     kerastuna bench scaling [--quick] [--workers 1 2 4 8 16] [--storages journal sqlite postgresql grpc] [--repeats 3]
+        [--trials 3] [--seconds 2] [--running 1 10 100 1000]
 
 Nothing is trained: a trial sleeps as if a GPU trained it, and reports 20 epochs with a made-up score. Everything else
 is as in a search: `ConvNet` under 15,000 parameters, TPE, and the usual pruner, which is asked after every epoch, but
@@ -13,6 +14,7 @@ every worker does for a proposal.
 import argparse
 import contextlib
 import json
+import math
 import os
 import resource
 import shutil
@@ -332,12 +334,27 @@ def spread(values: Sequence[float]) -> str:
     return f"{middle:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
+def command_of(options: argparse.Namespace) -> str:
+    """The command that measures with these options, the usual ones included, whatever is usual later."""
+    words = ["kerastuna", "bench", "scaling"]
+    for name in ("workers", "storages", "repeats", "trials", "seconds", "running"):
+        value = getattr(options, name)
+        words += [f"--{name}", *(f"{one:g}" if isinstance(one, float) else str(one) for one in as_list(value))]
+    return " ".join(words)
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def report(result: dict[str, Any]) -> str:
     """The results as Markdown."""
     rates, options = result["rates"], result["options"]
     counts = sorted({each["workers"] for each in rates})
     lines = [
         "# Scaling",
+        "",
+        *(f"    {command}" for command in result["commands"]),
         "",
         f"Trained trials a minute, the median of {options['repeats']} with the least and the greatest. "
         f"A trial sleeps {options['seconds']:g} s and reports {EPOCHS} epochs; {options['trials']} trials a worker.",
@@ -359,7 +376,7 @@ def report(result: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     for each in rates:
-        if each["workers"] in (counts[0], counts[-1]):
+        if each["traffic"] and each["workers"] in (counts[0], counts[-1]):
             told = ", ".join(f"{name} {number:,.0f}" for name, number in each["traffic"].items())
             lines.append(f"| {each['storage']} | {each['workers']} | {told} |")
     running = sorted({each["running"] for each in result["reads"]})
@@ -402,7 +419,22 @@ def storages(wanted: Sequence[str], workers: int) -> Iterator[dict[str, str]]:
         yield locations
 
 
-def main() -> None:
+def problem_with(options: argparse.Namespace) -> str | None:
+    """What cannot be measured, in one line."""
+    for name in ("workers", "repeats", "trials", "running"):
+        if (least := min(as_list(getattr(options, name)))) < 1:
+            return f"--{name} {least}: give 1 or more"
+    if not 0 < options.seconds < math.inf:
+        return f"--seconds {options.seconds:g}: give a number above 0"
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"--output {options.output}: {error.strerror}; give a folder"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write the results; returns the exit status: 2 for what cannot be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16])
@@ -414,13 +446,17 @@ def main() -> None:
     add("--quick", action="store_true", help="1, 2 and 4 workers, once, and up to 100 running trials")
     add("--output", type=Path, default=RESULTS, metavar="FOLDER", help="for the two files (benchmarks/results)")
     add("--work", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.work:
         work()
-        return
-    signal.signal(signal.SIGTERM, lambda *received: sys.exit(143))  # so that no server is left
+        return 0
     if options.quick:
         options.workers, options.repeats, options.trials, options.running = [1, 2, 4], 1, 2, [1, 10, 100]
+    if problem := problem_with(options):
+        print(f"scaling: {problem}", file=sys.stderr)
+        return 2
+    options.running = sorted(set(options.running))  # a study that is read only grows
+    signal.signal(signal.SIGTERM, lambda *received: sys.exit(143))  # so that no server is left
     rates: list[Rate] = []
     read: list[Read] = []
     with storages(options.storages, max(options.workers)) as locations:
@@ -436,21 +472,22 @@ def main() -> None:
                     print(f"{count:2} workers, {kind:10}: {spread(rates[-1].per_minute)} trials a minute", flush=True)
                 write(options, rates, read)  # what there is so far: the rest takes longest
     print(f"\n{(options.output / 'scaling.md').read_text()}\nwritten to {options.output}")
+    return 0
 
 
 def write(options: argparse.Namespace, rates: Sequence[Rate], read: Sequence[Read]) -> None:
     """Write scaling.json and scaling.md."""
     result = {
+        "commands": [command_of(options)],
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
         "options": {name: getattr(options, name) for name in ("repeats", "trials", "seconds")},
         "rates": [asdict(each) for each in rates],
         "reads": [asdict(each) for each in read],
     }
-    options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
     (options.output / "scaling.md").write_text(report(result))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

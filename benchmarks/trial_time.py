@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
-from kerastuna.search import OptunaTuner, load_dataset
+from kerastuna.search import Dataset, OptunaTuner, load_dataset
 from kerastuna.search.study.events import SearchObserver, TrialRecord
 from kerastuna.search.training.device import software
 from kerastuna.spaces.convnet import ConvNet
@@ -114,9 +114,9 @@ class WatchedTuner(OptunaTuner):
         return model
 
 
-def measured(trials: int, images: int, epochs: int, mlflow: bool, folder: Path) -> list[dict[str, float]]:
+def measured(data: Dataset, trials: int, epochs: int, mlflow: bool, folder: Path) -> list[dict[str, float]]:
     """Seconds by part for each trial but the first."""
-    data, laps = load_dataset("mnist", images=images), Laps()
+    laps = Laps()
     tuner = WatchedTuner(
         ConvNet(),
         "val_accuracy",
@@ -136,21 +136,23 @@ def measured(trials: int, images: int, epochs: int, mlflow: bool, folder: Path) 
     return laps.trials[1 : trials + 1]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--mlflow", action="store_true", help="record the trials in MLflow (sqlite)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    data = load_dataset("mnist", images=options.images)
     with tempfile.TemporaryDirectory() as folder:
-        trials = measured(options.trials, options.images, options.epochs, options.mlflow, Path(folder))
+        trials = measured(data, options.trials, options.epochs, options.mlflow, Path(folder))
     for seconds in trials:
         seconds["whole trial"] = sum(seconds.values())
     print(
         f"{software()['backend']}, Keras {keras.__version__}; {len(trials)} trials of {options.epochs} epochs, ", end=""
     )
-    print(f"{options.images:,} training and 7,000 validation images; MLflow {'on' if options.mlflow else 'off'}")
+    print(f"{len(data.x_train):,} training and {len(data.x_validation):,} validation images; ", end="")
+    print(f"MLflow {'on' if options.mlflow else 'off'}")
     whole = statistics.median(seconds["whole trial"] for seconds in trials)
     print(f"{'part':24}{'seconds':>9}   middle 80 %      share")
     for part in PARTS:

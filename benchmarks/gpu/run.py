@@ -1,8 +1,8 @@
 """What one GPU gives: seven sections, each in a process of its own, so that the failure of one leaves the others.
 
-    KERAS_BACKEND=jax python benchmarks/gpu/run.py --out DIR [--only floor epoch ...] [--small]
+    KERAS_BACKEND=jax python benchmarks/gpu/run.py --out DIR [--only bare epoch ...] [--small]
 
-floor    an empty compiled call, and the reference network `eip_3` in JAX alone, without Keras: the limit
+bare     an empty compiled call, and the reference network `eip_3` in JAX alone, without Keras, to compare with
 epoch    20 epochs of `eip_3` with 60,000 images by Kerastuna's engine, what compiling costs, cold and from the disk,
          and Keras's own `fit` beside it
 flags    the same with flags of XLA
@@ -15,6 +15,7 @@ Every line printed is JSON, and is kept in DIR/SECTION.jsonl. `--small` tries ev
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -23,15 +24,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-SECTIONS = ("floor", "epoch", "flags", "kernels", "seeds", "workers", "search")
+SECTIONS = ("bare", "epoch", "flags", "kernels", "seeds", "workers", "search")
+GRACE_SECONDS = 30
+"""For a section to end what it started; NVIDIA's service may take 20 of them."""
 
 
 def measure(section: str, small: bool, out: Path) -> None:
     """Print and keep every measurement of a section."""
-    with (out / f"{section}.jsonl").open("a") as kept:
-        for found in importlib.import_module(f"{section}_section").measurements(small, out):
+    measurements = importlib.import_module(f"{section}_section").measurements(small, out)
+    with (out / f"{section}.jsonl").open("a") as kept, contextlib.closing(measurements):
+        for found in measurements:
             line = json.dumps({"section": section, "small": small, **found})
             print(line, flush=True)
             kept.write(line + "\n")
@@ -49,14 +53,36 @@ def run(section: str, small: bool, out: Path, limit: float) -> dict[str, Any]:
             code = process.wait(limit)
             ended = "done" if code == 0 else f"failed with code {code}: see {section}.err"
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             ended = f"stopped after {limit:.0f} s"
+        finally:
+            end(process)
     return {"section": section, "ended": ended, "seconds": round(time.perf_counter() - began, 1)}
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of the group of `process`: it gets time to clean up, unless it is interrupted once more."""
+    try:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    finally:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # nothing is left
+        os.killpg(process.pid, number)
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    """Let SIGTERM raise, so that `finally` blocks run; they are not to be stopped by another one."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> int:
-    """Run the sections; returns 1 if one of them failed."""
+    """Run the sections; returns 1 if one of them failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
@@ -64,6 +90,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=1800, help="seconds for a section")
     parser.add_argument("--section", choices=SECTIONS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("KERAS_BACKEND", "jax")
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -71,9 +98,13 @@ def main() -> int:
         measure(options.section, options.small, out)
         return 0
     ends = []
-    for section in options.only:
-        ends.append(run(section, options.small, out, options.limit))
-        print(json.dumps(ends[-1]), flush=True)
+    try:
+        for section in options.only:
+            ends.append(run(section, options.small, out, options.limit))
+            print(json.dumps(ends[-1]), flush=True)
+    except KeyboardInterrupt:
+        print(f"interrupted: {out} has what was measured", file=sys.stderr)
+        return 130
     return int(any(end["ended"] != "done" for end in ends))
 
 

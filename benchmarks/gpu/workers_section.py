@@ -52,8 +52,8 @@ def mps(wanted: bool) -> Iterator[Mapping[str, str] | None]:
         for place in places.values():
             Path(place).mkdir()
         environment = os.environ | places
-        subprocess.run([MPS, "-d"], env=environment, check=True, timeout=20)
         try:
+            subprocess.run([MPS, "-d"], env=environment, check=True, timeout=20)
             yield places
         finally:
             subprocess.run([MPS], input="quit\n", text=True, env=environment, check=False, timeout=20)
@@ -65,7 +65,7 @@ def _searched(workers: int, more: Mapping[str, str], small: bool) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "kerastuna", "search", "--folder", folder, "--study", "workers"]
         command += ["--profile", "quick", "--trials", "4" if small else "1000", "--epochs", str(epochs)]
-        command += ["--images", str(number + number // 9), "--timeout", str(seconds), "--workers", str(workers)]
+        command += ["--images", str(number), "--timeout", str(seconds), "--workers", str(workers)]
         command += ["--pruner", "none", "--no-confirm", "--no-warm-start", "--sampler", "random", "--json"]
         environment = os.environ | {"KERAS_BACKEND": "jax", **more}
         began = time.time()
