@@ -1,6 +1,6 @@
 """Kerastuna beside KerasTuner's tuners and plain Optuna: the same space, data, budget and seconds.
 
-    kerastuna bench peers [--long] [--seeds 5] [--seconds 48] [--contenders random optuna kerastuna]
+    kerastuna bench peers [--long] [--name short] [--seeds 5] [--seconds 48] [--contenders random optuna kerastuna]
 
 The contenders search `ConvNet` on MNIST under 15,000 parameters: KerasTuner's RandomSearch, BayesianOptimization and
 Hyperband, plain Optuna with Keras's `fit` and a pruning callback, and Kerastuna with one worker and with one for each
@@ -20,30 +20,41 @@ it a little more room; how many of its networks are over the budget in all is in
 What keeps the peers alive under a budget is told in benchmarks/side_by_side/keras_tuner_peers.py and plain_optuna.py.
 
 `kerastuna_warm`, which begins with the reference networks, is left out unless it is named, since these are known to be
-good. The results are written to benchmarks/results/: peers-SETTING.json (after every search), .md and .png.
+good. The results are written to benchmarks/results/: peers-NAME.json (after every search), .md and .png. Where the file
+is there already, its searches are kept and those that are missing are run; where they are of other options, data,
+versions or another machine, the run is refused, unless it is told to --overwrite them.
 """
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn, final
 
+from replay.arguments import at_least
 from side_by_side.contenders import CONTENDERS, MAIN
-from side_by_side.measures import Search, search_from_json
+from side_by_side.measures import search_from_json
+from side_by_side.results import kept, measured_on, read, write_whole
 from side_by_side.setting import LONG, SHORT, Setting
+
+from kerastuna.search.errors import InputError
+from kerastuna.search.messages import one_line
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+NEEDED = ("optuna-integration", "tensorboard")
+"""Packages of the extra `bench`."""
 
 
 def is_installed(package: str) -> bool:
@@ -61,36 +72,61 @@ def order(contenders: Sequence[str], seed: int) -> list[str]:
     return [*contenders[first:], *contenders[:first]]
 
 
-def search(name: str, seed: int, setting: Setting, folder: Path) -> dict[str, Any] | str:
-    """The result of a search in a process of its own, or the last lines of what it printed where it failed."""
+def search(
+    name: str, seed: int, setting: Setting, expected: Mapping[str, Any] | None, folder: Path
+) -> dict[str, Any] | str:
+    """The result of a search in a process of its own, or the last lines of what it printed where it failed.
+
+    Raises InputError where it would be measured on something else than what is `expected`, or has no data.
+    """
     out, log = folder / "result.json", folder / "log"
     out.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "side_by_side.one_search", name, str(seed), json.dumps(asdict(setting)), str(out)]
+    given = [json.dumps(asdict(setting)), json.dumps(expected)]
+    command = [sys.executable, "-m", "side_by_side.one_search", name, str(seed), *given, str(out)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
     with log.open("w") as file:
         status = subprocess.run(command, env=environment, stdout=file, stderr=file, check=False).returncode
     if status or not out.exists():
         return f"status {status}\n" + "\n".join(log.read_text().splitlines()[-20:])
-    return json.loads(out.read_text())
+    result = json.loads(out.read_text())
+    if "refused" in result:
+        raise InputError(result["refused"])
+    return result
 
 
-def run(setting: Setting, contenders: Sequence[str], results: Path) -> int:
-    """Run all searches, write what they gave, and return the number of those that failed."""
-    path, failed, began = results / f"peers-{setting.name}.json", 0, time.monotonic()
-    results.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"setting": asdict(setting), "date": date.today().isoformat(), "searches": []}
-    turns = [(seed, name) for seed in range(1, setting.seeds + 1) for name in order(contenders, seed)]
+def run(setting: Setting, contenders: Sequence[str], path: Path, *, overwrite: bool = False) -> int:
+    """Run the searches that are missing in the file `path`, add them to it, and return the number of those that failed.
+
+    Args:
+        setting: of all searches.
+        contenders: by name.
+        path: of the results. It is written whole after each search.
+        overwrite: begin anew, whatever it holds.
+
+    Raises InputError where it holds searches of another setting, or what they were measured on has changed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = {"setting": asdict(setting), "searches": []}
+    expected = None
+    if path.exists() and not overwrite:
+        told = kept(path, setting)
+        expected = measured_on(told)
+    known = {(one["seed"], one["contender"]) for one in told["searches"]}
+    if known:
+        print(f"searches that are in {path} already: {len(known)}", flush=True)
+    every = ((seed, name) for seed in range(1, setting.seeds + 1) for name in order(contenders, seed))
+    turns, failed, began = [turn for turn in every if turn not in known], 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for place, (seed, name) in enumerate(turns, 1):
-            result = search(name, seed, setting, Path(folder))
+            result = search(name, seed, setting, expected, Path(folder))
             at = f"{place}/{len(turns)}  {(time.monotonic() - began) / 60:5.1f} min  seed {seed}  {name:15}"
             if isinstance(result, str):
                 failed += 1
                 print(f"{at}failed: {result}", flush=True)
                 continue
             told["searches"].append(result.pop("search"))
-            told |= result
-            path.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
+            told |= {"date": date.today().isoformat(), **(expected := result)}
+            write_whole(path, json.dumps(told, indent=1, allow_nan=False) + "\n")
             one = search_from_json(told["searches"][-1])
             accuracy = "no score" if one.accuracy is None else f"accuracy {one.accuracy:.4f}"
             print(
@@ -107,47 +143,100 @@ def write(path: Path) -> None:
     """Write the tables and the figure of the results in the file `path` beside it, and print the tables."""
     from side_by_side.outputs import draw, markdown  # import matplotlib
 
-    told = json.loads(path.read_text())
-    searches: list[Search] = [search_from_json(values) for values in told["searches"]]
+    told, searches = read(path)
     path.with_suffix(".md").write_text(text := markdown(told, searches))
     draw(told, searches, path.with_suffix(".png"))
     print(f"\n{text}\nwritten: {path}, .md and .png")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; returns the exit status: 1 when a search failed, 2 for a missing package."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@final
+class Parser(argparse.ArgumentParser):
+    """Tells of a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(InputError.exit_status, f"{self.prog}: {message}; see --help\n")
+
+
+def seconds(text: str) -> float:
+    """Reads a time, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def file_part(text: str) -> str:
+    """Reads a part of a file's name, for argparse."""
+    if not text or Path(text).name != text:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be in the name of a file")
+    return text
+
+
+def arguments_of(given: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments of the benchmark; ends the process for wrong ones."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="the setting for a GPU: five hours")
-    parser.add_argument("--name", help="of the setting, in the names of the files (short, long)")
-    parser.add_argument("--seeds", type=int, help="search seeds")
-    parser.add_argument("--seconds", type=float, help="of a search")
-    parser.add_argument("--images", type=int, help="for training")
-    parser.add_argument("--validated", type=int, help="validation images")
-    parser.add_argument("--epochs", type=int, help="of a full training")
+    parser.add_argument("--name", type=file_part, help="of the setting, in the names of the files (short, long)")
+    parser.add_argument("--seeds", type=at_least(1), help="search seeds")
+    parser.add_argument("--seconds", type=seconds, help="of a search")
+    parser.add_argument("--images", type=at_least(1), help="for training")
+    parser.add_argument("--validated", type=at_least(1), help="validation images")
+    parser.add_argument("--epochs", type=at_least(1), help="of a full training")
     parser.add_argument("--data", help="as kerastuna search takes it (mnist)")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(MAIN), metavar="NAME")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in the file of the results")
     parser.add_argument(
         "--redraw", type=Path, metavar="JSON", help="only write the tables and the figure of a run anew"
     )
-    options = parser.parse_args(arguments)
-    if options.redraw is not None:
-        write(options.redraw)
-        return 0
-    if missing := [name for name in ("optuna-integration", "tensorboard") if not is_installed(name)]:
+    return parser.parse_args(given)
+
+
+def how_to_go_on(path: Path, setting: Setting) -> str:
+    """What to do after an interruption, by what the file `path` holds by now."""
+    try:
+        count = len(kept(path, setting)["searches"])
+    except (InputError, OSError):
+        return "no search was finished"
+    return f"searches in {path}: {count}; the same command without --overwrite goes on, --redraw {path} shows them"
+
+
+def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
+    """Raise KeyboardInterrupt; the signals that follow, as `kerastuna bench` sends one, do not disturb the end."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status: 1 when a search failed, 2 for bad input or a missing package."""
+    options = arguments_of(arguments)
+    if options.redraw is None and (missing := [name for name in NEEDED if not is_installed(name)]):
         print(f"{', '.join(missing)} is missing: pip install 'PATH/TO/kerastuna[bench]'", file=sys.stderr)
-        return 2
+        return InputError.exit_status
     given = {
         name: value for name in Setting.__dataclass_fields__ if (value := getattr(options, name, None)) is not None
     }
-    setting, contenders = replace(LONG if options.long else SHORT, **given), list(options.contenders)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then the search that runs is ended as well
+    setting = replace(LONG if options.long else SHORT, **given)
+    path = options.results / f"peers-{setting.name}.json"
+    before = {each: signal.signal(each, interrupt_once) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return int(run(setting, contenders, options.results) > 0)
+        if options.redraw is not None:
+            write(options.redraw)
+            return 0
+        return int(run(setting, list(dict.fromkeys(options.contenders)), path, overwrite=options.overwrite) > 0)
+    except (InputError, OSError) as error:
+        print(f"peers: {one_line(str(error))}", file=sys.stderr)
+        return InputError.exit_status
     except KeyboardInterrupt:
-        kept = options.results / f"peers-{setting.name}.json"
-        print(f"interrupted{f'; for what was finished: --redraw {kept}' if kept.exists() else ''}", file=sys.stderr)
+        print(f"peers: interrupted; {how_to_go_on(path, setting)}", file=sys.stderr)
         return 130
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 if __name__ == "__main__":

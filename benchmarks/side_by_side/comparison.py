@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import final
 
 from .contenders import CONTENDERS
-from .measures import Search, time_to
+from .measures import Search, median, time_to
 
 
 @final
 @dataclass(frozen=True)
 class Spread:
-    """A value over the search seeds: its median, its extremes, and the number of seeds it is known of."""
+    """A value over the search seeds: its median, its extremes, and the number of seeds it is known of.
+
+    Infinite is what never happened.
+    """
 
     median: float
     low: float
@@ -28,22 +31,26 @@ class Ratio:
     Attributes:
         measure: what is compared.
         peer: the name of the peer that is best in it.
-        spread: over the seeds, both with the same one; None where no seed has both.
-        never: the seeds in which Kerastuna did not get as far; they count as 0 times.
-        goal: that issue of the project asks for, as a number of times.
+        spread: of the ratios in each seed; None where no seed has one.
+        reached: the seeds in which Kerastuna got as far, the others count as 0 times; None where nothing is to be
+            reached.
+        seeds: in which both searched.
+        goal: that the project has set itself, as a number of times.
     """
 
     measure: str
     peer: str
     spread: Spread | None
-    never: int
+    reached: int | None
+    seeds: int
     goal: float
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:
     """The spread of the values that are known; None where none is."""
     known = [value for value in values if value is not None]
-    return Spread(statistics.median(known), min(known), max(known), len(known)) if known else None
+    middle = median(known)
+    return None if middle is None else Spread(middle, min(known), max(known), len(known))
 
 
 def of(searches: Sequence[Search], name: str) -> dict[int, Search]:
@@ -51,14 +58,18 @@ def of(searches: Sequence[Search], name: str) -> dict[int, Search]:
     return {search.seed: search for search in searches if search.contender == name}
 
 
-def best_peer(searches: Sequence[Search], key: Callable[[Search], float]) -> str | None:
-    """The peer whose mean of `key` over the seeds is highest; None where no peer has searched."""
-    peers = [peer for peer, contender in CONTENDERS.items() if contender.is_peer and of(searches, peer)]
-    return max(peers, key=lambda peer: statistics.mean(map(key, of(searches, peer).values())), default=None)
+def best_peer(searches: Sequence[Search], key: Callable[[Search], float | None]) -> str | None:
+    """The peer whose median of `key` over the seeds is highest, of equal ones the mean; None where none has a value."""
+    found: dict[str, tuple[float, float]] = {}
+    for peer in (name for name, contender in CONTENDERS.items() if contender.is_peer):
+        values = [value for value in map(key, of(searches, peer).values()) if value is not None]
+        if values:
+            found[peer] = statistics.median(values), statistics.fmean(values)
+    return max(found, key=lambda peer: found[peer], default=None)
 
 
-def seconds_to_peer(searches: Sequence[Search], name: str) -> list[float | None]:
-    """For each seed, when the contender `name` has the accuracy that the best peer ends with; None for never."""
+def seconds_to_peer(searches: Sequence[Search], name: str) -> list[float]:
+    """For each seed in which the best peer has a score: when the contender `name` has as good a one; or infinite."""
     peer = best_peer(searches, accuracy)
     goals = {} if peer is None else {seed: one.accuracy for seed, one in of(searches, peer).items()}
     pairs = [(one, goals.get(seed)) for seed, one in of(searches, name).items()]
@@ -72,10 +83,10 @@ def accuracy(search: Search) -> float:
 
 def ratios(searches: Sequence[Search], name: str) -> list[Ratio]:
     """The ratios of the contender `name`, each against the peer that is best in that measure over all seeds."""
-    measures: list[tuple[str, Callable[[Search], float], Callable[[Search, Search], float | None], float]] = [
+    measures: list[tuple[str, Callable[[Search], float | None], Callable[[Search, Search], float | None], float]] = [
         ("time to the best peer's final accuracy", accuracy, sooner, 5),
         ("trained trials a minute", lambda one: one.trained_a_minute, more_trained, 2.5),
-        ("an over-budget proposal", lambda one: -(one.over_budget_ms or float("inf")), cheaper, 50),
+        ("an over-budget proposal", quick_refusal, cheaper, 50),
     ]
     found: list[Ratio] = []
     for measure, key, compare, goal in measures:
@@ -84,7 +95,8 @@ def ratios(searches: Sequence[Search], name: str) -> list[Ratio]:
         of_best = of(searches, best)
         pairs = [(own, of_best[seed]) for seed, own in of(searches, name).items() if seed in of_best]
         values = [compare(own, peer) for own, peer in pairs]
-        found.append(Ratio(measure, best, spread(values), sum(value == 0 for value in values), goal))
+        reached = sum(bool(value) for value in values) if compare is sooner else None
+        found.append(Ratio(measure, best, spread(values), reached, len(pairs), goal))
     return found
 
 
@@ -92,13 +104,15 @@ def sooner(own: Search, peer: Search) -> float | None:
     """How many times sooner `own` has the peer's final accuracy; 0 for never, None where the peer has none."""
     if peer.accuracy is None:
         return None
-    reached, by_peer = time_to(own.curve, peer.accuracy), time_to(peer.curve, peer.accuracy)
-    assert by_peer is not None
-    return 0.0 if reached is None else by_peer / reached
+    return time_to(peer.curve, peer.accuracy) / time_to(own.curve, peer.accuracy)
 
 
 def more_trained(own: Search, peer: Search) -> float | None:
     return own.trained_a_minute / peer.trained_a_minute if peer.trained else None
+
+
+def quick_refusal(search: Search) -> float | None:
+    return None if search.over_budget_ms is None else -search.over_budget_ms
 
 
 def cheaper(own: Search, peer: Search) -> float | None:

@@ -21,7 +21,7 @@ class Job:
 
     Attributes:
         space: what is searched.
-        x, y: training images, float32 (n, 28, 28, 1), and their classes.
+        x, y: training images, float32 (n, height, width, channels), and their classes.
         validation: the same for validation.
         epochs: of a full training.
         seconds: that the search has.

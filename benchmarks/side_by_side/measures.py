@@ -1,5 +1,6 @@
 """What is measured of a search, from the ends of its proposals and epochs. Pure functions; times are in seconds."""
 
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ TRAINED = ("complete", "stopped_early")
 """Outcomes of a proposal that was trained: to its end, or until a pruner stopped it."""
 REJECTED = ("over_budget", "infeasible", "duplicate")
 """Outcomes of a proposal that was not trained."""
-RUNNING = float("inf")
+RUNNING = math.inf
 """The end of a proposal that was still running at the end of its search."""
 
 Point = tuple[float, float]
@@ -125,10 +126,10 @@ class Search:
         return 1 - self.training_seconds / (self.seconds * self.workers)
 
     @property
-    def outside_seconds(self) -> float | None:
-        """A worker's seconds outside training for a trained trial; refused proposals and all else included."""
+    def outside_seconds(self) -> float:
+        """A worker's seconds outside training for a trained trial, refused ones included; infinite where none was."""
         if not self.trained:
-            return None
+            return math.inf
         return (self.seconds * self.workers - self.training_seconds) / self.trained
 
 
@@ -183,9 +184,9 @@ def best_at(points: Sequence[Point], seconds: float) -> float | None:
     return max((score for ended, score in points if ended <= seconds), default=None)
 
 
-def time_to(points: Sequence[Point], score: float) -> float | None:
-    """When a curve first has `score`; None where it never has."""
-    return next((ended for ended, reached in points if reached >= score), None)
+def time_to(points: Sequence[Point], score: float) -> float:
+    """When a curve first has `score`; infinite where it never has."""
+    return next((ended for ended, reached in points if reached >= score), math.inf)
 
 
 def training_seconds(epochs: Iterable[Epoch], end: float) -> float:
@@ -209,9 +210,15 @@ def compiling_seconds(epochs: Iterable[Epoch]) -> list[float]:
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """The median of those that are known; None where none is."""
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    """The median of those that are known; None where none is.
+
+    They may be infinite. In the middle between a finite and an infinite value lies the finite one.
+    """
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    low, high = known[(len(known) - 1) // 2], known[len(known) // 2]
+    return low if math.isinf(high) else (low + high) / 2
 
 
 def _trainings(epochs: Iterable[Epoch]) -> list[list[Epoch]]:

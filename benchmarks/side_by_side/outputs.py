@@ -1,5 +1,6 @@
 """The table and the figure of a run."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from kerastuna.search.report.style import (
     widen_towards_one,
 )
 
-from .comparison import of, ratios, seconds_to_peer, spread
+from .comparison import Spread, accuracy, best_peer, of, ratios, seconds_to_peer, spread
 from .contenders import CONTENDERS
 from .measures import Search, best_at
 
@@ -43,8 +44,13 @@ def markdown(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
     own = [name for name in names if not CONTENDERS[name].is_peer]
     parts += ["## Times better than the best peer", _ratios(searches, own)]
     parts.append(
-        "Median over the search seeds (lowest to highest). Each ratio is of two searches with the same seed; the best "
-        "peer of a line is the one that is best in it over all seeds. A seed in which Kerastuna does not reach the "
+        "Median over the search seeds (lowest to highest). Never counts as infinitely many seconds, in the median too: "
+        "no epoch began, no trial was trained, or the accuracy was not reached; with an even number of seeds, the "
+        "median of a number and never is the number. A search without a complete trial has the accuracy 0. The number "
+        "of seeds is told where some have no value, as they have none of a proposal that they did not make. The best "
+        "peer of a line is the one with the best median in it, among equals the best mean; where it has no score in a "
+        "seed, that seed tells nothing of how soon others have it. Each ratio is of two searches with the same seed, "
+        "and the median is that of the ratios, not a ratio of medians. A seed in which Kerastuna never reaches the "
         "peer's accuracy counts as 0 times. Trained are trials that were complete or stopped early. Outside training "
         "is all but the epochs, their validation, and what `fit` does before the first one; compiling is the part of "
         "those that later epochs do not have. An over-budget proposal costs from its request to its recorded refusal."
@@ -67,11 +73,11 @@ def note(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
 
 def _contenders(searches: Sequence[Search], names: Sequence[str]) -> str:
     columns: list[tuple[str, Callable[[Search], float | None], str]] = [
-        ("first epoch begins, s", lambda one: one.first_epoch, ".1f"),
+        ("first epoch begins, s", lambda one: math.inf if one.first_epoch is None else one.first_epoch, ".1f"),
         ("asked", lambda one: one.asked, ".0f"),
         ("trained", lambda one: one.trained, ".0f"),
         ("rejected", lambda one: one.rejected, ".0f"),
-        ("best accuracy", lambda one: one.accuracy, ".4f"),
+        ("best accuracy", accuracy, ".4f"),
         ("trained a minute", lambda one: one.trained_a_minute, ".1f"),
         ("epochs a minute", lambda one: one.epochs_a_minute, ".1f"),
         ("outside training, s a trial", lambda one: one.outside_seconds, ".2f"),
@@ -87,29 +93,37 @@ def _contenders(searches: Sequence[Search], names: Sequence[str]) -> str:
     return table(["", *(title for title, _, _ in columns), "s to the best peer's accuracy"], rows)
 
 
-def _reached(seconds: Sequence[float | None]) -> str:
-    shown = _shown(seconds, ".1f")
-    missing = seconds.count(None)
-    return f"{shown}, never in {missing} of {len(seconds)}" if missing else shown
+def _reached(seconds: Sequence[float]) -> str:
+    reached = f", reached in {sum(map(math.isfinite, seconds))} of {len(seconds)}" if seconds else ""
+    return _shown(seconds, ".1f") + reached
 
 
 def _shown(values: Sequence[float | None], form: str) -> str:
-    found = spread(values)
+    return _known(spread(values), len(values), form)
+
+
+def _known(found: Spread | None, seeds: int, form: str) -> str:
+    """A spread in words, with the number of seeds that it is of where it is not of all `seeds`."""
     if found is None:
         return "-"
-    text = f"{found.median:{form}}"
-    return text if found.low == found.high else f"{text} ({found.low:{form}} to {found.high:{form}})"
+    return _range(found, form) + ("" if found.n == seeds else f", in {found.n} of {seeds}")
+
+
+def _range(found: Spread, form: str, never: float = math.inf) -> str:
+    """A spread in words, with the value that stands for never."""
+    middle, low, high = (
+        "never" if value == never else f"{value:{form}}" for value in (found.median, found.low, found.high)
+    )
+    return middle if found.low == found.high else f"{middle} ({low} to {high})"
 
 
 def _ratios(searches: Sequence[Search], own: Sequence[str]) -> str:
     rows: list[list[str]] = []
     for name in own:
         for ratio in ratios(searches, name):
-            times = "-"
-            if ratio.spread is not None:
-                times = f"{ratio.spread.median:.1f} ({ratio.spread.low:.1f} to {ratio.spread.high:.1f})"
-            if ratio.never:
-                times += f", never in {ratio.never} of {ratio.spread.n if ratio.spread else 0}"
+            times = _known(ratio.spread, ratio.seeds, ".1f")
+            if ratio.spread is not None and ratio.reached is not None:
+                times = f"{_range(ratio.spread, '.1f', never=0.0)}, reached in {ratio.reached} of {ratio.spread.n}"
             rows.append(
                 [CONTENDERS[name].title, ratio.measure, CONTENDERS[ratio.peer].title, times, f"{ratio.goal:g} times"]
             )
@@ -126,7 +140,7 @@ def draw(run: Mapping[str, Any], searches: Sequence[Search], path: Path) -> None
     figure, axes = new_axes(5.4)
     names = [name for name in CONTENDERS if of(searches, name)]
     end = max(search.seconds for search in searches)
-    banded = {"kerastuna"} | {ratio.peer for ratio in ratios(searches, "kerastuna")[:1]}
+    banded = {"kerastuna", best_peer(searches, accuracy)}
     seen: list[float] = []
     for name in names:
         own = list(of(searches, name).values())

@@ -26,6 +26,8 @@ INTERRUPTED, UNREAD = 130, 141
 """Exit statuses after Ctrl-C, and of a command whose output nobody reads any more, as shells have them."""
 PRINTING = ("trials", "studies", "describe")
 """Commands that are done where their reader has seen enough, as `| head` has."""
+BEGINNING_ANEW = ("bench",)
+"""Commands of which it is not known whether they go on with what they did before."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 """Signals that end a command as Ctrl-C does: everything is kept. The second one ends it at once."""
 OF_THE_DISK = frozenset(
@@ -109,7 +111,7 @@ def _urls(given: Sequence[str]) -> list[str]:
 
 def _run(given: Sequence[str]) -> int:
     options = make_parser(_functions()).parse_args(given)
-    again = f"nothing that was finished is lost. To go on: {program()} {shlex.join(map(redact, given))}"
+    again = _how_to_go_on(given)
     try:
         with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)), _interruptions():
             status = interruptible(partial(options.command, options))
@@ -134,6 +136,12 @@ def _run(given: Sequence[str]) -> int:
         )
         print(f"kerastuna: {where}: {error.strerror}; see to the disk, or give another --folder", file=sys.stderr)
         return InputError.exit_status
+
+
+def _how_to_go_on(given: Sequence[str]) -> str:
+    if given[0] in BEGINNING_ANEW:
+        return "what is kept, and how to go on, is up to the benchmark"
+    return f"nothing that was finished is lost. To go on: {program()} {shlex.join(map(redact, given))}"
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -1,6 +1,7 @@
 """What is measured of a search, from the ends of its proposals and epochs."""
 
 import json
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -72,7 +73,7 @@ def test_every_worker_has_the_seconds() -> None:
 def test_what_ended_after_the_search_does_not_count() -> None:
     search = search_of("random", 1, 9.5, PROPOSALS, EPOCHS, budget=15_000)
     assert (search.trained, search.accuracy, search.epochs) == (0, None, 2)
-    assert search.outside_seconds is None
+    assert search.outside_seconds == math.inf
     assert search.training_seconds == pytest.approx(6)
 
 
@@ -100,7 +101,7 @@ def test_the_curve_follows_time_and_only_rises() -> None:
 def test_the_best_by_a_time_and_the_time_of_a_score() -> None:
     points = [(2.0, 0.5), (9.0, 0.9)]
     assert [best_at(points, seconds) for seconds in (1, 2, 8.9, 9)] == [None, 0.5, 0.5, 0.9]
-    assert [time_to(points, score) for score in (0.4, 0.5, 0.6, 0.9, 0.91)] == [2, 2, 9, 9, None]
+    assert [time_to(points, score) for score in (0.4, 0.5, 0.6, 0.9, 0.91)] == [2, 2, 9, 9, math.inf]
 
 
 def test_compiling_is_what_later_epochs_do_not_have() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import peers
 import pytest
-from side_by_side.contenders import CONTENDERS, MAIN
+from side_by_side.contenders import CONTENDERS
 from side_by_side.measures import search_from_json
 from side_by_side.one_search import run
 from side_by_side.setting import Setting
@@ -55,15 +55,9 @@ def test_a_run_writes_its_results(mnist_slice: Path, tmp_path: Path, capfd: pyte
 
 
 def test_a_search_that_fails_is_told_and_fails_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert peers.run(Setting("gone", images=100, validated=20, epochs=1, seconds=1, seeds=1), ["nobody"], tmp_path) == 1
+    gone = Setting("gone", images=100, validated=20, epochs=1, seconds=1, seeds=1)
+    assert peers.run(gone, ["nobody"], tmp_path / "peers-gone.json") == 1
     told = capfd.readouterr().out
     assert "failed: status 1" in told
     assert "KeyError: 'nobody'" in told
     assert list(tmp_path.iterdir()) == []
-
-
-def test_each_seed_begins_with_another_contender() -> None:
-    orders = [peers.order(MAIN, seed) for seed in range(1, 8)]
-    assert orders[0] == list(MAIN)
-    assert [order[0] for order in orders] == [*MAIN, MAIN[0]]
-    assert all(sorted(order) == sorted(MAIN) for order in orders)

@@ -155,6 +155,20 @@ def test_an_interruption_says_how_to_go_on(kerastuna: Any, studies_does: Any, nu
     assert err.endswith("To go on: kerastuna studies --folder 'my runs'\n")
 
 
+def test_an_interrupted_benchmark_is_not_said_to_be_kept(kerastuna: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("kerastuna.search.commands.bench")
+
+    def interrupted(options: Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "bench", interrupted)
+    assert kerastuna("bench", "samplers", "--seeds", "2") == (
+        130,
+        "",
+        "kerastuna: interrupted; what is kept, and how to go on, is up to the benchmark\n",
+    )
+
+
 @pytest.mark.parametrize("error", [SearchFailed, RuntimeError])
 def test_what_somebody_made_of_an_interruption_is_one(
     kerastuna: Any, studies_does: Any, error: type[Exception]
