@@ -6,10 +6,14 @@ The networks are those of `ConvNet` under 15,000 parameters, on the first images
 The points are a mixture, so that the surrogate that is fitted on them knows the good regions as well as the common
 ones: random ones, those that Kerastuna's start proposals choose, those of searches by TPE (with real trainings), the
 reference networks, and neighbours of the best points of all these. Some networks are trained from three seeds, from the
-best to the worst, to tell the noise of training. `--ends FILE` trains the points in a JSON file, such as those where
-replayed searches end (`kerastuna bench samplers --write-ends FILE`).
+best to the worst, to tell the noise of training. A table whose recording was interrupted lacks the later ones of these:
+the note with the results of `samplers` counts what it has.
 
-Every training is written at once, and the same command goes on where it was interrupted.
+`--ends FILE` trains the networks where replayed searches ended, as a verdict on the contenders. The file is written by
+`kerastuna bench samplers --write-ends JSON SEEDS FILE`, from the results JSON of a run on this table.
+
+Every training is written at once, and the same command goes on where it was interrupted. On another machine than the
+table was begun on, trainings carry its name, and their seconds do not count.
 """
 
 import argparse
@@ -19,7 +23,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -29,10 +33,11 @@ from kerastuna.search.training.device import prepare_environment, software, use_
 
 prepare_environment("cpu")  # before Keras is imported
 
+from replay.arguments import at_least, refused  # noqa: E402
 from replay.clock import Clock, World  # noqa: E402
 from replay.kerastuna_searches import kerastuna_search, references  # noqa: E402
 from replay.networks import LIMITS, PARAMETERS, SPACE, as_plain, declared, neighbour, random_point, size_at  # noqa: E402
-from replay.table import END, Course, Table, Training, append, mean_course, read_table, write_header  # noqa: E402
+from replay.table import END, Course, End, Table, Training, append, read_table, write_header  # noqa: E402
 
 from kerastuna.search.datasets.data import Dataset, load_dataset  # noqa: E402
 from kerastuna.search.proposals.distributions import Values, values_key  # noqa: E402
@@ -54,19 +59,22 @@ class Recorder:
         data: the images.
         validated: of the validation images, the first ones.
         epochs: of a training.
+
+    Raises ValueError where the file is of other images, epochs, or versions of what trains.
     """
 
     def __init__(self, path: Path, data: Dataset, validated: int, epochs: int) -> None:
         self._path, self._data = path, data
         self._validation = data.x_validation[:validated], data.y_validation[:validated]
         self._declared = declared()
+        hardware, made_by = f"{use_device('cpu').name}, one thread", software()
         if not path.exists():
             told = {
                 "data": data.name,
                 "images": [len(data.x_train), len(self._validation[0])],
                 "epochs": epochs,
-                "hardware": f"{use_device('cpu').name}, one thread",
-                **software(),
+                "hardware": hardware,
+                **made_by,
                 "date": date.today().isoformat(),
             }
             write_header(path, told)
@@ -74,6 +82,11 @@ class Recorder:
         asked = [[len(data.x_train), len(self._validation[0])], epochs]
         if asked != [self.table.header["images"], self.table.epochs]:
             raise ValueError(f"{path} is of other images or epochs: give another file")
+        if (before := trained_with(self.table.header)) != (now := trained_with(made_by)):
+            raise ValueError(
+                f"{path} was recorded with {before}, and here is {now}: install those, or give another file"
+            )
+        self._hardware = "" if hardware == self.table.header["hardware"] else hardware
 
     def training(self, source: str, values: Values, repeat: int = 0) -> Training:
         """The training at `values`, recorded or made now; `repeat` counts its seeds."""
@@ -104,6 +117,7 @@ class Recorder:
             size.macs or 0,
             round(of_epoch, 3),
             round(max(0.0, seconds[0] - of_epoch), 3),
+            self._hardware,
         )
         append(self._path, training)
         self.table.add(training)
@@ -116,7 +130,33 @@ class Recorder:
 
     def course(self, source: str, values: Values) -> Course:
         """What training at `values` brings."""
-        return mean_course([self.training(source, values)])
+        made = self.training(source, values)
+        return Course(tuple(made.curve), made.epoch_seconds, made.first_seconds)
+
+    def end(self, end: End, repeats: int) -> None:
+        """Train the network where a search ended, from `repeats` seeds that were not trained before that search."""
+        if end.trainings > len(self.table.trainings):
+            raise ValueError(f"a search ended on a table of {end.trainings} trainings, and {self._path} has fewer")
+        key = values_key(end.values)
+        before = sum(values_key(training.values) == key for training in self.table.trainings[: end.trainings])
+        for repeat in range(before, before + repeats):
+            self.training(END, end.values, repeat)
+        if end not in self.table.ends:
+            append(self._path, end)
+            self.table.ends.append(end)
+
+
+def trained_with(told: Mapping[str, str]) -> str:
+    """What accuracies depend on, of what `software` tells: the backend, and Keras."""
+    return ", ".join([told["backend"], *(one for one in told["versions"].split(", ") if one.startswith("keras "))])
+
+
+def read_ends(path: Path) -> list[End]:
+    """The ends of searches in a file; raises ValueError where it has none."""
+    try:
+        return [End(**values) for values in json.loads(path.read_text())]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} was not written by samplers --write-ends: {error}") from error
 
 
 def record(recorder: Recorder, counts: argparse.Namespace) -> None:
@@ -193,29 +233,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Record, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=TABLE, help="the file (%(default)s)")
-    parser.add_argument("--images", type=int, default=2000, help="for training (%(default)s)")
-    parser.add_argument("--validated", type=int, default=2000, help="validation images (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=5, help="of a training (%(default)s)")
-    parser.add_argument("--random", type=int, default=70, help="random points (%(default)s)")
-    parser.add_argument("--start", type=int, default=30, help="points of start proposals (%(default)s)")
-    parser.add_argument("--searches", type=int, default=2, help="searches by TPE (%(default)s)")
-    parser.add_argument("--trials", type=int, default=30, help="of each of these searches (%(default)s)")
-    parser.add_argument("--neighbours", type=int, default=50, help="of the best points (%(default)s)")
+    some, any_number = at_least(1), at_least(0)
+    parser.add_argument("--images", type=some, default=2000, help="for training (%(default)s)")
+    parser.add_argument("--validated", type=some, default=2000, help="validation images (%(default)s)")
+    parser.add_argument("--epochs", type=some, default=5, help="of a training (%(default)s)")
+    parser.add_argument("--random", type=any_number, default=70, help="random points (%(default)s)")
+    parser.add_argument("--start", type=any_number, default=30, help="points of start proposals (%(default)s)")
+    parser.add_argument("--searches", type=any_number, default=2, help="searches by TPE (%(default)s)")
+    parser.add_argument("--trials", type=some, default=30, help="of each of these searches (%(default)s)")
+    parser.add_argument("--neighbours", type=any_number, default=50, help="of the best points (%(default)s)")
     parser.add_argument(
-        "--repeated", type=int, default=15, help="points that are trained from three seeds (%(default)s)"
+        "--repeated", type=any_number, default=15, help="points that are trained from three seeds (%(default)s)"
     )
-    parser.add_argument("--ends", type=Path, metavar="JSON", help="train only these points, as --repeats says")
-    parser.add_argument("--repeats", type=int, default=3, help="seeds that each of these is trained from (%(default)s)")
+    parser.add_argument("--ends", type=Path, metavar="JSON", help="train only these, as --repeats says")
+    parser.add_argument(
+        "--repeats", type=some, default=3, help="new seeds that each of these is trained from (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     one_thread()
-    recorder = Recorder(options.table, load_dataset("mnist", images=options.images), options.validated, options.epochs)
-    if options.ends is None:
-        record(recorder, options)
-        return 0
-    for values in json.loads(options.ends.read_text()):
-        for repeat in range(options.repeats):
-            recorder.training(END, values, repeat)
+    try:
+        ends = None if options.ends is None else read_ends(options.ends)
+        data = load_dataset("mnist", images=options.images)
+        recorder = Recorder(options.table, data, options.validated, options.epochs)
+        if ends is None:
+            record(recorder, options)
+        for end in ends or ():
+            recorder.end(end, options.repeats)
+    except (ValueError, OSError) as error:
+        return refused(error)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return 130
     return 0
 
 

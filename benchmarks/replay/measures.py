@@ -103,12 +103,17 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def difference(searches: Sequence[Search], others: Sequence[Search], epochs: float) -> tuple[float, float] | None:
-    """The mean of how much better `searches` are than `others` with the same seed, and half of its 95 % interval.
+    """How much better `searches` are than `others`, as `paired` tells it."""
+    ours, theirs = ({search.seed: incumbent_at(search, epochs) for search in group} for group in (searches, others))
+    return paired(ours, theirs)
+
+
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[float, float] | None:
+    """The mean of how much more `ours` are than `theirs` of the same seed, and half of its 95 % interval.
 
     None where fewer than six seeds are in both.
     """
-    by_seed = {search.seed: incumbent_at(search, epochs) for search in others}
-    pairs = [incumbent_at(search, epochs) - by_seed[search.seed] for search in searches if search.seed in by_seed]
+    pairs = [value - theirs[seed] for seed, value in ours.items() if seed in theirs]
     if len(pairs) - 1 < min(T_95):
         return None
     factor = T_95[max(degrees for degrees in T_95 if degrees <= len(pairs) - 1)]

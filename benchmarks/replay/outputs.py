@@ -23,6 +23,16 @@ from kerastuna.search.report.style import (
 from .contenders import BASELINE, CONTENDERS, DEFAULT
 from .measures import Search, difference, epochs_to, incumbent_at, quartiles
 
+SOURCES: Mapping[str, str] = {
+    "reference": "the reference networks",
+    "random": "random networks",
+    "start": "start proposals",
+    "tpe": "searches by TPE",
+    "neighbour": "neighbours of the best",
+    "repeat": "networks trained again",
+    "end": "ends of replayed searches",
+}
+"""Where trainings come from, in words."""
 LINES: Mapping[str, tuple[str, str]] = {
     BASELINE: (GREY, "-"),
     DEFAULT: (BLUE, "-"),
@@ -77,10 +87,10 @@ def markdown(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
         "end, in percentage points, between searches with the same seed, with its 95 % interval. Epochs to random "
         "search's end: until the best network is as good as what the median random search ends with, and how many "
         "times fewer than its epochs that is. Trained are trials that were complete or stopped early; all numbers but "
-        "the first ones are medians. The minutes are what the trainings would take on one core of the machine that "
-        "recorded the table; replaying is the processor's time for proposals."
+        "the first ones are medians. The minutes are what the trainings would take on one core of the first machine of "
+        "the table; replaying is the processor's time for proposals."
     )
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_verdict(run)]) + "\n"
 
 
 def thirds(limit: int) -> list[int]:
@@ -93,35 +103,76 @@ def _note(run: Mapping[str, Any], searches: Sequence[Search]) -> str:
     train, validated = told["images"]
     return (
         f"{told['data']}, {train:,} training and {validated:,} validation images, {told['epochs']} epochs a training, "
-        f"{run['limit']} epochs a search, n = {len({search.seed for search in searches})} search seeds.\n\n"
-        f"The table has {run['trainings']} trainings of {error['networks']} networks, recorded on {told['hardware']} "
-        f"({told['backend']}; {told['date']}). Where it lacks a network, a Gaussian process answers that was fitted on "
-        f"it. On networks that it did not see (cross-validation) it is off by {100 * error['mean']:.1f} points of "
-        f"accuracy in the mean (median {100 * error['median']:.1f}), and ranks them with a Spearman correlation of "
-        f"{error['rank']:.2f}; for the better half, {100 * error['mean_of_best']:.1f} points and "
-        f"{error['rank_of_best']:.2f}.{_ends(run['ends'])} Searches see accuracies with the noise of "
-        f"{noise['networks']} networks that were trained from several seeds: a standard deviation of "
-        f"{100 * noise['deviation']:.1f} points, {100 * noise['deviation_of_best']:.1f} for the better half. The "
+        f"{run['limit']} epochs a search, n = {len({search.seed for search in searches})} search seeds. Made by "
+        f"{', then '.join(f'`{command}`' for command in run['commands'])}.\n\n"
+        f"The table has {run['trainings']} trainings of {error['networks']} networks: {_sources(run['sources'])}. "
+        f"They were recorded with {told['backend']}, from {told['date']} on: {_machines(run['machines'])}. Where it "
+        "lacks a network, a Gaussian process answers that was fitted on it. On networks that it did not see "
+        f"(cross-validation) it is off by {100 * error['mean']:.1f} points of accuracy in the mean (median "
+        f"{100 * error['median']:.1f}), and ranks them with a Spearman correlation of {error['rank']:.2f}; for the "
+        f"better half, {100 * error['mean_of_best']:.1f} points and {error['rank_of_best']:.2f}. {_noise(noise)} The "
         "spread over the seeds tells how certain a difference is on this surrogate, not whether the surrogate is right."
     )
 
 
-def _ends(error: Mapping[str, Any] | None) -> str:
-    if error is None:
-        return ""
+def _sources(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} of {SOURCES.get(source, source)}" for source, count in counts.items())
+
+
+def _machines(counts: Mapping[str, int]) -> str:
+    listed = "; ".join(f"{count} on {machine}" for machine, count in counts.items())
+    return listed if len(counts) == 1 else f"{listed} (simulated minutes are those of the first machine alone)"
+
+
+def _noise(noise: Mapping[str, Any]) -> str:
+    if not noise["networks"]:
+        return "Searches see accuracies without noise, as no network was trained from several seeds."
     return (
-        f" {error['networks']} networks where searches on it ended were trained in earnest: it had told "
-        f"{100 * error['told']:.1f} % in the mean, and they had {100 * error['trained']:.1f} %, off by "
-        f"{100 * error['mean']:.1f} points in the mean."
+        f"Searches see accuracies with the noise of {noise['networks']} networks that were trained from several seeds "
+        f"({_sources(noise['sources'])}): a standard deviation of {100 * noise['deviation']:.1f} points, "
+        f"{100 * noise['deviation_of_best']:.1f} for the better half."
     )
+
+
+def _verdict(run: Mapping[str, Any]) -> list[str]:
+    """What the contenders' ends had in earnest; nothing where none was trained."""
+    if not run["ends"]:
+        return []
+    columns = ["", "replayed on", "ends", "told", "trained", "against the default, points"]
+    rows = [
+        [
+            CONTENDERS[verdict["contender"]].title,
+            f"{verdict['trainings']} trainings",
+            str(verdict["searches"]),
+            f"{100 * verdict['told']:.2f} %",
+            f"{100 * verdict['trained']:.2f} %"
+            + ("" if (spread := verdict["deviation"]) is None else f" ± {100 * spread:.2f}"),
+            _points(verdict["difference"]),
+        ]
+        for verdict in run["ends"]
+    ]
+    return [
+        "## Trained in earnest",
+        "This is what counts where accuracies above are higher than what was trained: the best network of the table "
+        f"has {100 * run['best']:.2f} %, and beyond it the surrogate only guesses. Searches were replayed on the first "
+        "trainings of the table, as many as is told here, and the networks where they ended were trained afterwards. "
+        "Told is their mean accuracy in the replay, trained their mean in earnest, ± the standard deviation between "
+        "searches. Against the default: the mean difference of what was trained, in percentage points, between "
+        "searches with the same seed, with its 95 % interval.",
+        table(columns, rows),
+    ]
+
+
+def _points(difference: Sequence[float] | None) -> str:
+    """A difference of accuracies and half of its 95 % interval, in percentage points."""
+    return "-" if difference is None else f"{100 * difference[0]:+.2f} ± {100 * difference[1]:.2f}"
 
 
 def _row(searches: Sequence[Search], name: str, limit: int, target: float | None) -> list[str]:
     own = of(searches, name)
     cells = [str(len(own))]
     cells += [_accuracies([incumbent_at(search, epochs) for search in own]) for epochs in thirds(limit)]
-    found = None if name == DEFAULT else difference(own, of(searches, DEFAULT), limit)
-    cells.append("-" if found is None else f"{100 * found[0]:+.2f} ± {100 * found[1]:.2f}")
+    cells.append(_points(None if name == DEFAULT else difference(own, of(searches, DEFAULT), limit)))
     if target is None:
         cells += ["-", "-"]
     else:

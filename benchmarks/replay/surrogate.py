@@ -20,7 +20,7 @@ from kerastuna.search.study.seeds import derive_seed
 
 from .clock import World
 from .features import features_at
-from .table import END, Course, Table, Training, mean_course
+from .table import Course, Table, Training, counted, mean_curve, seconds_of
 
 LOWEST, HIGHEST = 0.02, 0.9975
 """Accuracies are kept within these, so that their logarithm of odds is finite."""
@@ -61,38 +61,34 @@ class Error:
 
 
 @final
-@dataclass(frozen=True)
-class EndError:
-    """How a surrogate that was fitted without them tells the networks where searches on it ended.
-
-    Attributes:
-        networks: that were trained.
-        told, trained: the mean accuracy after all epochs, by the surrogate and in earnest.
-        mean: absolute error.
-    """
-
-    networks: int
-    told: float
-    trained: float
-    mean: float
-
-
-@final
 class Surrogate:
     """A Gaussian process on the features of the points, for the logarithm of the odds of the accuracies.
 
+    Another one, on the trainings of the header's machine alone, is for the logarithm of the seconds.
+
     Args:
         table: that it is fitted on. Networks with several trainings count once, by their mean.
+
+    Raises ValueError where no training is of the header's machine.
     """
 
     def __init__(self, table: Table) -> None:
         self._epochs, self._images = table.epochs, int(table.header["images"][0])
         self._known: dict[str, Course] = {}
-        points = table.points
-        x = np.array([self.features(trainings[0].values) for trainings in points])
-        courses = [mean_course(trainings) for trainings in points]
-        self._x, self._y = x, np.array([_as_row(course) for course in courses])
-        self._model = _fitted(x, self._y)
+        timed = [
+            (trainings[0].values, seconds)
+            for trainings in table.points
+            if (seconds := seconds_of(trainings)) is not None
+        ]
+        if not timed:
+            raise ValueError(f"the table has no training on {table.header['hardware']}, the machine of its first line")
+        self._x = np.array([self.features(trainings[0].values) for trainings in table.points])
+        self._y = np.array([odds(mean_curve(trainings)) for trainings in table.points])
+        self._accuracies = _fitted(self._x, self._y)
+        self._seconds = _fitted(
+            np.array([self.features(values) for values, _ in timed]),
+            np.log(np.maximum([seconds for _, seconds in timed], 0.001)),
+        )
 
     def features(self, values: Values) -> np.ndarray:
         """The features of a point."""
@@ -102,16 +98,16 @@ class Surrogate:
         """The course at `values`, without noise."""
         key = values_key(values)
         if key not in self._known:
-            row = self._model.predict(self.features(values)[None])[0]
-            curve = tuple(float(value) for value in accuracy(row[: self._epochs]))
-            self._known[key] = Course(curve, math.exp(row[-2]), math.exp(row[-1]))
+            features = self.features(values)[None]
+            curve = tuple(float(value) for value in accuracy(self._accuracies.predict(features)[0]))
+            self._known[key] = Course(curve, *map(math.exp, self._seconds.predict(features)[0]))
         return self._known[key]
 
     def error(self) -> Error:
         """The error on networks that were left out, by cross-validation."""
-        told, right = np.empty(len(self._x)), accuracy(self._y[:, self._epochs - 1])
+        told, right = np.empty(len(self._x)), accuracy(self._y[:, -1])
         for train, test in KFold(min(FOLDS, len(self._x)), shuffle=True, random_state=0).split(self._x):
-            told[test] = accuracy(_fitted(self._x[train], self._y[train]).predict(self._x[test])[:, self._epochs - 1])
+            told[test] = accuracy(_fitted(self._x[train], self._y[train]).predict(self._x[test])[:, -1])
         off, best = np.abs(told - right), right >= np.median(right)
         return Error(
             len(right),
@@ -123,26 +119,10 @@ class Surrogate:
         )
 
 
-def error_at_ends(table: Table) -> EndError | None:
-    """The error at the ends of searches that the table has; None where it has none."""
-    ends = [trainings for trainings in table.points if all(training.source == END for training in trainings)]
-    if not ends:
-        return None
-    others = Surrogate(Table(table.header, [one for one in table.trainings if table.of(one.values) not in ends]))
-    told = np.array([others.course(trainings[0].values).curve[-1] for trainings in ends])
-    trained = np.array([mean_course(trainings).curve[-1] for trainings in ends])
-    return EndError(len(ends), float(told.mean()), float(trained.mean()), float(np.abs(told - trained).mean()))
-
-
 def _rank_correlation(some: np.ndarray, others: np.ndarray) -> float:
     """Spearman's correlation; of equal values the earlier one ranks lower."""
     ranks = [np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (some, others)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _as_row(course: Course) -> np.ndarray:
-    seconds = [math.log(max(course.epoch_seconds, 0.001)), math.log(max(course.first_seconds, 0.001))]
-    return np.array([*odds(course.curve), *seconds])
 
 
 def _fitted(x: np.ndarray, y: np.ndarray) -> Any:
@@ -162,6 +142,7 @@ class Noise:
 
     Attributes:
         networks: that were trained more than once.
+        sources: how many of them come from each source.
         deviation: the standard deviation of the accuracy after all epochs, pooled.
         deviation_of_best: the same, of the better half of these networks.
     """
@@ -169,7 +150,8 @@ class Noise:
     def __init__(self, table: Table) -> None:
         repeated = [trainings for trainings in table.points if len(trainings) > 1]
         self.networks = len(repeated)
-        self._levels = np.array([odds(mean_course(trainings).curve)[-1] for trainings in repeated])
+        self.sources = counted(trainings[0].source for trainings in repeated)
+        self._levels = np.array([odds(mean_curve(trainings))[-1] for trainings in repeated])
         self._residuals = [_residuals(trainings) for trainings in repeated]
         finals = [np.array([training.curve[-1] for training in trainings]) for trainings in repeated]
         self.deviation = _pooled(finals)
@@ -200,12 +182,17 @@ def _pooled(groups: Sequence[np.ndarray]) -> float:
 def world_of(table: Table, surrogate: Surrogate, noise: Noise, seed: int) -> World:
     """What training brings in the search with this seed: the table's course, or the surrogate's, and the noise.
 
-    A point has the same noise for every contender.
+    The surrogate tells the seconds of a network that was trained on other machines only, too. A point has the same
+    noise for every contender.
     """
 
     def course(values: Values) -> Course:
-        known = table.of(values)
-        return mean_course(known) if known else surrogate.course(values)
+        if not (known := table.of(values)):
+            return surrogate.course(values)
+        if (seconds := seconds_of(known)) is None:
+            told = surrogate.course(values)
+            seconds = told.epoch_seconds, told.first_seconds
+        return Course(mean_curve(known), *seconds)
 
     def observed(values: Values) -> Course:
         plain = course(values)

@@ -1,7 +1,11 @@
-"""The table of trained networks: a file with a header line and a line for each training."""
+"""The table of trained networks: a file with a header line, and a line for each training.
+
+A line may also tell where a replayed search ended; the trainings of that network after the search judge it.
+"""
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +30,7 @@ class Training:
         params, macs: of the network; macs for one image.
         epoch_seconds: of the processor, the median of the epochs after the first, validation included.
         first_seconds: of the processor, from the call to the end of the first epoch, less an epoch: compiling.
+        hardware: the machine where it is another one than the header's; its seconds tell nothing of that one.
     """
 
     source: str
@@ -36,6 +41,26 @@ class Training:
     macs: int
     epoch_seconds: float
     first_seconds: float
+    hardware: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class End:
+    """Where a replayed search ended.
+
+    Attributes:
+        contender, search_seed: of the search.
+        trainings: of the table that it was replayed on: the first ones of the table. Later ones judge it.
+        told: the accuracy after all epochs, without noise, as the replay told it.
+        values: of the network's active hyperparameters.
+    """
+
+    contender: str
+    search_seed: int
+    trainings: int
+    told: float
+    values: Mapping[str, Any]
 
 
 @final
@@ -55,11 +80,13 @@ class Table:
     Attributes:
         header: what all of them have in common: data, images, epochs, hardware, versions.
         trainings: all of them.
+        ends: of replayed searches, once the networks were trained.
     """
 
-    def __init__(self, header: Mapping[str, Any], trainings: Iterable[Training] = ()) -> None:
+    def __init__(self, header: Mapping[str, Any], trainings: Iterable[Training] = (), ends: Iterable[End] = ()) -> None:
         self.header = dict(header)
         self.trainings: list[Training] = []
+        self.ends = list(ends)
         self._by_key: dict[str, list[Training]] = {}
         for training in trainings:
             self.add(training)
@@ -87,23 +114,66 @@ class Table:
         """The trainings, those of one network together."""
         return list(self._by_key.values())
 
+    @property
+    def sources(self) -> dict[str, int]:
+        """The number of trainings from each source, the largest first."""
+        return counted(training.source for training in self.trainings)
 
-def mean_course(trainings: Sequence[Training]) -> Course:
-    """The mean of several trainings of one network, at least one."""
+    @property
+    def machines(self) -> dict[str, int]:
+        """The number of trainings on each machine, the header's first."""
+        own = self.header["hardware"]
+        others = counted(training.hardware for training in self.trainings if training.hardware)
+        return {own: len(self.trainings) - sum(others.values()), **others}
+
+
+def counted(names: Iterable[str]) -> dict[str, int]:
+    """How often each name comes, the most frequent first."""
+    return dict(Counter(names).most_common())
+
+
+def mean_curve(trainings: Sequence[Training]) -> tuple[float, ...]:
+    """The mean accuracies of several trainings of one network, at least one."""
     curves = zip(*(training.curve for training in trainings), strict=True)
-    return Course(
-        tuple(statistics.fmean(values) for values in curves),
-        statistics.median(training.epoch_seconds for training in trainings),
-        statistics.median(training.first_seconds for training in trainings),
+    return tuple(statistics.fmean(values) for values in curves)
+
+
+def seconds_of(trainings: Sequence[Training]) -> tuple[float, float] | None:
+    """The median seconds of an epoch, and of compiling, on the header's machine; None where none was trained there."""
+    own = [training for training in trainings if not training.hardware]
+    if not own:
+        return None
+    return (
+        statistics.median(training.epoch_seconds for training in own),
+        statistics.median(training.first_seconds for training in own),
     )
 
 
 def read_table(path: Path) -> Table:
-    """The table in a file; raises ValueError where it is none."""
-    lines = path.read_text().splitlines()
-    if not lines or "epochs" not in (header := json.loads(lines[0])):
+    """The table in a file; raises ValueError where it is none.
+
+    A last line without its end was cut when the process that wrote it was killed: it does not count.
+    """
+    lines = path.read_text().rpartition("\n")[0].splitlines()
+    entries: list[Any] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entries.append(json.loads(line) if number == 1 else _entry(line))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is no table of trained networks: line {number}: {error}") from error
+    if not entries or "epochs" not in entries[0]:
         raise ValueError(f"{path} is no table of trained networks: its first line has no epochs")
-    return Table(header, (Training(**json.loads(line)) for line in lines[1:]))
+    header, *rest = entries
+    return Table(
+        header,
+        (entry for entry in rest if isinstance(entry, Training)),
+        (entry for entry in rest if isinstance(entry, End)),
+    )
+
+
+def _entry(line: str) -> Training | End:
+    values = json.loads(line)
+    return End(**values) if "contender" in values else Training(**values)
 
 
 def write_header(path: Path, header: Mapping[str, Any]) -> None:
@@ -112,7 +182,12 @@ def write_header(path: Path, header: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(header) + "\n")
 
 
-def append(path: Path, training: Training) -> None:
-    """Add a training to the file of a table."""
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(training)) + "\n")
+def append(path: Path, entry: Training | End) -> None:
+    """Add a line to the file of a table, in place of one that was cut."""
+    values = asdict(entry)
+    if not values.get("hardware", True):
+        del values["hardware"]
+    with path.open("r+b") as file:
+        file.seek(file.read().rfind(b"\n") + 1)
+        file.truncate()
+        file.write(json.dumps(values).encode() + b"\n")

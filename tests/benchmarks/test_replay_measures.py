@@ -12,6 +12,7 @@ from replay.measures import (
     difference,
     epochs_to,
     incumbent_at,
+    paired,
     quartiles,
     search_from_json,
     steps_of,
@@ -55,6 +56,8 @@ def test_differences_are_between_searches_with_the_same_seed() -> None:
     mean, half = difference(ours, theirs, 10) or (0, 0)
     assert (mean, half) == pytest.approx((0.11, 0.0257), rel=0.01)
     assert difference(ours, theirs[:5], 10) is None
+    known = {seed: 0.1 * seed for seed in range(1, 7)}
+    assert paired({**known, 9: 7.0}, dict.fromkeys(known, 0.0)) == pytest.approx((0.35, 0.196), rel=0.01)
 
 
 def test_a_search_is_read_as_it_was_written() -> None:

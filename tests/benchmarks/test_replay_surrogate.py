@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 from replay.networks import random_point
-from replay.surrogate import Noise, Surrogate, accuracy, error_at_ends, odds, world_of
-from replay.table import END, Table
-from replay_support import HEADER, curve_at, table, training
+from replay.surrogate import Noise, Surrogate, accuracy, odds, world_of
+from replay.table import Table
+from replay_support import HEADER, curve_at, table
 
 TABLE = table(40, repeated=4)
 SURROGATE, NOISE = Surrogate(TABLE), Noise(TABLE)
@@ -20,16 +20,20 @@ def test_networks_that_it_has_not_seen_are_ranked() -> None:
     assert error.median <= 0.05 < 10 * error.mean
 
 
-def test_the_ends_of_searches_are_told_by_a_surrogate_without_them() -> None:
-    assert error_at_ends(TABLE) is None
-    ends = [replace(training(random_point(random.Random(seed)), more=0.05), source=END) for seed in (20, 21, 22)]
-    error = error_at_ends(Table(HEADER, [*TABLE.trainings, *ends]))
-    assert error is not None
-    told = [SURROGATE.course(end.values).curve[-1] for end in ends]
-    assert (error.networks, error.told) == (3, pytest.approx(sum(told) / 3, abs=0.001))
-    assert error.trained == pytest.approx(sum(end.curve[-1] for end in ends) / 3)
-    off = [abs(one - end.curve[-1]) for one, end in zip(told, ends, strict=True)]
-    assert error.mean == pytest.approx(sum(off) / 3, abs=0.001)
+def test_seconds_are_those_of_the_header_s_machine_and_accuracies_those_of_all() -> None:
+    other = [replace(one, epoch_seconds=50.0, first_seconds=90.0, hardware="slow") for one in TABLE.trainings]
+    mixed = Table(HEADER, [*TABLE.trainings[:20], *other[20:]])
+    surrogate = Surrogate(mixed)
+    point = random_point(random.Random(9))
+    course = surrogate.course(point)
+    assert (course.epoch_seconds, course.first_seconds) == pytest.approx((0.5, 1.0), rel=0.05)
+    assert course.curve == pytest.approx(SURROGATE.course(point).curve)
+    world = world_of(mixed, surrogate, Noise(mixed), 1)
+    known = mixed.trainings[30].values  # on the other machine alone
+    assert world.observed(known).epoch_seconds == pytest.approx(0.5, rel=0.05)
+    assert world.expected(known) == mixed.trainings[30].curve[-1]
+    with pytest.raises(ValueError, match="the table has no training on one core, the machine of its first line"):
+        Surrogate(Table(HEADER, other))
 
 
 def test_networks_that_are_not_in_the_table_have_a_course_too() -> None:
@@ -46,6 +50,7 @@ def test_networks_that_are_not_in_the_table_have_a_course_too() -> None:
 
 def test_the_noise_is_that_of_repeated_networks() -> None:
     assert NOISE.networks == 4
+    assert NOISE.sources == {"random": 4}
     assert pytest.approx(0.01) == NOISE.deviation == NOISE.deviation_of_best
     curve = TABLE.trainings[0].curve
     seen = {NOISE.added_to(curve, random.Random(seed))[-1] for seed in range(100)}
