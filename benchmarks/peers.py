@@ -42,10 +42,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, final
 
-from replay.arguments import at_least
+from command import at_least, write_whole
 from side_by_side.contenders import CONTENDERS, MAIN
 from side_by_side.measures import search_from_json
-from side_by_side.results import kept, measured_on, read, write_whole
+from side_by_side.results import kept, measured_on, read
 from side_by_side.setting import LONG, SHORT, Setting
 
 from kerastuna.search.errors import InputError
@@ -126,7 +126,8 @@ def run(setting: Setting, contenders: Sequence[str], path: Path, *, overwrite: b
                 continue
             told["searches"].append(result.pop("search"))
             told |= {"date": date.today().isoformat(), **(expected := result)}
-            write_whole(path, json.dumps(told, indent=1, allow_nan=False) + "\n")
+            text = json.dumps(told, indent=1, allow_nan=False) + "\n"
+            write_whole(path, lambda new, text=text: new.write_text(text))
             one = search_from_json(told["searches"][-1])
             accuracy = "no score" if one.accuracy is None else f"accuracy {one.accuracy:.4f}"
             print(

@@ -26,7 +26,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -34,7 +34,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from replay.arguments import at_least, refused
+from command import at_least, refused, write_whole
 from replay.clock import Clock
 from replay.contenders import CONTENDERS
 from replay.ends import ends_of, verdicts
@@ -71,13 +71,6 @@ def as_text(told: Mapping[str, Any]) -> str:
     head = json.dumps({name: value for name, value in told.items() if name != "searches"}, indent=1)
     searches = ",\n  ".join(json.dumps(search, allow_nan=False) for search in told["searches"])
     return f'{head.removesuffix("}").rstrip()},\n "searches": [\n  {searches}\n ]\n}}\n'
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file that then takes the place of `path`, which is never half written."""
-    new = path.with_stem(f"{path.stem}.new")
-    write(new)
-    new.replace(path)
 
 
 def read_results(path: Path, *names: str) -> dict[str, Any]:

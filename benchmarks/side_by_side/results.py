@@ -53,10 +53,3 @@ def read(path: Path) -> tuple[dict[str, Any], list[Search]]:
             f"{path} has no results of this benchmark ({cause(error)}): name another file, or run it with --overwrite"
         ) from error
     return told, searches
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is the old one or the new one whenever this is interrupted."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text)
-    new.replace(path)

@@ -1,7 +1,7 @@
 """Tables for people: leaderboard, trials, studies, layers of a network, exported formats."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, final
 
 from optuna.trial import FrozenTrial
 from rich.console import Console
@@ -23,12 +23,21 @@ MARKS = {"reached": "reaches"}
 """The marks of a goal that get a column, and the column's name."""
 
 
+@final
+class _Console(Console):
+    """Where nobody reads any more, it raises BrokenPipeError, as `print` does; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that is handled."""
+        raise
+
+
 def console(file: TextIO) -> Console:
     """A console for `file` that shows texts as they are; 140 columns wide if that is not a terminal."""
     # In a notebook rich would show a table at once instead of writing it; with FORCE_COLOR, which Jupyter sets, it
     # would write control characters.
     terminal = file.isatty()
-    return Console(
+    return _Console(
         file=file,
         width=None if terminal else 140,
         force_terminal=terminal,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from side_by_side.measures import Search
-from side_by_side.results import kept, measured_on, read, write_whole
+from side_by_side.results import kept, measured_on, read
 from side_by_side.setting import SHORT
 
 from kerastuna.search.errors import InputError
@@ -68,19 +68,3 @@ def test_a_file_of_something_else_is_refused_in_one_line(path: Path, text: str) 
     path.write_text(text)
     with pytest.raises(InputError, match=r"^.*peers-short.json has no results of this benchmark .*$"):
         read(path)
-
-
-def test_a_file_is_written_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_half(path: Path, text: str) -> None:
-        with path.open("w") as file:
-            file.write(text[: len(text) // 2])
-        raise KeyboardInterrupt
-
-    before = path.read_text()
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", write_half)
-        with pytest.raises(KeyboardInterrupt):
-            write_whole(path, "something new")
-    assert path.read_text() == before
-    write_whole(path, "something new")
-    assert [(one.name, one.read_text()) for one in path.parent.iterdir()] == [(path.name, "something new")]

@@ -349,3 +349,15 @@ def test_a_table_in_a_notebook_is_plain_text(monkeypatch):
     console(text).print(export_table(manifest, "export/one"))
     assert "needs tf2onnx" in text.getvalue()
     assert "\x1b" not in text.getvalue()
+
+
+class Unread(io.StringIO):
+    """A pipe that was closed at its other end."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_table_that_nobody_reads_is_a_broken_pipe_as_any_other_output() -> None:
+    with pytest.raises(BrokenPipeError):
+        console(Unread()).print("a row")

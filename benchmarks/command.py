@@ -1,12 +1,13 @@
-"""Arguments of the commands, and how a command ends that was given bad ones."""
+"""What the commands of the benchmarks share: their arguments, how they end for bad input, and files written whole."""
 
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from kerastuna.search.errors import InputError
 from kerastuna.search.messages import one_line
-
-BAD_INPUT = 2
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -27,4 +28,11 @@ def at_least(least: int) -> Callable[[str], int]:
 def refused(error: Exception) -> int:
     """Tell of bad input in one line; returns the exit status."""
     print(one_line(str(error)), file=sys.stderr)
-    return BAD_INPUT
+    return InputError.exit_status
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a file that then takes the place of `path`, which is never half written."""
+    new = path.with_stem(f"{path.stem}.new")
+    write(new)
+    new.replace(path)
