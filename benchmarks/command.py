@@ -1,10 +1,13 @@
 """What the commands of the benchmarks share: their arguments, how they end for bad input, and files written whole."""
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from kerastuna.search.errors import InputError
 from kerastuna.search.messages import one_line
@@ -36,3 +39,24 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     new = path.with_stem(f"{path.stem}.new")
     write(new)
     new.replace(path)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """In the block, SIGINT or SIGTERM raises KeyboardInterrupt; those that follow do not disturb the end.
+
+    `kerastuna bench` sends SIGTERM to a benchmark shortly after Ctrl-C. The handlers are given back after the block.
+    """
+    numbers = signal.SIGINT, signal.SIGTERM
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

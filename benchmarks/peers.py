@@ -29,7 +29,6 @@ import argparse
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -39,10 +38,9 @@ from dataclasses import asdict, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, final
 
-from command import at_least, write_whole
+from command import at_least, interrupted_once, write_whole
 from side_by_side.contenders import CONTENDERS, MAIN
 from side_by_side.measures import search_from_json
 from side_by_side.results import kept, measured_on, read
@@ -205,13 +203,6 @@ def how_to_go_on(path: Path, setting: Setting) -> str:
     return f"searches in {path}: {count}; the same command without --overwrite goes on, --redraw {path} shows them"
 
 
-def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
-    """Raise KeyboardInterrupt; the signals that follow, as `kerastuna bench` sends one, do not disturb the end."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit status: 1 when a search failed, 2 for bad input or a missing package."""
     options = arguments_of(arguments)
@@ -223,21 +214,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     setting = replace(LONG if options.long else SHORT, **given)
     path = options.results / f"peers-{setting.name}.json"
-    before = {each: signal.signal(each, interrupt_once) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        if options.redraw is not None:
-            write(options.redraw)
-            return 0
-        return int(run(setting, list(dict.fromkeys(options.contenders)), path, overwrite=options.overwrite) > 0)
-    except (InputError, OSError) as error:
-        print(f"peers: {one_line(str(error))}", file=sys.stderr)
-        return InputError.exit_status
-    except KeyboardInterrupt:
-        print(f"peers: interrupted; {how_to_go_on(path, setting)}", file=sys.stderr)
-        return 130
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    with interrupted_once():
+        try:
+            if options.redraw is not None:
+                write(options.redraw)
+                return 0
+            return int(run(setting, list(dict.fromkeys(options.contenders)), path, overwrite=options.overwrite) > 0)
+        except (InputError, OSError) as error:
+            print(f"peers: {one_line(str(error))}", file=sys.stderr)
+            return InputError.exit_status
+        except KeyboardInterrupt:
+            rest = "" if options.redraw is not None else f"; {how_to_go_on(path, setting)}"
+            print(f"peers: interrupted{rest}", file=sys.stderr)
+            return 130
 
 
 if __name__ == "__main__":

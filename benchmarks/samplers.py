@@ -23,7 +23,6 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from command import at_least, refused, write_whole
+from command import at_least, interrupted_once, refused, write_whole
 from replay.clock import Clock
 from replay.contenders import CONTENDERS
 from replay.ends import ends_of, verdicts
@@ -232,14 +231,14 @@ def search_all(options: argparse.Namespace, command: str) -> int:
     if missing := [name for name in contenders if not CONTENDERS[name].is_possible]:
         print(f"{', '.join(missing)} needs a package: pip install 'PATH/TO/kerastuna[samplers]'", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        asked = options.table, contenders, options.seeds, options.trials, options.results, command
-        write(run(*asked, overwrites=options.overwrite))
-    except KeyboardInterrupt:
-        again = f"the same command{' without --overwrite' if options.overwrite else ''} runs the rest"
-        print(f"interrupted: finished searches are kept, {again}, --redraw JSON shows them", file=sys.stderr)
-        return 130
+    with interrupted_once():
+        try:
+            asked = options.table, contenders, options.seeds, options.trials, options.results, command
+            write(run(*asked, overwrites=options.overwrite))
+        except KeyboardInterrupt:
+            again = f"the same command{' without --overwrite' if options.overwrite else ''} runs the rest"
+            print(f"interrupted: finished searches are kept, {again}, --redraw JSON shows them", file=sys.stderr)
+            return 130
     return 0
 
 

@@ -70,12 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output was not read.
     """
     forget()
-    before = _handle_signals(stop)
+    alarm = signal.getsignal(signal.SIGALRM)
+    before = {**_handle_signals(stop), signal.SIGALRM: alarm}
     try:
         return _status_of(sys.argv[1:] if arguments is None else list(arguments))
     finally:
+        forget()  # before SIGALRM is the program's again
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # which was not set by Python
+                signal.signal(number, handler)
 
 
 def run() -> NoReturn:
@@ -114,9 +117,7 @@ def _run(given: Sequence[str]) -> int:
     again = _how_to_go_on(given)
     try:
         with second_signal_forces(STOPPING, INTERRUPTED, lambda: _tell_of_the_end(again)), _interruptions():
-            status = interruptible(partial(options.command, options))
-            _flush(sys.stdout)
-            return status
+            return interruptible(partial(_done, options))
     except KerastunaError as error:
         print(f"kerastuna: {one_line(str(error))}", file=sys.stderr)
         return error.exit_status
@@ -142,6 +143,12 @@ def _how_to_go_on(given: Sequence[str]) -> str:
     if given[0] in BEGINNING_ANEW:
         return "what is kept, and how to go on, is up to the benchmark"
     return f"nothing that was finished is lost. To go on: {program()} {shlex.join(map(redact, given))}"
+
+
+def _done(options: Namespace) -> int:
+    status = options.command(options)
+    _flush(sys.stdout)  # here, where waiting for a reader can be interrupted
+    return status
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -1,10 +1,11 @@
 """What the commands of the benchmarks share."""
 
+import signal
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
-from command import at_least, refused, write_whole
+from command import at_least, interrupted_once, refused, write_whole
 
 
 def test_whole_numbers_from_the_least_on() -> None:
@@ -32,3 +33,15 @@ def test_a_file_is_written_whole(tmp_path: Path) -> None:
     assert path.read_text() == "before"
     write_whole(path, lambda new: new.write_text("something new"))
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [(path.name, "something new")]
+
+
+def test_signals_that_follow_the_first_one_do_not_disturb_the_end() -> None:
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.getsignal(number) for number in numbers]
+    for first in numbers:
+        with interrupted_once():
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(first)
+            for number in numbers:
+                signal.raise_signal(number)
+        assert [signal.getsignal(number) for number in numbers] == before

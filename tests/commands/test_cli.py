@@ -211,16 +211,37 @@ def test_a_signal_at_the_end_of_a_command_changes_nothing() -> None:
     assert (ended.returncode, ended.stderr) == (130, told)
 
 
+def test_a_command_that_waits_for_its_reader_can_be_interrupted() -> None:
+    program = """
+        import os, signal, sys
+        from kerastuna.search.commands import studies
+        from kerastuna.search.commands.cli import run
+        class Waiting:
+            def flush(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+        sys.stdout = Waiting()
+        studies.studies = lambda options: 0
+        sys.argv = ["kerastuna", "studies"]
+        run()
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr.partition(";")[0]) == (130, "kerastuna: interrupted")
+
+
 def test_a_command_called_by_a_program_leaves_its_handlers_of_signals(kerastuna: Any, studies_does: Any) -> None:
     def during() -> int:
         assert signal.getsignal(signal.SIGTERM) is stop
+        signal.signal(signal.SIGALRM, stop)  # as one within TensorFlow does
         return 0
 
-    before = [signal.getsignal(number) for number in STOPPING]
+    numbers = [*STOPPING, signal.SIGALRM]
+    before = [signal.getsignal(number) for number in numbers]
     studies_does(during)
     assert kerastuna("studies")[0] == 0
     assert stop not in before
-    assert [signal.getsignal(number) for number in STOPPING] == before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.parametrize(("command", "status"), [("studies", 0), ("repair", 141)])
