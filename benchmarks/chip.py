@@ -24,6 +24,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from command import write_whole
+
 from kerastuna.spaces.architecture import (
     Activation,
     Add,
@@ -326,8 +328,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.out is not None:
             lines = ",\n".join(map(json.dumps, told))
             text = f'{{"commands": {json.dumps(commands)},\n"networks": [\n{lines}\n]}}\n'
-            (options.out / "chip.json").write_text(text)
-            (options.out / "chip.md").write_text(table(told, commands))
+            write_whole(options.out / "chip.json", lambda new, text=text: new.write_text(text))
+            write_whole(options.out / "chip.md", lambda new, told=told: new.write_text(table(told, commands)))
         print(f"{len(records)} networks measured", file=sys.stderr)
     print(table([*kept, *records], commands))
     return 0

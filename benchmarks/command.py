@@ -37,8 +37,11 @@ def refused(error: Exception) -> int:
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a file that then takes the place of `path`, which is never half written."""
     new = path.with_stem(f"{path.stem}.new")
-    write(new)
-    new.replace(path)
+    try:
+        write(new)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -143,8 +143,9 @@ def write(path: Path) -> None:
     from side_by_side.outputs import draw, markdown  # import matplotlib
 
     told, searches = read(path)
-    path.with_suffix(".md").write_text(text := markdown(told, searches))
-    draw(told, searches, path.with_suffix(".png"))
+    text = markdown(told, searches)
+    write_whole(path.with_suffix(".md"), lambda new: new.write_text(text))
+    write_whole(path.with_suffix(".png"), lambda new: draw(told, searches, new))
     print(f"\n{text}\nwritten: {path}, .md and .png")
 
 

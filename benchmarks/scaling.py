@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 
 import servers  # noqa: E402
+from command import write_whole  # noqa: E402
 
 STORAGES = ("journal", "sqlite", "postgresql", "grpc")
 RESULTS = ROOT / "benchmarks" / "results"
@@ -485,8 +486,8 @@ def write(options: argparse.Namespace, rates: Sequence[Rate], read: Sequence[Rea
         "rates": [asdict(each) for each in rates],
         "reads": [asdict(each) for each in read],
     }
-    (options.output / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.output / "scaling.md").write_text(report(result))
+    write_whole(options.output / "scaling.json", lambda new: new.write_text(json.dumps(result, indent=1) + "\n"))
+    write_whole(options.output / "scaling.md", lambda new: new.write_text(report(result)))
 
 
 if __name__ == "__main__":

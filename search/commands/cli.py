@@ -70,12 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output was not read.
     """
     forget()
-    alarm = signal.getsignal(signal.SIGALRM)
-    before = {**_handle_signals(stop), signal.SIGALRM: alarm}
+    before = _handle_signals(stop)
     try:
         return _status_of(sys.argv[1:] if arguments is None else list(arguments))
     finally:
-        forget()  # before SIGALRM is the program's again
+        forget()
         for number, handler in before.items():
             if handler is not None:  # which was not set by Python
                 signal.signal(number, handler)

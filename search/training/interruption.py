@@ -37,6 +37,8 @@ _told = threading.Event()
 _raised = -math.inf
 """When `stop` last raised, on the monotonic clock."""
 _waiting_since: float | None = None
+_alarm: Any = None
+"""The program's handler of SIGALRM, while `stop` has its place."""
 _enders: list[Callable[[], Any]] = []
 
 
@@ -51,11 +53,11 @@ def stop(number: int, frame: FrameType | None) -> None:
 
     It is raised within `interruptible` alone, and once for signals that come together: the second would interrupt what
     is put in order after the first. It is raised later where Python is telling of an exception that it swallowed, since
-    it would swallow this one too, and print it; and within TensorFlow, for `PATIENCE_SECONDS` at most. Meanwhile,
-    SIGALRM belongs to this function. Nothing is raised later once somebody has asked whether this process was told to
-    stop.
+    it would swallow this one too, and print it; and within TensorFlow, for `PATIENCE_SECONDS` at most. From then on
+    SIGALRM belongs to this function, until `forget`. Nothing is raised later once somebody has asked whether this
+    process was told to stop.
     """
-    global _raised, _waiting_since
+    global _alarm, _raised, _waiting_since
     now = time.monotonic()
     if number == signal.SIGALRM and _waiting_since is None:
         return  # it came while somebody asked
@@ -65,7 +67,8 @@ def stop(number: int, frame: FrameType | None) -> None:
         return
     _waiting_since = now if _waiting_since is None else _waiting_since
     if _cannot_raise(frame) and now - _waiting_since < PATIENCE_SECONDS:
-        signal.signal(signal.SIGALRM, stop)
+        if (before := signal.signal(signal.SIGALRM, stop)) is not stop:
+            _alarm = before
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
         return
     _wait_no_more()
@@ -74,19 +77,20 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def _is_interruptible(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code is interruptible.__code__:
-            return True
-        frame = frame.f_back
-    return False
+    return any(each.f_code is interruptible.__code__ for each in _callers(frame))
 
 
 def _cannot_raise(frame: FrameType | None) -> bool:
+    return any(
+        each.f_code is _tell_of.__code__ or each.f_globals.get("__name__", "").partition(".")[0] == "tensorflow"
+        for each in _callers(frame)
+    )
+
+
+def _callers(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        if frame.f_code is _tell_of.__code__ or frame.f_globals.get("__name__", "").partition(".")[0] == "tensorflow":
-            return True
+        yield frame
         frame = frame.f_back
-    return False
 
 
 def _wait_no_more() -> None:
@@ -109,10 +113,13 @@ def stop_if_told() -> None:
 
 
 def forget() -> None:
-    """Begin anew, as a new command in the same process."""
-    global _raised
+    """Begin anew, as a new command in the same process. Only the main thread may call it."""
+    global _alarm, _raised
     _raised = -math.inf
     _wait_no_more()
+    if _alarm is not None:
+        signal.signal(signal.SIGALRM, _alarm)
+        _alarm = None
     _told.clear()
 
 

@@ -269,6 +269,17 @@ def test_a_signal_that_somebody_asked_about_is_not_raised_again(monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("signals")
+def test_a_program_gets_its_alarm_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interruption, "AGAIN_SECONDS", 60)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    for _ in range(2):
+        interruptible(partial(within_tensorflow, lambda: (tell(), tell())))
+        assert signal.getsignal(signal.SIGALRM) is stop
+        forget()
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("signals")
 def test_a_signal_does_not_wait_for_ever_for_tensorflow(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 2 * AGAIN_SECONDS)
     began = time.monotonic()
