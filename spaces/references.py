@@ -18,14 +18,16 @@ _SCHEDULE: HyperparameterValues = {"learning_rate": 0.003, "decay": "inverse_tim
 @final
 @dataclass(frozen=True)
 class Reference:
-    """A published network.
+    """A network with its recipe.
 
     Attributes:
         name: such as "eip_3".
-        values: the values of its active hyperparameters in `ConvNet`.
+        values: the values of its active hyperparameters in its space.
         reported_params: as published: all, trainable and other parameters; None where they were not.
-        reported_test_accuracy: as published; a share from 0 to 1, from one run that was selected on the test set.
-        note: which parts of it were published and which were not.
+        reported_test_accuracy: as published; a share from 0 to 1.
+        note: where it is from, and which parts of it were published.
+        space: its space, as `kerastuna search --space` takes it.
+        budget: the parameters that the networks of its space fill; None where they fill none.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Reference:
     reported_params: tuple[int, int, int] | None
     reported_test_accuracy: float
     note: str
+    space: str = "convnet"
+    budget: int | None = None
 
 
 def _point(blocks: str, head: str, batch_size: int, **recipe: int | float | str | bool) -> HyperparameterValues:
@@ -95,4 +99,4 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
         )
     }
 )
-"""The reference networks by name."""
+"""The published networks by name; each accuracy is of one run that was selected on the test set."""

@@ -1,4 +1,4 @@
-"""The reference networks trained by their own recipes, to compare them with what was published."""
+"""The networks that are known by name, trained by their own recipes, to compare them with what was published."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from ...spaces.convnet import ConvNet
-from ...spaces.references import REFERENCES
+from ...spaces.champions import NETWORKS
+from ...spaces.space_of_network import space_of
 from ..errors import StudyError
 from ..training.epochs import EpochMetrics
 from ..training.train import train
@@ -47,7 +47,7 @@ class Images:
 @final
 @dataclass(frozen=True)
 class Reproduction:
-    """One training of a reference network.
+    """One training of a network that is known by name.
 
     Attributes:
         name: of the network.
@@ -61,17 +61,17 @@ class Reproduction:
 
     def identity(self, images: Images) -> dict[str, Any]:
         """What its result depends on, JSON-able."""
-        values = dict(REFERENCES[self.name].values)
+        values = dict(NETWORKS[self.name].values)
         counted = {"images": len(images.x), "test_images": len(images.x_test)}
         return {**vars(self), **counted, "data": images.fingerprint, "hyperparameters": values}
 
     def run(self, images: Images, on_epoch: OnEpoch) -> float:
         """The accuracy on the test set after the last epoch. Raises SearchFailed when the network cannot be trained."""
-        space = ConvNet()
+        space = space_of(NETWORKS[self.name])
         model: Any
         model, _ = train(
             space,
-            declared_hyperparameters(space, REFERENCES[self.name].values),
+            declared_hyperparameters(space, NETWORKS[self.name].values),
             self.seed,
             images.x,
             images.y,

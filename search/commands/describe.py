@@ -10,13 +10,13 @@ from ...spaces.cost import cost
 from ..errors import InputError
 from ..study.boards import Board, board_of
 from .common import import_keras_for_cpu, open_study_of, print_json
-from .references import check_reference, network_of, reference_names, reference_network
+from .references import check_reference, known_names, network_of, reference_network
 
 
 def describe(options: argparse.Namespace) -> int:
     """Print the layers and the cost of a reference network or of a trial."""
     if (options.name is None) == (options.trial is None):
-        raise InputError(f"describe takes either one of {', '.join(reference_names())}, or --trial N")
+        raise InputError(f"describe takes either one of {', '.join(known_names())}, or --trial N")
     if options.name is not None and options.study:
         raise InputError("--study is for --trial N: leave it out")
     board = None if options.board is None else (options.board, board_of(options.board))

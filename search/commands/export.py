@@ -16,7 +16,7 @@ from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
 from ..messages import cause, counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
-from .options import PROFILES, SearchOptions
+from .options import PROFILES, SPACES, SearchOptions
 from .typed import command_on
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ def _reference(options: argparse.Namespace, formats: Any) -> tuple[Mapping[str, 
     from .references import check_reference
 
     check_reference(options.reference)
-    wanted = search_options(options, images=options.images or PROFILES["quick"].images)
+    from ...spaces.champions import NETWORKS
+
+    network, images = NETWORKS[options.reference], options.images or PROFILES["quick"].images
+    of_space = {"space": SPACES[network.space]} | ({} if network.budget is None else {"budget": network.budget})
+    wanted = search_options(options, images=images, **of_space)
     out = options.out or Path("export") / options.reference
     epochs = options.epochs or PROFILES["quick"].epochs
     from ..study.scratch import own_temporary_folder
@@ -196,8 +200,8 @@ def export_trained(model: Any, dataset: "Dataset", name: str, out: Path, formats
 def export_reference(
     name: str, options: SearchOptions, epochs: int, out: Path, formats: Any, say: Say
 ) -> Mapping[str, Any]:
-    """Train a reference network by its own recipe for `epochs` epochs, and export it; returns the manifest."""
-    from ...spaces.references import REFERENCES
+    """Train a network that is known by name by its own recipe, for `epochs`, and export it; returns the manifest."""
+    from ...spaces.champions import NETWORKS
     from ..training.train import train
     from ..tuning.hyperparameters import declared_hyperparameters
     from .session import load_data_and_space
@@ -206,7 +210,7 @@ def export_reference(
     say(f"training {name} on {len(dataset.x_train):,} images for {counted(epochs, 'epoch')}")
     model, history = train(
         space,
-        declared_hyperparameters(space, REFERENCES[name].values),
+        declared_hyperparameters(space, NETWORKS[name].values),
         options.seed,
         dataset.x_train,
         dataset.y_train,

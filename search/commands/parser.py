@@ -63,9 +63,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     export = _command(commands, "export", functions, "the champion in every format, each proven against Keras")
     _add_study(export)
     export.add_argument("--trial", type=int, metavar="N", help="a complete trial instead of the champion")
-    export.add_argument(
-        "--reference", metavar="NAME", help="a reference network instead, trained first: eip_1 to eip_5"
-    )
+    export.add_argument("--reference", metavar="NAME", help="a known network instead, trained first: see reproduce")
     export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
     export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
     export.add_argument(
@@ -92,14 +90,19 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_storage(repair)
 
     describe = _command(commands, "describe", functions, "layers, shapes and exact cost of a network")
-    describe.add_argument("name", nargs="?", metavar="NAME", help="a reference network: eip_1 to eip_5")
+    describe.add_argument("name", nargs="?", metavar="NAME", help="a known network: see reproduce")
     describe.add_argument("--trial", type=int, metavar="N", help="a trial of the study instead")
     describe.add_argument("--board", metavar="NAME", help=f"how it would run there: {', '.join(BOARDS)}")
     _add_study(describe)
     _add_json(describe)
 
-    reproduce = _command(commands, "reproduce", functions, "train the references, compare with what was published")
-    reproduce.add_argument("name", nargs="?", metavar="NAME", help="one of eip_1 to eip_5 (all)")
+    reproduce = _command(commands, "reproduce", functions, "train known networks, compare with what was published")
+    reproduce.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="eip_1 to eip_5 (these five), compact-15000, compact-4000 or compact-2500",
+    )
     reproduce.add_argument("--seeds", type=_positive, default=5, metavar="N", help="trainings of each (%(default)s)")
     reproduce.add_argument("--epochs", type=_positive, default=20, metavar="N", help="of each (%(default)s)")
     reproduce.add_argument("--images", type=_positive, metavar="N", help="training images (all 60,000)")

@@ -1,4 +1,4 @@
-"""`kerastuna reproduce`: the reference networks trained by their own recipes, beside what was published of them."""
+"""`kerastuna reproduce`: known networks trained by their own recipes, beside what was published of them."""
 
 import argparse
 import statistics
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..messages import counted
 from .common import print_json, search_options
-from .references import check_reference, reference_names, reference_network
+from .references import check_reference, published_names, reference_network
 
 if TYPE_CHECKING:
     from ..champion.reproduction import Images
 
-TEST_NOTE = "accuracies are on the test set, as the published ones: theirs were selected on it, these are all that ran"
+TEST_NOTE = "accuracies are on the test set, as the published ones: these are all that ran"
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Train one reference network or all, and print counts and test accuracies beside the published ones."""
+    """Train one network, or all that were published, and print counts and test accuracies beside what is known."""
     if options.name is not None:
         check_reference(options.name)
-    names = reference_names() if options.name is None else [options.name]
+    names = published_names() if options.name is None else [options.name]
     wanted = search_options(options, data="mnist", trials=len(names) * options.seeds)
     from .open_workers import open_workers
     from .session import check_options
@@ -81,10 +81,10 @@ def _images(most: int | None) -> "Images":
 
 
 def _row(name: str, values: Sequence[float], epochs: int, images: "Images") -> dict[str, Any]:
+    from ...spaces.champions import NETWORKS
     from ...spaces.cost import cost
-    from ...spaces.references import REFERENCES
 
-    reference, network = REFERENCES[name], reference_network(name)
+    reference, network = NETWORKS[name], reference_network(name)
     size = cost(network)
     measured = {"total": size.params, "trainable": size.trainable, "non_trainable": size.non_trainable}
     published = (

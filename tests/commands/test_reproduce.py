@@ -30,5 +30,16 @@ def test_an_unknown_network_is_refused(kerastuna: Any) -> None:
     status, _, err = kerastuna("reproduce", "eip_9")
     assert (status, err) == (
         2,
-        "kerastuna: 'eip_9' is no reference network: choose one of eip_1, eip_2, eip_3, eip_4, eip_5\n",
+        "kerastuna: 'eip_9' is no reference network: choose one of eip_1, eip_2, eip_3, eip_4, eip_5, "
+        "compact-15000, compact-4000, compact-2500\n",
     )
+
+
+def test_a_champion_is_trained_by_its_own_recipe(kerastuna: Any) -> None:
+    arguments = ("reproduce", "compact-2500", "--seeds", "1", "--epochs", "1", "--images", "200", "--workers", "1")
+    status, out, _ = kerastuna(*arguments, "--json", "--device", "cpu")
+    assert status == 0
+    (row,) = json.loads(out)
+    assert row["params"] == row["published_params"] == {"total": 2235, "trainable": 2065, "non_trainable": 170}
+    assert row["summary"] == "8 | p5-s18-s18-s18-s18 | pool+dense"
+    assert row["test"]["published"] == 0.9936
