@@ -110,12 +110,12 @@ def fit(
 def _quick(
     hypermodel: keras_tuner.HyperModel, model: keras.Model, arguments: Mapping[str, Any]
 ) -> AbstractContextManager[None]:
-    """Within the block, `fit` begins as quickly as the backend can."""
+    """Within the block, `fit` is as quick as the backend can be."""
     if not isinstance(hypermodel, SearchSpace) or keras.backend.backend() != "tensorflow":
         return nullcontext()
-    from .tensorflow_steps import quick_tracing
+    from .tensorflow_steps import quick_steps
 
-    return quick_tracing(model, arguments.get("x"), arguments.get("y"))
+    return quick_steps(model, arguments.get("x"), arguments.get("y"))
 
 
 def _overrides(callback: keras.callbacks.Callback, name: str) -> bool:

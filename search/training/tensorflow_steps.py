@@ -1,4 +1,4 @@
-"""What makes a training step of Keras's `fit` quick to trace on TensorFlow. Its losses stay the same within 1e-5."""
+"""What makes a training step of Keras's `fit` quick on TensorFlow. Without dropout, losses are the same within 1e-5."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from ...spaces.recipe_in_keras import averages_of
+from .tensorflow_layers import quick_layers
 
 
 @contextmanager
-def quick_tracing(model: keras.Model, x: Any, y: Any) -> Iterator[None]:
-    """Within the block, `model.fit` traces its step in a third of the time.
+def quick_steps(model: keras.Model, x: Any, y: Any) -> Iterator[None]:
+    """Within the block, `model.fit` traces its step in a third of the time, and on a CPU does it in less.
 
     Args:
         model: of a `SearchSpace`: built and compiled, with one output.
@@ -30,7 +31,8 @@ def quick_tracing(model: keras.Model, x: Any, y: Any) -> Iterator[None]:
     if update is not None:
         model.optimizer.update_step = update
     try:
-        yield
+        with quick_layers(model):
+            yield
     finally:
         if update is not None:
             del model.optimizer.update_step
