@@ -31,7 +31,9 @@ Y = np.arange(20) % 3
 class Fixed(SearchSpace):
     def architecture(self, hp: Any) -> Architecture:
         head = (GlobalAveragePooling2D(), Dropout(0.3), Dense(3, activation="softmax"))
-        return Architecture(self.input_shape, (Conv2D(4, activation="relu"), BatchNormalization(), *head))
+        first = (Conv2D(4, activation="relu"), BatchNormalization())
+        convolutions = (*first, Conv2D(8, activation="relu"), BatchNormalization())  # of both ways to normalize
+        return Architecture(self.input_shape, (*convolutions, *head))
 
     def recipe(self, hp: Any) -> Recipe:
         return RECIPES[hp.values["recipe"]]
