@@ -29,6 +29,7 @@ def test_a_starting_point_gets_what_a_fixed_value_brings_into_play(tmp_path: Pat
     enqueue_starting_points(tuner, SearchOptions())
     params = [trial.system_attrs["fixed_params"] for trial in tuner.oracle.study.trials]
     assert [(given["adam_rate"], given["weight_decay"], "sgd_rate" in given) for given in params] == [
+        (pytest.approx(0.01816, rel=1e-3), 0.01, False),  # the first has its own
         (0.01, 0.0, False),
         (0.01, 0.0, False),
     ]

@@ -25,6 +25,7 @@ from kerastuna.spaces.architecture import (
     MaxPooling2D,
 )
 from kerastuna.spaces.augmentation import Augmentation
+from kerastuna.spaces.champions import CHAMPIONS
 from kerastuna.spaces.compact import HEADS, Compact
 from kerastuna.spaces.cost import cost, count_params
 from kerastuna.spaces.errors import InfeasibleArchitecture, InputError
@@ -252,6 +253,16 @@ def test_a_starting_point_at_4000_parameters_is_the_network_that_was_measured() 
     network = at(Compact(parameters=4_000), dict(Compact(parameters=4_000).starting_points()["same"]))
     assert network.summary == "4-4-4 | 8-8-8 | 8-8-8 | pool+dense"
     assert cost(network).params == 3_822
+
+
+def test_the_first_starting_point_is_the_champion_that_a_search_found() -> None:
+    space = Compact(parameters=15_000)
+    points = space.starting_points()
+    assert list(points) == ["separable", "same", "valid"]
+    champion = CHAMPIONS["compact-15000"].values
+    network = at(space, {**points["separable"], "fill": champion["fill"]})
+    assert network.summary == "15 | p15-s53-s53-s53-s54 | pool+dense"
+    assert space.recipe(Point(points["separable"])) == space.recipe(Point(champion))
 
 
 def test_the_ends_of_every_range_can_be_reached() -> None:
