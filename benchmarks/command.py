@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from kerastuna.search.errors import InputError
 from kerastuna.search.messages import one_line
+
+
+@final
+class Parser(argparse.ArgumentParser):
+    """Tells of a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(InputError.exit_status, f"{self.prog}: {message}; see --help\n")
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -38,9 +38,9 @@ from dataclasses import asdict, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import Any
 
-from command import at_least, interrupted_once, write_whole
+from command import Parser, at_least, interrupted_once, write_whole
 from side_by_side.contenders import CONTENDERS, MAIN
 from side_by_side.measures import search_from_json
 from side_by_side.results import kept, measured_on, read
@@ -147,14 +147,6 @@ def write(path: Path) -> None:
     write_whole(path.with_suffix(".md"), lambda new: new.write_text(text))
     write_whole(path.with_suffix(".png"), lambda new: draw(told, searches, new))
     print(f"\n{text}\nwritten: {path}, .md and .png")
-
-
-@final
-class Parser(argparse.ArgumentParser):
-    """Tells of a wrong argument in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(InputError.exit_status, f"{self.prog}: {message}; see --help\n")
 
 
 def seconds(text: str) -> float:
