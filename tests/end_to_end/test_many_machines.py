@@ -119,11 +119,11 @@ def check_trials(found: Sequence[FrozenTrial], wanted: int, interrupted: int) ->
     assert [trial.user_attrs["reason"] for trial in failed.values()] == ["interrupted"] * interrupted
     again = {trial.user_attrs["retry_of"]: trial for trial in found if "retry_of" in trial.user_attrs}
     assert again.keys() == failed.keys()
-    assert all(trial.params == point(failed[number]) for number, trial in again.items())
+    assert all(point(trial) == point(failed[number]) for number, trial in again.items())
 
 
 def point(trial: FrozenTrial) -> dict[str, Any]:
-    """What it was enqueued with, too: it may have been killed before it took that up."""
+    """What it was enqueued with, too: it may have been killed before it took that up, also as a retry."""
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
