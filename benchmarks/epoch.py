@@ -123,7 +123,8 @@ def compare(network: str, data: dict[str, Any], batch: int, epochs: int, priced:
             price(statistics.median(clock.validating[1:]), statistics.median(clock.wall[1:]), validated)
     engine = engines.engine_for(keras.backend.backend())
     if engine is None:
-        compare_layers(network, data, epochs)
+        if keras.backend.backend() == "tensorflow":
+            compare_layers(network, data, epochs)
         return
     clock = Clock()
     history = engine.fit(build(network), **data, batch_size=batch, epochs=epochs, callbacks=[clock])

@@ -1,4 +1,4 @@
-"""`kerastuna describe`: the layers and the exact cost of a reference network or of a trial."""
+"""`kerastuna describe`: the layers and the exact cost of a known network or of a trial."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ from .references import check_reference, known_names, network_of, reference_netw
 
 
 def describe(options: argparse.Namespace) -> int:
-    """Print the layers and the cost of a reference network or of a trial."""
+    """Print the layers and the cost of a known network or of a trial."""
     if (options.name is None) == (options.trial is None):
         raise InputError(f"describe takes either one of {', '.join(known_names())}, or --trial N")
     if options.name is not None and options.study:

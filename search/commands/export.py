@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 def export(options: argparse.Namespace) -> int:
-    """Export the champion, a trial or a reference network, and print what its check found."""
+    """Export the champion, a trial or a known network, and print what its check found."""
     if options.reference is None and (options.images or options.epochs):
         raise InputError("--images and --epochs are for --reference: leave them out")
     formats = options.formats and options.formats.split(",")

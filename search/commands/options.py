@@ -92,7 +92,7 @@ class SearchOptions:
             a whole number. None: this machine.
         study: its name; None for data-space-budget-profile.
         storage: of the study; `tracking_uri`: of MLflow; None for those in `folder`.
-        warm_start: whether the reference networks of the space are tried first.
+        warm_start: whether the starting points of the space are tried first.
         begin_with: another study of the space, whose best trials are tried next; None for none.
 
     Raises InputError for a value outside these bounds, and StudyError for a name that `check_study_name` refuses.

@@ -198,7 +198,12 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         help="Optuna's: what stops a trial early (halving; with --reach, its distance)",
     )
     add("--study", metavar="NAME", help="name of the study (data-space-budget-profile)")
-    add("--no-warm-start", dest="warm_start", action="store_false", help="do not try the reference networks first")
+    add(
+        "--no-warm-start",
+        dest="warm_start",
+        action="store_false",
+        help="do not try the starting points of the space first",
+    )
     add("--begin-with", metavar="STUDY", help="then try the best of another study first, such as one of fewer epochs")
     add("--no-confirm", dest="confirm", action="store_false", help="end with the search; kerastuna confirm goes on")
     _add_confirmation(search)

@@ -23,7 +23,7 @@ def known_names() -> list[str]:
 def check_reference(name: str) -> None:
     """Raises InputError, without importing Keras, when no network is known as `name`."""
     if name not in known_names():
-        raise InputError(f"{name!r} is no reference network: choose one of {', '.join(known_names())}")
+        raise InputError(f"{name!r} is no known network: choose one of {', '.join(known_names())}")
 
 
 def reference_network(name: str) -> Architecture:

@@ -1,4 +1,4 @@
-"""The points that a search tries first: the reference networks of its space, and the best of another study."""
+"""The points that a search tries first: the starting points of its space, and the best of another study."""
 
 import argparse
 import json

@@ -10,17 +10,21 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def forget_reduced_gradients() -> int:
-    """Forget how the sums of gradients over devices are differentiated; returns how many were forgotten.
+def forget_registered_gradients(also: str = "") -> int:
+    """Forget how what a training step computed is differentiated; returns how many derivatives were forgotten.
 
     An optimizer sums its gradients over devices, also where there is one. For each function with such a step,
     TensorFlow registers the derivative of the sum under a new name, and never removes it. It holds the whole graph of
     the function, some 10 MiB for a small network. Nobody differentiates an optimizer's step.
+
+    Args:
+        also: a module whose custom gradients are forgotten, too: those of steps that were traced.
     """
     if (ops := sys.modules.get("tensorflow.python.framework.ops")) is None:
         return 0
     registered = ops.gradient_registry._registry
-    names = [name for name, entry in list(registered.items()) if _is_of_reduction(entry["type"])]
+    modules = {"tensorflow.python.distribute.distribute_lib", also} - {""}
+    names = [name for name, entry in list(registered.items()) if _module_of(entry["type"]) in modules]
     for name in names:
         registered.pop(name, None)
     return len(names)
@@ -67,10 +71,9 @@ def order_of_each_epoch(seed: int, first: int = 0) -> Iterator[None]:
         adapters.get_tf_dataset = plain
 
 
-def _is_of_reduction(derivative: Any) -> bool:
-    """Whether a registered function is what `tf.custom_gradient` made for `ReplicaContext.all_reduce`."""
-    inner = _closed_over(_closed_over(derivative, "tape_grad_fn"), "grad_fn")
-    return getattr(inner, "__module__", None) == "tensorflow.python.distribute.distribute_lib"
+def _module_of(derivative: Any) -> str | None:
+    """The module of the function whose derivative `tf.custom_gradient` registered; None for another derivative."""
+    return getattr(_closed_over(_closed_over(derivative, "tape_grad_fn"), "grad_fn"), "__module__", None)
 
 
 def _closed_over(function: Any, name: str) -> Any:

@@ -169,8 +169,8 @@ def studies_table(rows: Sequence[Mapping[str, object]]) -> Table:
 
 
 def reproduction_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Reference networks: counts and test accuracies, as measured and as published."""
-    table = _table("reference networks, measured and published")
+    """Known networks: counts and test accuracies, as measured and as published."""
+    table = _table("known networks, measured and published")
     headings = (
         "network",
         "parameters",

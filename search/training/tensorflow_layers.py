@@ -1,7 +1,7 @@
 """Layers whose training step takes TensorFlow on a CPU half of the time that Keras's own take.
 
 In a small network they take more of a step than its convolutions do. The numbers are those of Keras within rounding,
-but for what a dropout draws: it is other values that are dropped, as many, and by the same seed.
+which grows over many steps, but for what a dropout draws: other values are dropped, as many, and by the same seed.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,8 @@ def _quick_call(layer: Any) -> Callable[..., Any] | None:
     if "call" in vars(layer) or layer.dtype_policy.name != "float32":
         return None
     if type(layer) is keras.layers.BatchNormalization:
-        is_plain = layer.center and layer.scale and not layer.renorm and layer.axis == -1
+        # Keras 3.13 has no `renorm`.
+        is_plain = layer.center and layer.scale and not getattr(layer, "renorm", False) and layer.axis == -1
         return _normalization(layer) if is_plain else None
     if type(layer) is keras.layers.Dropout:
         return None if layer.noise_shape is not None else _dropout(layer)
@@ -110,7 +111,7 @@ def _dropout(layer: Any) -> Callable[..., Any]:
     plain, rate = layer.call, layer.rate
 
     def call(inputs: Any, training: Any = False) -> Any:
-        if not training or not rate or len(inputs.shape) != 4:
+        if not training or not 0 < rate < 1 or len(inputs.shape) != 4:
             return plain(inputs, training=training)
         seed = tf.cast(layer.seed_generator.next(), tf.int32)
         size = tf.size(inputs)

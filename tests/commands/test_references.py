@@ -20,7 +20,7 @@ def test_names() -> None:
     assert known_names() == [*published_names(), "compact-15000", "compact-4000", "compact-2500"]
     check_reference("eip_5")
     check_reference("compact-2500")
-    with pytest.raises(InputError, match="'eip_6' is no reference network: choose one of eip_1, eip_2"):
+    with pytest.raises(InputError, match="'eip_6' is no known network: choose one of eip_1, eip_2"):
         check_reference("eip_6")
 
 

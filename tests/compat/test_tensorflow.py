@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerastuna.search.compat.tensorflow import forget_reduced_gradients, order_of_each_epoch
+from kerastuna.search.compat.tensorflow import forget_registered_gradients, order_of_each_epoch
 
 X, Y = np.zeros((4, 3)), np.zeros((4, 2))
 
@@ -18,7 +18,7 @@ def test_what_an_optimizer_registers_is_forgotten_and_gradients_of_users_stay() 
     if keras.backend.backend() != "tensorflow":
         pytest.skip("Keras makes no graphs of TensorFlow")
     registry: Any = importlib.import_module("tensorflow.python.framework.ops").gradient_registry
-    forget_reduced_gradients()
+    forget_registered_gradients()
 
     @tf.custom_gradient
     def doubled(value):
@@ -34,7 +34,7 @@ def test_what_an_optimizer_registers_is_forgotten_and_gradients_of_users_stay() 
     model.compile("adam", "mse")
     model.fit(X, Y, verbose=0)
     assert set(registry.list()) > before
-    assert forget_reduced_gradients() > 0
+    assert forget_registered_gradients() > 0
     assert set(registry.list()) == before
     with tf.GradientTape() as tape:
         tape.watch(value := tf.constant(3.0))

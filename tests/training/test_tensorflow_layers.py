@@ -1,5 +1,6 @@
 """Layers that train quicker have the numbers of Keras's own, but for what a dropout draws."""
 
+import importlib
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     from kerastuna.search.training import tensorflow_layers
+    from kerastuna.search.training.garbage import forget_trained_networks
     from kerastuna.search.training.tensorflow_layers import quick_layers
 
 SHAPES = [(6, 5, 8), (6, 5, 5), (1, 7, 16), (4, 1, 3)]
@@ -100,8 +102,11 @@ def test_others_are_left_as_they_are():
     with quick_layers(frozen):
         np.testing.assert_array_equal(frozen(x, training=True), plain)
     flat = keras.Sequential([keras.Input((6,)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
+    rows = np.random.default_rng(2).random((500, 6), "float32")
     with quick_layers(flat):
-        flat(np.ones((2, 6), "float32"), training=True)
+        answers = np.array(flat(rows, training=True))
+    assert 0.4 < np.mean(answers == 0) < 0.6
+    assert np.mean(answers) == pytest.approx(0, abs=0.2)
 
 
 def test_nothing_changes_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch):
@@ -146,3 +151,32 @@ def test_the_gradient_of_a_dropout_is_what_it_kept():
         tape.watch(x)
         answers = model(x, training=True)
     np.testing.assert_array_equal(tape.gradient(answers, x), answers)
+
+
+def test_nothing_is_left_of_a_trained_network():
+    """TensorFlow keeps every custom gradient, and with it the graph of its step."""
+    registry: Any = importlib.import_module("tensorflow.python.framework.ops").gradient_registry
+    forget_trained_networks()
+    before = set(registry.list())
+    model: Any = normalization((6, 5, 5))[0]
+    model.compile("sgd", "mse")
+    x = np.ones((4, 6, 5, 5), "float32")
+    with quick_layers(model):
+        model.fit(x, x, verbose=0)
+        assert set(registry.list()) > before
+    forget_trained_networks()
+    assert set(registry.list()) == before
+    model.fit(x, x, verbose=0)  # trained on
+
+
+def test_a_failure_leaves_the_layers_as_they_were():
+    model, layer = normalization((4, 4, 3))
+
+    def fail() -> None:
+        with quick_layers(model):
+            assert "call" in vars(layer)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert "call" not in vars(layer)
