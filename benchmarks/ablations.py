@@ -3,9 +3,9 @@
     kerastuna bench ablations [compact-2500] [--seeds 5] [--images 12000] [--epochs 10] [--workers 1]
         [--variants no-augmentation cosine ...] [--overwrite]
 
-The champion is one of `Compact` in benchmarks/champions/. It and its variants are trained on the same images of MNIST
-from the same seeds, 0 and up, on a CPU, each training in one thread. The accuracy is that of the last epoch on the
-6,000 validation images; the test images are not read. Differences to the champion are paired by the seed. A network
+The champion is one of `Compact` that `kerastuna reproduce` knows. It and its variants are trained on the same images of
+MNIST from the same seeds, 0 and up, on a CPU, each training in one thread. The accuracy is that of the last epoch on
+the 6,000 validation images; the test images are not read. Differences to the champion are paired by the seed. A network
 that changes fills its share of the same budget: where a layer goes, the others get wider. So each variant is counted
 before the first training: it must fit its input and the budget. No learning rate is looked for anew.
 
@@ -42,11 +42,12 @@ from kerastuna.search.report.markdown import table  # noqa: E402
 from kerastuna.search.training.train import train  # noqa: E402
 from kerastuna.search.tuning.hyperparameters import declared_hyperparameters  # noqa: E402
 from kerastuna.search.workers.pool import WorkerPool  # noqa: E402
+from kerastuna.spaces.champions import CHAMPIONS  # noqa: E402
 from kerastuna.spaces.compact import Compact  # noqa: E402
 from kerastuna.spaces.cost import cost  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-CHAMPIONS, RESULTS = HERE / "champions", HERE / "results"
+RESULTS = HERE / "results"
 CHAMPION = "champion"
 """Its name among its variants."""
 ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"), "1")
@@ -135,8 +136,8 @@ class Effect:
 
 def champion(name: str) -> tuple[Compact, Values]:
     """The space of a champion, whose networks fill its budget, and its values."""
-    [values] = re.findall(r"```json\n(.*?)```", (CHAMPIONS / name / "MODEL_CARD.md").read_text(), re.DOTALL)
-    return Compact(parameters=int(name.rpartition("-")[2])), json.loads(values)
+    known = CHAMPIONS[name]
+    return Compact(parameters=known.budget), dict(known.values)
 
 
 def values_with(space: Compact, values: Values, changed: Values) -> Values:
@@ -317,8 +318,7 @@ def command_of(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = sorted(folder.name for folder in CHAMPIONS.glob("compact-*"))
-    parser.add_argument("champion", nargs="?", choices=names, default="compact-2500", help="(%(default)s)")
+    parser.add_argument("champion", nargs="?", choices=CHAMPIONS, default="compact-2500", help="(%(default)s)")
     parser.add_argument("--seeds", type=at_least(1), default=5, help="of each variant (%(default)s)")
     parser.add_argument("--images", type=at_least(1), default=12_000, help="for training (%(default)s)")
     parser.add_argument("--epochs", type=at_least(1), default=10, help="of a training (%(default)s)")

@@ -65,8 +65,8 @@ class Clock(keras.callbacks.Callback):
 def point(network: str) -> tuple[SearchSpace, keras_tuner.HyperParameters]:
     """The space of a network, and its place in it."""
     if network != "small":
-        known = NETWORKS[network]
-        return space_of(known), declared_hyperparameters(space_of(known), known.values)
+        known = space_of(NETWORKS[network])
+        return known, declared_hyperparameters(known, NETWORKS[network].values)
     space, hyperparameters = ConvNet(), keras_tuner.HyperParameters()
     space.declare_hyperparameters(hyperparameters)
     values = {"blocks": 2, "block1_conv1": 8, "block2_conv1": 8, "head": "gap", "dropout": 0.0}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def forget_registered_gradients(also: str = "") -> int:
+def forget_registered_gradients(*also: str) -> int:
     """Forget how what a training step computed is differentiated; returns how many derivatives were forgotten.
 
     An optimizer sums its gradients over devices, also where there is one. For each function with such a step,
@@ -18,12 +18,12 @@ def forget_registered_gradients(also: str = "") -> int:
     the function, some 10 MiB for a small network. Nobody differentiates an optimizer's step.
 
     Args:
-        also: a module whose custom gradients are forgotten, too: those of steps that were traced.
+        also: modules whose custom gradients are forgotten, too: those of steps that were traced.
     """
     if (ops := sys.modules.get("tensorflow.python.framework.ops")) is None:
         return 0
     registered = ops.gradient_registry._registry
-    modules = {"tensorflow.python.distribute.distribute_lib", also} - {""}
+    modules = {"tensorflow.python.distribute.distribute_lib", *also}
     names = [name for name, entry in list(registered.items()) if _module_of(entry["type"]) in modules]
     for name in names:
         registered.pop(name, None)

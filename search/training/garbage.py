@@ -49,7 +49,7 @@ def forget_trained_networks() -> None:
     Without it, each trial adds some 20 MiB to the process. JAX keeps what it traced and compiled, of operations on
     arrays of a new shape too. The C library keeps freed memory, where compilers leave pieces of all sizes.
     """
-    forget_registered_gradients(also=f"{__package__}.tensorflow_layers")
+    forget_registered_gradients(f"{__package__}.tensorflow_layers")
     if keras.backend.backend() == "jax":
         sys.modules["jax"].clear_caches()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 LANES = 8
 """Channels that oneDNN takes at once: with a multiple of them, its own normalization is the quickest."""
-whole_numbers: Any = tf.random.stateless_uniform  # whose bounds may be None
 CHOICES = 2**16
 """Values of the random number that decides whether a dropout drops one."""
 
@@ -116,7 +115,8 @@ def _dropout(layer: Any) -> Callable[..., Any]:
         seed = tf.cast(layer.seed_generator.next(), tf.int32)
         size = tf.size(inputs)
         # A random number of 32 bits decides of two values.
-        drawn = whole_numbers([(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32)
+        words: Any = tf.random.stateless_uniform  # said to want bounds
+        drawn = words([(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32)
         drawn = tf.reshape(tf.bitcast(drawn, tf.uint16), (-1,))[:size]
         stays = tf.cast(drawn >= min(round(rate * CHOICES), CHOICES - 1), inputs.dtype) * (1 / (1 - rate))
         return inputs * tf.reshape(stays, tf.shape(inputs))
