@@ -7,9 +7,9 @@ exactly and build only those it trains. `kerastuna.spaces.space` turns a descrip
 layers and names. All layers can be imported from this module.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from .errors import InfeasibleArchitecture, InputError
@@ -77,33 +77,33 @@ class Architecture:
         if not self.layers:
             raise InputError("an architecture needs at least one layer")
         for place, layer in enumerate(self.layers):
-            if isinstance(layer, Add) and layer.over > place:
+            if type(layer) is Add and layer.over > place:
                 raise InputError(
                     f"Add(over={layer.over}) is layer {place + 1}: it can pass over {place} layers at most"
                 )
         if not self.summary:
             object.__setattr__(self, "summary", _summarize(self.layers))
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """The output shape of every layer; raises InfeasibleArchitecture when a layer does not fit its input."""
         shape: Shape = self.input_shape
         outputs: list[Shape] = [shape]  # that of the layer at a place is at place + 1
         for place, layer in enumerate(self.layers):
             shape = layer.output_shape(shape)
-            if isinstance(layer, Add) and outputs[place - layer.over] != shape:
+            if type(layer) is Add and outputs[place - layer.over] != shape:
                 raise InfeasibleArchitecture(
                     f"Add(over={layer.over}) cannot add {outputs[place - layer.over]} to {shape}: the shapes must agree"
                 )
             outputs.append(shape)
         return tuple(outputs[1:])
 
-    @property
-    def additions(self) -> dict[int, int]:
+    @cached_property
+    def additions(self) -> Mapping[int, int]:
         """For the place of every `Add`, from 0, that of the layer whose output it adds; -1 is the network's input."""
-        return {place: place - 1 - layer.over for place, layer in enumerate(self.layers) if isinstance(layer, Add)}
+        return {place: place - 1 - layer.over for place, layer in enumerate(self.layers) if type(layer) is Add}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A unique name for each layer, such as "conv2d_3": its kind and its number among the layers of that kind."""
         return tuple(_names(self.layers))
@@ -116,10 +116,11 @@ def check_input_shape(shape: tuple[object, ...]) -> None:
 
 
 def _names(layers: tuple[Layer, ...]) -> Iterator[str]:
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     for layer in layers:
-        seen[layer.kind] += 1
-        yield f"{layer.kind.lower()}_{seen[layer.kind]}"
+        kind = layer.kind
+        seen[kind] = number = seen.get(kind, 0) + 1
+        yield f"{kind.lower()}_{number}"
 
 
 def _summarize(layers: tuple[Layer, ...]) -> str:

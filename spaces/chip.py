@@ -7,9 +7,9 @@ and compares the bound with files of random networks.
 """
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
-from typing import final
+from typing import NamedTuple, final
 
 from .architecture import (
     Activation,
@@ -79,19 +79,17 @@ LEAST_FLASH = _FILED_ONCE + min(_FILED.values())
 """No network takes fewer bytes of flash, as it is counted here."""
 LEAST_RAM = _KEPT_ONCE + min(_KEPT.values()) + _PREPARED_OTHER[0]
 """No network takes fewer bytes of RAM, as it is counted here."""
-_PASSED = (AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D)
+_PASSED = {AveragePooling2D, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D}
+_FUSING = {AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D}
+"""The kinds of layers whose operator may have an activation of the ReLU kind as a part."""
 _FUSED = ("relu", "relu6")
 _LINEAR = (None, "linear")
 _OPERATOR_OF = {"relu": "relu", "relu6": "relu", "sigmoid": "logistic", "softmax": "softmax", "tanh": "tanh"}
-_KNOWN = (
-    *(Activation, Add, AveragePooling2D, BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten),
-    *(GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D),
-)
+_KNOWN = _PASSED | _FUSING | {Activation, Add, BatchNormalization}
 
 
 @final
-@dataclass(frozen=True)
-class Operator:
+class Operator(NamedTuple):
     """One operator of the int8 file.
 
     Attributes:
@@ -189,27 +187,27 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
     fusable: Sequence[str] = ()  # the activations that would be part of the operator before
 
     def run(operator: Operator, *sources: int) -> None:
-        operators.append(replace(operator, sources=sources))
+        operators.append(operator._replace(sources=sources))
 
     for place, (layer, after) in enumerate(zip(layers, shapes, strict=True)):
-        activation = layer.function if isinstance(layer, Activation) else getattr(layer, "activation", None)
-        if activation not in (*_LINEAR, *_OPERATOR_OF) or not isinstance(layer, _KNOWN):
+        activation = layer.function if type(layer) is Activation else getattr(layer, "activation", None)
+        if activation not in (*_LINEAR, *_OPERATOR_OF) or type(layer) not in _KNOWN:
             return None
         before, source = (shapes[place - 1] if place else architecture.input_shape), made[-1]
         fusable, count = () if place - 1 in tapped else fusable, len(operators)
-        if isinstance(layer, Activation):
+        if type(layer) is Activation:
             if activation in _LINEAR or activation in fusable:
                 fusable = _fusable_after(activation, fusable)
             else:
                 run(Operator(_OPERATOR_OF[activation], prod(after)), source)
                 fusable = ()
-        elif isinstance(layer, Add):
+        elif type(layer) is Add:
             run(Operator("add", prod(after)), source, made[added[place] + 1])
             fusable = _FUSED
-        elif not isinstance(layer, Dropout) and not _folds(layers, place, tapped):
+        elif type(layer) is not Dropout and not _folds(layers, place, tapped):
             takes = [source]
-            if adds_vectors and isinstance(layer, Dense):
-                if place - 1 in tapped or not isinstance(layers[place - 1], Flatten):
+            if adds_vectors and type(layer) is Dense:
+                if place - 1 in tapped or type(layers[place - 1]) is not Flatten:
                     run(Operator("reshape", prod(before)), source)
                     takes = [len(operators)]
                 if activation in _LINEAR and _is_tapped(layers, place, tapped):
@@ -218,14 +216,13 @@ def operators_of(architecture: Architecture) -> tuple[tuple[Operator, ...], int]
             for operator in _operators(layer, before, after):
                 run(operator, *takes)
                 takes = [len(operators)]
-            fuses = isinstance(layer, (AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, MaxPooling2D))
-            fusable = _FUSED if fuses else ()
+            fusable = _FUSED if type(layer) in _FUSING else ()
             if activation in _FUSED:
                 fusable = _fusable_after(activation, fusable)
             elif activation not in _LINEAR:
                 run(Operator(_OPERATOR_OF[activation], prod(after)), len(operators))
                 fusable = ()
-            remaining += isinstance(layer, BatchNormalization)
+            remaining += type(layer) is BatchNormalization
         made.append(source if len(operators) == count else len(operators))
     return tuple(operators), remaining
 
@@ -241,7 +238,7 @@ def _is_tapped(layers: Sequence[Layer], place: int, tapped: Container[int]) -> b
     """Whether an addition takes the values of the layer at `place`, or those with a BatchNormalization folded in."""
     while place not in tapped:
         place += 1
-        if place == len(layers) or not isinstance(layers[place], (BatchNormalization, Dropout)):
+        if place == len(layers) or type(layers[place]) not in (BatchNormalization, Dropout):
             return False
     return True
 
@@ -272,7 +269,7 @@ def _operators(layer: Layer, before: Shape, after: Shape) -> Iterator[Operator]:
 
 def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
     """Whether the layer at `place` is a BatchNormalization that is folded; additions take the outputs of `tapped`."""
-    if not isinstance(layers[place], BatchNormalization):
+    if type(layers[place]) is not BatchNormalization:
         return False
     for before in range(place - 1, -1, -1):
         layer = layers[before]
@@ -282,7 +279,7 @@ def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
             if layer.activation in _LINEAR:
                 return True
             break
-        if not isinstance(layer, (AveragePooling2D, Dropout, GlobalAveragePooling2D)):
+        if type(layer) not in (AveragePooling2D, Dropout, GlobalAveragePooling2D):
             break
     for behind in range(place + 1, len(layers)):
         layer = layers[behind]
@@ -290,9 +287,9 @@ def _folds(layers: Sequence[Layer], place: int, tapped: Container[int]) -> bool:
             return False
         if isinstance(layer, (Conv2D, DepthwiseConv2D)):
             return layer.padding == "valid" or layer.window == (1, 1)
-        if isinstance(layer, Dense):
+        if type(layer) is Dense:
             return True
-        if not isinstance(layer, _PASSED):
+        if type(layer) not in _PASSED:
             return False
     return False
 
