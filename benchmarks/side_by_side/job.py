@@ -11,7 +11,6 @@ from kerastuna.search.workers.pool import WorkerPool
 from kerastuna.spaces import ConvNet
 
 from .clock import EpochClock
-from .setting import BUDGET
 
 
 @final
@@ -28,8 +27,8 @@ class Job:
         seed: of the search.
         folder: for everything that it writes.
         began: on the clock of `time.time`.
-        workers: 1, or the processes that train.
         budget: parameters of a network.
+        workers: 1, or the processes that train.
     """
 
     space: ConvNet
@@ -41,8 +40,8 @@ class Job:
     seed: int
     folder: Path
     began: float
+    budget: int
     workers: int | WorkerPool = 1
-    budget: int = BUDGET
 
     @property
     def epochs_file(self) -> Path:

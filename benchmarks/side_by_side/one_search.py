@@ -75,6 +75,7 @@ def run(name: str, seed: int, setting: Setting, expected: Mapping[str, Any] | No
             seed,
             Path(folder),
             began=time.time(),
+            budget=BUDGET,
             workers=training,
         )
         proposals = search(job)
