@@ -11,9 +11,11 @@ import keras
 from ...spaces.cost import BYTES_PER_ACTIVATION
 from ..compat.keras import graph_of, run_through_graph
 from ..errors import SpaceError
-from ..study.budget import Size
+from ..study.budget import COSTS, Size
 
 Shape = tuple[int | None, ...]
+COUNTED_OF_A_MODEL = ("params", "macs", "activations")
+"""The costs that a model tells. Those on a chip are told by its description alone."""
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -52,7 +54,7 @@ def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     has no graph or a shape is not known beyond the batch.
     """
     wanted = [name for name in ("macs", "activations") if name in limits]
-    if unknown := [name for name in ("ram", "flash") if name in limits]:
+    if unknown := [name for name in COSTS if name in limits and name not in COUNTED_OF_A_MODEL]:
         raise SpaceError(
             f"the {' and '.join(unknown)} of {model.name} on a chip cannot be told before its training: describe it as "
             "a SearchSpace of kerastuna.spaces, or limit params, macs and activations"

@@ -12,7 +12,7 @@ from keras_tuner.errors import FatalError
 from ...spaces.space import SearchSpace
 from ..compat.keras_tuner import distribution, tracebacks_hidden
 from ..errors import InputError, OverBudget, SpaceError, StudyError
-from ..study.budget import Size
+from ..study.budget import Budget, Size
 from ..study.events import SearchObserver
 from ..study.names import check_study_name
 from ..study.reasons import INTERRUPTED
@@ -27,6 +27,7 @@ from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
 from .model_building import load_weights
+from .model_size import COUNTED_OF_A_MODEL
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
@@ -174,11 +175,13 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         forget_trained_networks()  # before KerasTuner collects garbage
         with building(hp.values):
             model: Any = super()._try_build(hp)
-        budget = self._settings.budget
-        if budget is None:
+        limits = {} if self._settings.budget is None else self._settings.budget.limits
+        limits = {name: limit for name, limit in limits.items() if name in COUNTED_OF_A_MODEL}
+        if not limits:
             return model
+        budget = Budget(**limits)
         with distribution(self.distribution_strategy):  # counting may make the variables
-            size = self._measure.count(model, self._settings.counted)
+            size = self._measure.count(model, limits)
         if size is not None and not budget.allows(size):
             raise OverBudget(
                 f"the model that was built has {budget.complaint(size)}: let build(hp) depend on nothing but hp"

@@ -51,6 +51,22 @@ def test_the_seconds_of_all_searches_are_added_up(searched: Any) -> None:
     assert study_of(searched.folder, "tiny").user_attrs["search_seconds"] > before
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [("--board", "rpi-pico", "--max-ram", "30000"), ("--pareto", "val_accuracy,flash", "--max-flash", "20K")],
+    ids=lambda asked: asked[0][2:],
+)
+def test_networks_are_trained_that_fit_a_chip(kerastuna: Any, tmp_path: Path, asked: tuple[str, ...]) -> None:
+    small = ("--images", "50", "--epochs", "1", "--trials", "2", "--device", "cpu", "--study", "chip", "--no-confirm")
+    status, _, err = kerastuna("search", *asked, *small)
+    assert status == 0, err
+    trials = study_of(tmp_path, "chip").get_trials(states=[TrialState.COMPLETE])
+    assert len(trials) == 2
+    cost, limit = ("ram", 30_000) if "--board" in asked else ("flash", 20 * 1024)
+    assert all(0 < trial.user_attrs[cost] <= limit for trial in trials)
+    assert cost == "ram" or [trial.values[1] for trial in trials] == [trial.user_attrs["flash"] for trial in trials]
+
+
 def test_a_target_that_nothing_reached(searched: Any) -> None:
     goal = ("--minimize", "params", "--reach", "val_accuracy=2")
     status, _, err = searched.run(*searched.arguments, "--study", "high", *goal, "--no-confirm")
