@@ -1,15 +1,18 @@
 """Which parts of a champion's recipe and network matter: it is trained again with one of them changed at a time.
 
-    kerastuna bench ablations [compact-2500] [--seeds 5] [--images 12000] [--epochs 10] [--workers 1]
-        [--variants no-augmentation cosine ...] [--overwrite]
+    kerastuna bench ablations [compact-2500] [--seeds 5] [--first-seed 0] [--images 12000] [--epochs 10] [--folds K]
+        [--workers 1] [--variants no-augmentation cosine ...] [--name ablations] [--overwrite]
 
 The champion is one of `Compact` that `kerastuna reproduce` knows. It and its variants are trained on the same images of
-MNIST from the same seeds, 0 and up, on a CPU, each training in one thread. The accuracy is that of the last epoch on
-the 6,000 validation images; the test images are not read. Differences to the champion are paired by the seed. A network
+MNIST from the same seeds, on a CPU, each training in one thread. The accuracy is that of the last epoch on the 6,000
+validation images; the test images are not read. With --folds, it is that of a cross-validation: training and validation
+images are shuffled once and cut into K parts, and the training of the seed n holds out the part n % K, on which it is
+validated. That is more images, and others than those that the champion was chosen by. Differences to the champion are
+paired by the seed. A network
 that changes fills its share of the same budget: where a layer goes, the others get wider. So each variant is counted
 before the first training: it must fit its input and the budget. No learning rate is looked for anew.
 
-After every training, ablations.json and .md are written to benchmarks/results/. Trainings of the same setting that are
+After every training, NAME.json and .md are written to benchmarks/results/. Trainings of the same setting that are
 in the file are kept: the same command goes on where it was interrupted, and another one adds seeds or variants.
 """
 
@@ -17,11 +20,10 @@ import argparse
 import json
 import math
 import re
-import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -32,13 +34,14 @@ from kerastuna.search.training.device import import_keras, prepare_environment, 
 prepare_environment("cpu")  # before Keras is imported
 import_keras()  # without what TensorFlow says
 
-from command import Parser, at_least, interrupted_once, refused, write_whole  # noqa: E402
+import numpy as np  # noqa: E402
+from common.ablations_table import CHAMPION, Values, markdown  # noqa: E402
+from common.command import Parser, at_least, interrupted_once, refused, write_whole  # noqa: E402
 
 from kerastuna.search.datasets.data import Dataset, load_dataset  # noqa: E402
 from kerastuna.search.display.progress_state import about  # noqa: E402
 from kerastuna.search.errors import InfeasibleArchitecture, InputError, SearchFailed  # noqa: E402
 from kerastuna.search.messages import counted  # noqa: E402
-from kerastuna.search.report.markdown import table  # noqa: E402
 from kerastuna.search.training.train import train  # noqa: E402
 from kerastuna.search.tuning.hyperparameters import declared_hyperparameters  # noqa: E402
 from kerastuna.search.workers.pool import WorkerPool  # noqa: E402
@@ -48,11 +51,8 @@ from kerastuna.spaces.cost import cost  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-CHAMPION = "champion"
-"""Its name among its variants."""
+NAME = "ablations"
 ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"), "1")
-
-Values = Mapping[str, Any]
 
 VARIANTS: Mapping[str, Values] = MappingProxyType(
     {
@@ -81,14 +81,8 @@ VARIANTS: Mapping[str, Values] = MappingProxyType(
 )
 """By name, the values that differ from the champion's. Those whose conditions no longer hold are dropped."""
 
-HOW_TO_READ = """\
-n counts the seeds. Behind an accuracy, +- is the standard deviation of the sample. A difference is the mean, over the
-seeds, of the accuracy less that of the champion on the same seed; its +- is the standard error: the standard deviation
-of these differences, divided by the root of n. With five seeds, chance alone puts one difference of twenty beyond 2.8
-standard errors. Two things favour the champion: it was chosen by its accuracy on these validation images, and its other
-values were found together with those that are changed here. A network that changes fills its share of the same budget:
-its other layers get wider or narrower.
-"""
+SHUFFLED_BY = 2026
+"""The seed of the order in which the folds are cut."""
 
 
 @final
@@ -101,37 +95,21 @@ class Task:
     seed: int
     epochs: int
     data: Dataset
+    folds: int | None = None
 
     def __call__(self, channel: Any = None) -> dict[str, Any]:
         """The accuracy, or None and the problem where there is none; processor seconds, without the evaluation."""
         began, accuracy, problem = time.process_time(), None, ""
         try:
-            point, images = declared_hyperparameters(self.space, self.values), (self.data.x_train, self.data.y_train)
-            model: Any = train(self.space, point, self.seed, *images, self.epochs)[0]
+            point = declared_hyperparameters(self.space, self.values)
+            data = without_fold(self.data, self.seed, self.folds)
+            model: Any = train(self.space, point, self.seed, data.x_train, data.y_train, self.epochs)[0]
             seconds = time.process_time() - began
-            validation = self.data.x_validation, self.data.y_validation
-            told = model.evaluate(*validation, batch_size=512, verbose=0, return_dict=True)
+            told = model.evaluate(data.x_validation, data.y_validation, batch_size=512, verbose=0, return_dict=True)
             accuracy = round(float(told["accuracy"]), 6)
         except SearchFailed as error:
             seconds, problem = time.process_time() - began, str(error)
         return {"accuracy": accuracy, "seconds": round(seconds, 2), "problem": problem}
-
-
-@final
-@dataclass(frozen=True)
-class Effect:
-    """What a variant has on `n` seeds, as shares from 0 to 1; None where there are too few.
-
-    Attributes:
-        mean, deviation: of its accuracies; the deviation is that of the sample.
-        difference, error: mean of the differences to the champion on the same seed, and its standard error.
-    """
-
-    n: int
-    mean: float | None
-    deviation: float | None
-    difference: float | None
-    error: float | None
 
 
 def champion(name: str) -> tuple[Compact, Values]:
@@ -174,69 +152,22 @@ def variants_of(space: Compact, values: Values, chosen: Sequence[str]) -> dict[s
     return found
 
 
-def effect(accuracies: Mapping[int, float], of_champion: Mapping[int, float]) -> Effect:
-    """What a variant has, from the accuracies by seed."""
-    differences = [accuracy - of_champion[seed] for seed, accuracy in accuracies.items() if seed in of_champion]
-    difference, spread = _mean_and_deviation(differences)
-    error = None if spread is None else spread / math.sqrt(len(differences))
-    return Effect(len(accuracies), *_mean_and_deviation([*accuracies.values()]), difference, error)
-
-
-def _mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
-    return statistics.fmean(values) if values else None, statistics.stdev(values) if len(values) > 1 else None
-
-
-def effects(trainings: Sequence[Values]) -> dict[str, Effect]:
-    """By name: the champion, then the variants from the one that loses most to the one that gains most."""
-    by_seed: dict[str, dict[int, float]] = {CHAMPION: {}}
-    for one in trainings:
-        known = by_seed.setdefault(one["variant"], {})
-        if one["accuracy"] is not None:
-            known[one["seed"]] = one["accuracy"]
-    found = {name: effect(known, by_seed[CHAMPION]) for name, known in by_seed.items()}
-    ranked = sorted(found, key=lambda name: (found[name].difference is None, found[name].difference))
-    return {name: found[name] for name in dict.fromkeys([CHAMPION, *ranked])}
-
-
-def told_change(changed: Values, values: Values) -> str:
-    """What is changed of the champion's `values`."""
-    return ", ".join(f"{name} {_plain(values.get(name))} to {_plain(now)}" for name, now in changed.items())
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)
-
-
-def with_spread(mean: float | None, spread: float | None, form: str) -> str:
-    """A mean and what is behind its +-, in percentage points."""
-    return "-" if mean is None else format(100 * mean, form) + ("" if spread is None else f" +- {100 * spread:.2f}")
-
-
-def markdown(told: Mapping[str, Any]) -> str:
-    """The table of the results, and what it was made with."""
-    setting, trainings = told["setting"], told["trainings"]
-    columns = ["variant", "what is changed", "parameters", "MACs", "validation accuracy, %", "n"]
-    columns += ["difference, points", "processor s a training"]
-    rows = []
-    for name, found in effects(trainings).items():
-        variant, own = told["variants"][name], [one for one in trainings if one["variant"] == name]
-        failed = f" ({len(own) - found.n} failed)" if len(own) > found.n else ""
-        row = [name, told_change(variant["changed"], setting["values"])]
-        row += [f"{variant['parameters']:,}", f"{variant['macs']:,}"]
-        row += [with_spread(found.mean, found.deviation, ".2f"), f"{found.n}{failed}"]
-        row += ["-" if name == CHAMPION else with_spread(found.difference, found.error, "+.2f")]
-        rows.append([*row, f"{statistics.fmean(one['seconds'] for one in own):.1f}" if own else "-"])
-    seeds = ", ".join(map(str, sorted({one["seed"] for one in trainings})))
-    machines = "; ".join(sorted({one["hardware"] for one in trainings}))
-    text = [
-        f"The champion, `{told['variants'][CHAMPION]['network']}`, and variants of it with one thing changed:",
-        f"{setting['images']:,} training images of MNIST, {counted(setting['epochs'], 'epoch')}, the same seeds for",
-        f"all ({seeds}). The accuracy is that of the last epoch on the {setting['validated']:,} validation images;",
-        f"the test images were not read. {machines}; {setting['backend']}; {told['versions']}; {told['date']}.",
-    ]
-    commands = "\n".join(f"    {command}" for command in told["commands"])
-    parts = [f"# What matters of {setting['champion']}", commands, " ".join(text), table(columns, rows, left=2)]
-    return "\n\n".join([*parts, HOW_TO_READ])
+def without_fold(data: Dataset, seed: int, folds: int | None) -> Dataset:
+    """What the training of a seed is trained and validated on: of `folds` parts of all images, one is held out."""
+    if folds is None:
+        return data
+    images = np.concatenate([data.x_train, data.x_validation])
+    numbers = np.concatenate([data.y_train, data.y_validation])
+    order = np.random.default_rng(SHUFFLED_BY).permutation(len(images))
+    is_held_out = np.arange(len(images)) % folds == seed % folds
+    trained, validated = order[~is_held_out], order[is_held_out]
+    return replace(
+        data,
+        x_train=images[trained],
+        y_train=numbers[trained],
+        x_validation=images[validated],
+        y_validation=numbers[validated],
+    )
 
 
 def kept(path: Path, setting: Values, variants: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,11 +196,14 @@ def run(options: argparse.Namespace) -> None:
 
     Raises InputError for what cannot be trained, and where the file is of another setting.
     """
-    (space, values), path = champion(options.champion), options.results / "ablations.json"
+    (space, values), path = champion(options.champion), options.results / f"{options.name}.json"
     variants = variants_of(space, values, [name for name in VARIANTS if name in (options.variants or VARIANTS)])
     data, made_by = load_dataset("mnist", images=options.images), software()
-    setting = {"champion": options.champion, "values": values, "images": len(data.x_train), "epochs": options.epochs}
-    setting |= {"validated": len(data.x_validation), "data": data.fingerprint, "backend": made_by["backend"]}
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    first = without_fold(data, seeds[0], options.folds)
+    setting = {"champion": options.champion, "values": values, "images": len(first.x_train), "epochs": options.epochs}
+    setting |= {"validated": len(first.x_validation), "folds": options.folds, "data": data.fingerprint}
+    setting["backend"] = made_by["backend"]
     setting["keras"] = re.findall(r"keras [\d.]+", made_by["versions"])[0]
     now = {"versions": made_by["versions"], "date": date.today().isoformat()}
     told: dict[str, Any] = {"setting": setting, "commands": [], **now, "variants": {}, "trainings": []}
@@ -281,7 +215,7 @@ def run(options: argparse.Namespace) -> None:
     for name, size in variants.items():
         print(f"{name:22}{size['parameters']:7,} parameters {size['macs']:10,} MACs  {size['network']}")
     done = {(one["variant"], one["seed"]) for one in told["trainings"]}
-    wanted = [(name, seed) for seed in range(options.seeds) for name in variants]
+    wanted = [(name, seed) for seed in seeds for name in variants]
     missing = [each for each in wanted if each not in done]
     print(f"{counted(len(wanted), 'training')}, {len(wanted) - len(missing)} of them in {path} already", flush=True)
     workers, began = min(options.workers, len(missing)), time.monotonic()
@@ -301,7 +235,7 @@ def run(options: argparse.Namespace) -> None:
 
     if missing:
         points = {name: values_with(space, values, VARIANTS.get(name, {})) for name in variants}
-        tasks = [Task(space, points[name], seed, options.epochs, data) for name, seed in missing]
+        tasks = [Task(space, points[name], seed, options.epochs, data, options.folds) for name, seed in missing]
         with WorkerPool([ONE_THREAD] * workers, device="cpu", warn=lambda line: print(line, file=sys.stderr)) as pool:
             pool.run(tasks, lambda index, name, values: None, on_result=keep)
     write(path, told)
@@ -311,6 +245,12 @@ def run(options: argparse.Namespace) -> None:
 def command_of(options: argparse.Namespace) -> str:
     """The command that trains with these options, the usual ones included, whatever is usual later."""
     numbers = " ".join(f"--{name} {getattr(options, name)}" for name in ("seeds", "images", "epochs", "workers"))
+    if options.folds is not None:
+        numbers += f" --folds {options.folds}"
+    if options.first_seed:
+        numbers += f" --first-seed {options.first_seed}"
+    if options.name != NAME:
+        numbers += f" --name {options.name}"
     chosen = f" --variants {' '.join(options.variants)}" if options.variants else ""
     return f"kerastuna bench ablations {options.champion} {numbers}{chosen}"
 
@@ -320,10 +260,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("champion", nargs="?", choices=CHAMPIONS, default="compact-2500", help="(%(default)s)")
     parser.add_argument("--seeds", type=at_least(1), default=5, help="of each variant (%(default)s)")
+    parser.add_argument("--first-seed", type=at_least(0), default=0, metavar="N", help="(%(default)s)")
+    parser.add_argument("--folds", type=at_least(2), metavar="K", help="cross-validation (the validation images)")
     parser.add_argument("--images", type=at_least(1), default=12_000, help="for training (%(default)s)")
     parser.add_argument("--epochs", type=at_least(1), default=10, help="of a training (%(default)s)")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, metavar="NAME", help=f"of {', '.join(VARIANTS)}")
     parser.add_argument("--workers", type=at_least(1), default=1, help="processes that train (%(default)s)")
+    parser.add_argument("--name", default=NAME, help="of the files that are written (%(default)s)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in the file of the results")
     with interrupted_once():

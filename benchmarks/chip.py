@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from command import write_whole
+from common.command import write_whole
 
 from kerastuna.spaces.architecture import (
     Activation,

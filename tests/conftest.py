@@ -18,6 +18,11 @@ os.environ["KERASTUNA_WORKERS"] = "1"  # except where a test is about workers: s
 LONGEST = ("end_to_end", "export", "report")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many tests wait for processes that they began."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first: no worker is left alone with one of them at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)

@@ -29,18 +29,25 @@ Say = Callable[[str], None]
 
 
 def export(options: argparse.Namespace) -> int:
-    """Export the champion, a trial or a known network, and print what its check found."""
+    """Export the champion, a trial, a known network or a file, and print what its check found."""
     if options.reference is None and (options.images or options.epochs):
         raise InputError("--images and --epochs are for --reference: leave them out")
+    if options.model is None and not vars(options).keys().isdisjoint(("data", "task", "target")):
+        raise InputError("--data, --task and --target are for --model: leave them out")
     formats = options.formats and options.formats.split(",")
     if formats is not None:
         from ..export.exporter import check_formats
 
         check_formats(formats)
     with redirect_stdout(sys.stderr):
-        manifest, out = (
-            _reference(options, formats) if options.reference is not None else exported(options, formats, say)
-        )
+        if options.model is not None:
+            from .export_file import export_file
+
+            manifest, out = export_file(options, formats)
+        elif options.reference is not None:
+            manifest, out = _reference(options, formats)
+        else:
+            manifest, out = exported(options, formats, say)
     _print_manifest(manifest, out, options.json)
     return 0 if manifest["passed"] else _not_passed(manifest, out)
 
@@ -88,7 +95,8 @@ def _print_manifest(manifest: Mapping[str, Any], out: Path, as_json: bool) -> No
     from ..display.tables import console, export_table
 
     console(sys.stdout).print(export_table(manifest, str(out)))
-    print(manifest["lineage"].get("note", ""))
+    if note := manifest["lineage"].get("note"):
+        print(note)
 
 
 def _not_passed(manifest: Mapping[str, Any], out: Path) -> int:
@@ -116,7 +124,7 @@ def export_champion(
             f"study {study.study_name!r} has no champion here: run {command} first, or export a trial with --trial N"
         )
     path = model_path_of(study, champion, options.folder, command)
-    _check_whole(path, f"run {command} --again")
+    check_whole(path, f"run {command} --again")
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
     answers = _answers(model, dataset, champion["objective"])
@@ -134,7 +142,7 @@ def export_champion(
     return _export_file(path, origin, out, formats, say, add_card)
 
 
-def _check_whole(path: Path, again: str) -> None:
+def check_whole(path: Path, again: str) -> None:
     """Raise SpaceError for a model file that is damaged, before the data and the runtimes are loaded.
 
     The message ends with `again`, which says what to do.

@@ -64,6 +64,11 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_study(export)
     export.add_argument("--trial", type=int, metavar="N", help="a complete trial instead of the champion")
     export.add_argument("--reference", metavar="NAME", help="a known network instead, trained first: see reproduce")
+    export.add_argument("--model", type=Path, metavar="FILE", help="a trained model in a .keras file instead")
+    left_out = argparse.SUPPRESS  # the study or the reference knows its data
+    export.add_argument("--data", default=left_out, help="with --model: what it was trained on, as in search (mnist)")
+    export.add_argument("--task", choices=TASKS, default=left_out, help="with --model: as in search")
+    export.add_argument("--target", metavar="COLUMN", default=left_out, help="with --model: as in search")
     export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
     export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
     export.add_argument(

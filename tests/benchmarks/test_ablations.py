@@ -5,13 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ablations
+import numpy as np
 import pytest
-from ablations import CHAMPION, CHAMPIONS, VARIANTS, Effect, Task, champion, effect, effects, values_with, variants_of
+from ablations import CHAMPIONS, VARIANTS, Task, champion, values_with, variants_of, without_fold
+from common.ablations_table import CHAMPION
 from support import ROOT
 
 from kerastuna.search.datasets.data import load_dataset
@@ -113,56 +116,40 @@ def test_what_cannot_be_compared_is_refused(changed: dict[str, Any], why: str, m
         variants_of(space, values, ["wrong"])
 
 
-def test_differences_are_paired_by_the_seed() -> None:
-    of_champion = {0: 0.90, 1: 0.80, 2: 0.70}
-    found = effect({2: 0.71, 0: 0.93, 1: 0.82}, of_champion)
-    assert (found.n, found.mean, found.deviation) == (3, pytest.approx(0.82), pytest.approx(0.11))
-    assert (found.difference, found.error) == (pytest.approx(0.02), pytest.approx(0.01 / 3**0.5))
-    alone = effect({0: 0.5, 7: 0.7}, of_champion)
-    assert (alone.n, alone.mean, alone.difference, alone.error) == (2, 0.6, pytest.approx(-0.4), None)
-    assert effect({7: 0.7}, of_champion) == Effect(1, 0.7, None, None, None)
-    assert effect({}, of_champion) == Effect(0, None, None, None, None)
+def test_every_image_is_held_out_once() -> None:
+    data = load_dataset("mnist", images=100)
+    data = replace(data, x_validation=data.x_validation[:7], y_validation=data.y_validation[:7])
+    assert without_fold(data, 3, None) is data
+    folds = [without_fold(data, seed, 3) for seed in (300, 301, 302)]  # the fold is seed % 3
+    assert [(len(one.x_train), len(one.x_validation)) for one in folds] == [(71, 36), (71, 36), (72, 35)]
+    whole = sorted_pairs(np.concatenate([data.x_train, data.x_validation]), [*data.y_train, *data.y_validation])
+    assert (
+        sorted_pairs(
+            np.concatenate([one.x_validation for one in folds]), [y for one in folds for y in one.y_validation]
+        )
+        == whole
+    )
+    for one in folds:
+        images = np.concatenate([one.x_train, one.x_validation])
+        assert sorted_pairs(images, [*one.y_train, *one.y_validation]) == whole
+        assert np.array_equal(without_fold(data, folds.index(one), 3).x_validation, one.x_validation)
+    assert not np.array_equal(folds[0].x_validation[:5], data.x_train[[0, 3, 6, 9, 12]]), "they are shuffled"
 
 
-def told_of(variant: str, *accuracies: float | None) -> list[dict[str, Any]]:
-    """Trainings that were never made, from the seeds 0 and up."""
-    own = {"seconds": 2.0, "parameters": 5, "macs": 7, "hardware": "cpu", "problem": ""}
-    return [{"variant": variant, "seed": seed, "accuracy": value, **own} for seed, value in enumerate(accuracies)]
+def sorted_pairs(images: np.ndarray, numbers: Sequence[int]) -> list[tuple[bytes, int]]:
+    return sorted((image.tobytes(), int(number)) for image, number in zip(images, numbers, strict=True))
 
 
-def test_the_table_is_sorted_by_the_difference() -> None:
-    trainings = told_of("better", 0.75, 0.85) + told_of("worse", 0.5, 0.7) + told_of("broken", None, None)
-    trainings += told_of("bit-worse", 0.69, None) + told_of(CHAMPION, 0.7, 0.8)
-    assert list(effects(trainings)) == [CHAMPION, "worse", "bit-worse", "better", "broken"]
-    size = {"parameters": 2235, "macs": 147277, "network": "8 | 9"}
-    changes = {"better": {"fill": 0.95, "decay_rate": 0.3}, "worse": {"bias": True, "sgd_rate": None}}
-    told = {
-        "setting": {"champion": "c", "values": {"fill": 0.9, "bias": False, "sgd_rate": 0.1}, "images": 12_000}
-        | {"epochs": 10, "validated": 6000, "backend": "tensorflow 2"},
-        "variants": {name: {"changed": changes.get(name, {}), **size} for name in effects(trainings)},
-        "trainings": trainings,
-        "commands": ["kerastuna bench ablations c"],
-        "versions": "keras 3",
-        "date": "2026-11-28",
-    }
-    text = ablations.markdown(told)
-    rows = [line.replace("| 2,235 | 147,277 |", "|") for line in text.splitlines() if line.startswith("|")][2:]
-    assert rows == [
-        "| champion |  | 75.00 +- 7.07 | 2 | - | 2.0 |",
-        "| worse | bias False to True, sgd_rate 0.1 to none | 60.00 +- 14.14 | 2 | -15.00 +- 5.00 | 2.0 |",
-        "| bit-worse |  | 69.00 | 1 (1 failed) | -1.00 | 2.0 |",
-        "| better | fill 0.9 to 0.95, decay_rate none to 0.3 | 80.00 +- 7.07 | 2 | +5.00 +- 0.00 | 2.0 |",
-        "| broken |  | - | 0 (2 failed) | - | 2.0 |",
-    ]
-    for part in (
-        "    kerastuna bench ablations c\n",
-        "12,000 training",
-        "10 epochs",
-        "(0, 1)",
-        "6,000 validation",
-        "keras 3",
-    ):
-        assert part in text
+def test_a_cross_validation_is_told(tmp_path: Path) -> None:
+    options = ["--seeds", "1", "--first-seed", "7", "--folds", "61", "--name", "cross", "--results", str(tmp_path)]
+    assert ablations.main([*options, *TINY[:4], "--variants", "no-averaging"]) == 0
+    told = json.loads((tmp_path / "cross.json").read_text())
+    assert (told["setting"]["images"], told["setting"]["validated"], told["setting"]["folds"]) == (6000, 100, 61)
+    [first, second] = told["trainings"]
+    assert (first["seed"], second["seed"]) == (7, 7)
+    text = (tmp_path / "cross.md").read_text()
+    assert "on the 100 images that are held out, the part n % 61 of 61 for the seed n;" in text
+    assert " --workers 1 --folds 61 --first-seed 7 --name cross --variants no-averaging\n" in text
 
 
 def command(folder: Path) -> list[str]:
@@ -279,6 +266,16 @@ def test_the_accuracy_is_that_of_the_last_epoch_on_the_validation_images() -> No
     values = {**values, "averaging": 0.0, "augment": "none", "batch_size": 32}  # learns something from so few
     result = Task(space, values, 3, 25, data)()
     model: Any = train(space, declared_hyperparameters(space, values), 3, data.x_train, data.y_train, 25)[0]
+    answers = model.predict(data.x_validation, verbose=0).argmax(1)
+    assert result["accuracy"] == round(float((answers == data.y_validation).mean()), 6) > 0.5
+
+
+def test_a_cross_validation_validates_on_what_was_held_out() -> None:
+    (space, values), whole = champion("compact-2500"), load_dataset("mnist", images=100)
+    data = without_fold(whole, 7, 61)
+    point = declared_hyperparameters(space, {**values, "averaging": 0.0})
+    result = Task(space, point.values, 7, 1, whole, 61)()
+    model: Any = train(space, point, 7, data.x_train, data.y_train, 1)[0]
     answers = model.predict(data.x_validation, verbose=0).argmax(1)
     assert result["accuracy"] == round(float((answers == data.y_validation).mean()), 6) > 0.5
 

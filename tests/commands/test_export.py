@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pytest
 
-from kerastuna.search.commands.export import _check_whole
+from kerastuna.search.commands.export import check_whole
 from kerastuna.search.errors import SpaceError
 
 KERAS = ("--formats", "keras")
@@ -98,12 +98,12 @@ def test_a_damaged_champion_is_told_before_anything_is_loaded(tmp_path: Path) ->
     path = tmp_path / "champion.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}" * 100)
-    _check_whole(path, AGAIN)
+    check_whole(path, AGAIN)
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"{}{}", b"{}[]"))
     with pytest.raises(SpaceError, match=r"damaged \(its part config\.json\): run kerastuna confirm --again"):
-        _check_whole(path, AGAIN)
+        check_whole(path, AGAIN)
     for torn in (whole[:50], b"", b"nothing"):
         path.write_bytes(torn)
         with pytest.raises(SpaceError, match=r"cannot be read .*: run kerastuna confirm --again"):
-            _check_whole(path, AGAIN)
+            check_whole(path, AGAIN)

@@ -18,7 +18,7 @@ from kerastuna.search.commands.cli import INTERRUPTED
 from kerastuna.search.study.storage import open_storage
 from kerastuna.search.training.interruption import TOGETHER_SECONDS
 
-SIGNALS = int(os.environ.get("KERASTUNA_SIGNALS", "40"))
+SIGNALS = int(os.environ.get("KERASTUNA_SIGNALS", "24"))
 SEED = int(os.environ.get("KERASTUNA_SEED", "0"))
 LONGEST = 2.0
 """Seconds to a signal: from the beginning of the command, or from that of the search, when it takes a trial."""
