@@ -58,7 +58,7 @@ CHAMPIONS: Mapping[str, Reference] = MappingProxyType(
             Reference(
                 "compact-15000", _LARGE, (12_723, 12_237, 486), 0.9962, _FOUND.format(3), "compact", budget=15_000
             ),
-            Reference("compact-4000", _SMALL, (3_589, 3_357, 232), 0.9946, _FOUND.format(8), "compact", budget=4_000),
+            Reference("compact-4000", _SMALL, (3_589, 3_357, 232), 0.9947, _FOUND.format(10), "compact", budget=4_000),
             Reference("compact-2500", _SMALL, (2_235, 2_065, 170), 0.9935, _FOUND.format(10), "compact", budget=2_500),
         )
     }

@@ -12,7 +12,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
-from ..errors import KerastunaError, SearchFailed
+from ..errors import KerastunaError, SearchFailed, SpaceError
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
 from ..study.int8_names import in_float, is_in_int8
@@ -177,6 +177,7 @@ class Retraining:
                 report=lambda epoch, metrics: self.observer.epoch_ended(trial.number, seed, epoch, metrics),
                 kept_in=self._checkpoint(trial, seed, purpose),
                 report_batches=lambda *told: self.observer.batches_done(trial.number, seed, *told),
+                check=lambda model: check_parameters(model, trial),
             )
         except SearchFailed as error:
             raise SearchFailed(f"trial {trial.number} with seed {seed}: {error}") from error
@@ -186,6 +187,16 @@ class Retraining:
             raise SearchFailed(
                 f"trial {trial.number} cannot be trained again with seed {seed}: {cause(error)}"
             ) from error
+
+
+def check_parameters(model: keras.Model, trial: FrozenTrial) -> None:
+    """Raise SpaceError unless `model` has as many parameters as the network of `trial` had in the search."""
+    known, now = trial.user_attrs.get("params"), model.count_params()
+    if known is not None and now != known:
+        raise SpaceError(
+            f"trial {trial.number} had {known:,} parameters in the search, and its hyperparameters give {now:,} now: "
+            "let build(hp) depend on nothing but hp, put the space back as it was, or search anew with another --study"
+        )
 
 
 def summary_of(trial: FrozenTrial) -> str:

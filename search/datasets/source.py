@@ -9,6 +9,11 @@ import numpy as np
 from ..errors import DataError
 from ..messages import shown
 
+VALIDATION_NAMES = ("val", "valid", "validation", "dev")
+"""How users name a part for validation, which a search does not use: it takes some of the training part."""
+_VALIDATION_ARRAYS = {f"{array}_{part}" for array in "xy" for part in VALIDATION_NAMES}
+_WEIGHTS = {"sample_weight", "sample_weights"}
+
 Readers = Mapping[str, Callable[[], np.ndarray]]
 """One reader for each array, by its name, so that only what is needed is read."""
 
@@ -57,12 +62,24 @@ class Source:
         return self.outlines.get(name, self.readers[name])()
 
     def require(self, part: str) -> None:
-        """Raises DataError unless the part has both arrays."""
+        """Raises DataError unless the part has both arrays, and there is no part that a search would not use."""
         missing = [name for name in (f"x_{part}", f"y_{part}") if name not in self.readers]
         if missing:
             raise DataError(
                 f"{shown(self.spec)} lacks {' and '.join(missing)} (it has {list(self.readers)[:10]}): "
                 "a data set holds x_train, y_train and, if it has a test part, x_test, y_test; rename or add them"
+            )
+        validation = [name for name in self.readers if str(name).lower() in _VALIDATION_ARRAYS]
+        if unused := validation + [name for name in self.readers if str(name).lower() in _WEIGHTS]:
+            *first, last = unused
+            leave = "leave it out" if len(unused) == 1 else "leave them out"
+            split = "a tenth of the training part is split off for validation"
+            why, what = (split, f"add these samples to the training part, or {leave}")
+            if not validation:
+                why, what = "every sample counts the same", leave
+            raise DataError(
+                f"{shown(self.spec)} has {' and '.join(filter(None, [', '.join(first), last]))} beside x_train and "
+                f"y_train: a search uses x_train, y_train and, of a test part, x_test, y_test; {why}; {what}"
             )
 
 

@@ -1,6 +1,7 @@
 """Tables as data sets: `.csv` and `.parquet` files, or a folder with `train.csv` and `test.csv`."""
 
 import csv
+import io
 import os
 import stat
 import warnings
@@ -16,7 +17,7 @@ from ..errors import DataError
 from ..messages import cause, shown
 from ..user_code import is_reference
 from .checks import check_finite
-from .source import Source
+from .source import VALIDATION_NAMES, Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,15 @@ def is_table_folder(spec: str) -> bool:
 
 def open_table_folder(spec: str, target: str | None) -> Source:
     """The data set of a folder for which `is_table_folder`; a test table must have the same columns, in any order."""
-    train, test = (_only(Path(os.path.expanduser(spec)), part) for part in ("train", "test"))
+    folder = Path(os.path.expanduser(spec))
+    train, test = (_only(folder, part) for part in ("train", "test"))
     assert train is not None  # `is_table_folder` said so
+    names = {part + suffix for part in VALIDATION_NAMES for suffix in TABLES}
+    if unused := sorted(path.name for path in folder.iterdir() if path.name.lower() in names):
+        raise DataError(
+            f"{_quoted(folder)} has {_some(unused)} beside {train.name}: a search uses the tables train and test, and "
+            f"validates on a tenth of {train.name}; add these rows to {train.name}, or move the file away"
+        )
     return _source(spec, train, test, target)
 
 
@@ -199,24 +207,46 @@ def _frame(path: Path) -> "pd.DataFrame":
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
             frame.columns = frame.columns.astype(str)
-            return frame
+            return frame.assign(**{name: _stripped(frame[name]) for name in _texts(frame)})
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
-            names = _csv_header(path)
-            return pd.read_csv(
-                path,
-                names=names,
-                header=0,
-                index_col=False,
-                skipinitialspace=True,
-                low_memory=False,  # one type for a whole column
-                encoding="utf-8-sig",
-            )
+            frame = _read_csv(path, names=_csv_header(path), encoding="utf-8-sig")
+            return frame.assign(**{name: _without_blanks(frame[name]) for name in _texts(frame)})
     except Exception as error:  # damage shows in many ways
         raise DataError(
             f"{_quoted(path)} cannot be read ({cause(error)}): each row needs as many columns as the header; write the "
             "file again"
         ) from error
+
+
+def _read_csv(source: Any, **options: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_csv(
+        source,
+        header=0,
+        index_col=False,
+        skipinitialspace=True,
+        low_memory=False,  # one type for a whole column
+        **options,
+    )
+
+
+def _texts(frame: "pd.DataFrame") -> list[str]:
+    return [name for name in frame.columns if _kind(frame[name]) == "T"]
+
+
+def _stripped(column: Any) -> Any:
+    """The column without the blanks around its texts."""
+    return column.astype(object).map(lambda value: value.strip() if isinstance(value, str) else value)
+
+
+def _without_blanks(column: Any) -> Any:
+    """A column of a .csv file as it would be read without the blanks around its cells, which may hide what they are."""
+    stripped = _stripped(column)
+    if stripped.equals(column.astype(object)):
+        return column
+    return _read_csv(io.StringIO(stripped.to_csv(index=False)), skip_blank_lines=False).iloc[:, 0]
 
 
 def _feature(column: Any, name: str, path: Path) -> np.ndarray:

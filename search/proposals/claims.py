@@ -98,8 +98,11 @@ class Claim:
 
     def keep_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Store the metrics of every epoch, and the seconds they took together."""
-        seconds = sum(epoch.get("seconds", 0.0) for epoch in history)
-        self.keep(**{HISTORY: [finite_metrics(epoch) for epoch in history], SECONDS: round(seconds, 3)})
+        self.keep(**{HISTORY: [finite_metrics(epoch) for epoch in history], SECONDS: _seconds_of(history)})
+
+    def add_seconds(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Add the seconds of another execution to those of the trial."""
+        self.keep(**{SECONDS: round(self.attributes.get(SECONDS, 0.0) + _seconds_of(history), 3)})
 
     def start(self) -> None:
         """Tell the observers that the trial is about to be built and trained."""
@@ -218,3 +221,7 @@ class Claim:
                 f"trial {self.number} was taken for dead by another process, and tried again: this result is left out",
                 stacklevel=4,
             )
+
+
+def _seconds_of(history: Sequence[Mapping[str, float]]) -> float:
+    return round(sum(epoch.get("seconds", 0.0) for epoch in history), 3)

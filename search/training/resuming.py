@@ -17,6 +17,7 @@ from typing import Any, TypeVar, final
 import keras
 import numpy as np
 
+from ..compat.keras import random_state_kept, settings_kept
 from ..compat.tensorflow import order_of_each_epoch
 from .checkpoints import Checkpoint, SavedState, UnfitCheckpoint, Values, can_be_kept, values_of
 from .device import software
@@ -161,6 +162,8 @@ def first_epoch(saved: SavedState | None) -> dict[str, int]:
 def seeded(seed: int, saved: SavedState | None) -> AbstractContextManager[None]:
     """Set the seed of a training, for everything that is random. `fit` is to be called within the block.
 
+    `trained_on` sets the random state of the program again when the training ends.
+
     Args:
         seed: of the training.
         saved: the state that it goes on from; None to begin anew.
@@ -174,15 +177,18 @@ def seeded(seed: int, saved: SavedState | None) -> AbstractContextManager[None]:
 def trained_on(checkpoint: Checkpoint | None, train: Callable[[SavedState | None], Result]) -> Result:
     """What `train` returns when it goes on from `checkpoint`; it begins anew where there is none that fits.
 
+    The random state of the program and Keras's settings are afterwards what they were before, also when `train` raises.
+
     Args:
         checkpoint: of the training; None where it has none.
         train: is given the state to go on from, or None.
     """
     saved = None if checkpoint is None else checkpoint.load()
-    try:
-        return train(saved)
-    except UnfitCheckpoint as error:
-        assert checkpoint is not None
-        _logger.warning("%s is not used (%s): its training begins anew", checkpoint.path, error)
-        checkpoint.remove()
-        return train(None)
+    with settings_kept(), random_state_kept():
+        try:
+            return train(saved)
+        except UnfitCheckpoint as error:
+            assert checkpoint is not None
+            _logger.warning("%s is not used (%s): its training begins anew", checkpoint.path, error)
+            checkpoint.remove()
+            return train(None)

@@ -9,6 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from ..compat.keras import clear_session
 from ..compat.keras_tuner import hypermodel_of
 from ..errors import SearchFailed
 from .checkpoints import SavedState
@@ -33,6 +34,7 @@ def train(
     report: Callable[[int, EpochMetrics], None] = lambda epoch, metrics: None,
     kept_in: Path | None = None,
     report_batches: BatchReport = lambda epoch, done, batches: None,
+    check: Callable[[keras.Model], None] = lambda model: None,
 ) -> tuple[keras.Model, list[EpochMetrics]]:
     """Build and train one network from `seed`.
 
@@ -48,6 +50,7 @@ def train(
         kept_in: the file of its checkpoint. A training that was killed goes on from there, and one that is over returns
             what it returned; whoever has stored that removes the file. None: it begins anew in any case.
         report_batches: called within a long epoch.
+        check: called with the model before it is trained, or after that where the data give it its shapes; may raise.
 
     Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
     hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
@@ -67,9 +70,11 @@ def train(
 
     def train_on(saved: SavedState | None) -> tuple[keras.Model, list[EpochMetrics]]:
         forget_trained_networks()
-        keras.backend.clear_session()
+        clear_session()
         order = seeded(seed, saved)
         model = trained.build(hyperparameters)
+        if was_built := model.built:
+            check(model)
         reporter = EpochReporter(keep_going, (), report_batches=report_batches)
         if saved is not None and saved.is_finished:
             saved.restore(model)
@@ -81,6 +86,8 @@ def train(
             results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
         if reporter.failure is not None:
             raise SearchFailed(f"the network could not be trained: {reporter.failure}")
+        if not was_built:
+            check(model)
         again = partial(validated_again, model, given)
         history = _history_of(results, reporter, objective, own_fit, again)
         if keeper is not None:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,16 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import HYPERPARAMETERS
+from ..study.attributes import HISTORY, HYPERPARAMETERS
 from ..study.goal import Goal
-from ..study.records import trial_record
+from ..study.records import finite, own_values, trial_record
 from .hyperparameters import hyperparameters_at
+
+METRICS = "metrics"
+"""The attribute of a trained trial with what KerasTuner keeps of it: of each metric the direction and the values, with
+their steps, which are epochs counted from 0."""
+_OF_THE_TRAINING = {"learning_rate", "seconds", "compile_seconds"}
+"""What a history has besides metrics."""
 
 
 def trial_id_of(number: int) -> str:
@@ -27,16 +33,48 @@ def keras_tuner_trial(trial: FrozenTrial, space: keras_tuner.HyperParameters, ob
     Args:
         trial: of the study.
         space: its hyperparameters.
-        objective: KerasTuner's; its value at the last epoch is the score.
+        objective: KerasTuner's; its value at the end of the training is the score.
     """
     values = trial.user_attrs.get(HYPERPARAMETERS, trial.params)
     twin = Trial(hyperparameters_at(space, values), trial_id_of(trial.number), TrialStatus.COMPLETED)
     twin.score = trial_record(trial)["value"]
-    twin.best_step = max(0, max(trial.intermediate_values, default=1) - 1)  # KerasTuner counts epochs from 0
-    if twin.score is not None:
+    twin.best_step = _step_of(trial, twin.score)
+    if (stored := trial.user_attrs.get(METRICS)) is not None:
+        twin.metrics = twin.metrics.from_config({"metrics": _changed(stored, lambda x: math.nan if x is None else x)})
+        if twin.metrics.exists(objective.name):
+            twin.best_step = twin.metrics.get_history(objective.name)[-1].step
+    elif twin.score is not None:  # a study of an earlier version
+        epoch = dict(enumerate(trial.user_attrs.get(HISTORY, ()))).get(twin.best_step, {})
         twin.metrics.register(objective.name, direction=objective.direction)
-        twin.metrics.update(objective.name, twin.score, step=twin.best_step)
+        for name, value in {**epoch, objective.name: twin.score}.items():
+            if name not in _OF_THE_TRAINING and value is not None:
+                twin.metrics.update(name, value, step=twin.best_step)
     return twin
+
+
+def stored_metrics(trial: Trial) -> dict[str, Any]:
+    """The metrics of KerasTuner's trial as the attribute `METRICS`, with None in place of NaN and infinity."""
+    return _changed(trial.metrics.get_config()["metrics"], finite)
+
+
+def _changed(metrics: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "direction": metric["direction"],
+            "observations": [
+                {"value": [change(value) for value in seen["value"]], "step": seen["step"]}
+                for seen in metric["observations"]
+            ],
+        }
+        for name, metric in metrics.items()
+    }
+
+
+def _step_of(trial: FrozenTrial, score: float | None) -> int:
+    """The last epoch, from 0, that reported the score; the last of all where none did."""
+    reported = own_values(trial)
+    epochs = [epoch for epoch, value in reported if value == score] or [epoch for epoch, _ in reported]
+    return max(0, max(epochs, default=1) - 1)
 
 
 def warn_of_other_trials(folder: Path) -> None:

@@ -14,6 +14,7 @@ from ...spaces.chip import chip_cost
 from ...spaces.cost import cost
 from ...spaces.point import Point
 from ...spaces.space import SearchSpace
+from ..compat.keras import clear_session, settings_kept
 from ..errors import KerastunaError, SpaceError
 from ..study.budget import Size
 from .model_building import build_for, build_for_own_inputs, waits_for_data
@@ -47,6 +48,7 @@ class NetworkMeasure:
         """
         self._batch = _batch_of(x)
 
+    @settings_kept()
     def __call__(self, hp: keras_tuner.HyperParameters, costs: Collection[str]) -> Size | None:
         """The size of the network at `hp`.
 
@@ -77,7 +79,7 @@ class NetworkMeasure:
             )
         if not costs:
             return None
-        keras.utils.clear_session(free_memory=False)  # a full collection takes longer than building
+        clear_session(free_memory=False)  # a full collection takes longer than building
         try:
             model = self._build(hp)
         except (FatalError, KerastunaError):

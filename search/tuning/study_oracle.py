@@ -44,6 +44,10 @@ class StudyOracle(MendedOracle):
         if unknown := sorted(arguments.keys() - OracleArguments.__annotations__.keys()):
             raise TypeError(f"{type(self).__name__} got an unexpected argument {unknown[0]!r}")
         inherited: Any = {name: value for name, value in arguments.items() if name in KERAS_TUNER_ARGUMENTS}
+        if (given := inherited.get("hyperparameters")) is not None:
+            inherited["hyperparameters"] = (
+                given.copy()
+            )  # to which is added what shows up; another tuner may take `given`
         super().__init__(
             objective=metric_for(objective, arguments.get("pareto"), arguments.get("reach")),
             max_trials=max_trials,

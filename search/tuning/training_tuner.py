@@ -9,6 +9,7 @@ import keras_tuner
 from keras_tuner.errors import FatalError
 
 from ...spaces.space import SearchSpace
+from ..compat.keras import set_kept_settings, settings_kept
 from ..compat.keras_tuner import check_results, oracle_of_client, trains_as, tuner_callback
 from ..errors import InputError
 from ..proposals.claims import Claim
@@ -75,6 +76,15 @@ class TrainingTuner(keras_tuner.Tuner):
         super().on_trial_end(trial)
         self._checkpoints.trial_ended(trial.trial_id)
 
+    @settings_kept()
+    def _populate_initial_space(self) -> None:
+        """What a build sets, such as a dtype policy at some hyperparameters, is not set for the trials."""
+        super()._populate_initial_space()
+
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
+        set_kept_settings()  # KerasTuner has cleared the session
+        return super()._build_hypermodel(hp)
+
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(self.hypermodel, SearchSpace):
             return super()._build_and_fit_model(trial, *args, **kwargs)
@@ -129,11 +139,13 @@ class TrainingTuner(keras_tuner.Tuner):
         return EpochReporter(report, names, deadline, limit=limit, **told)
 
     def _note(self, trial: Any, reporter: EpochReporter, execution: int, reason: str | None = None) -> None:
-        """Store the history of the first execution, and why the trial is going to fail, where it is."""
+        """Store the history of the first execution, the seconds of all, and why the trial is going to fail, if so."""
         if (claim := self._claim_of(trial)) is None:
             return
         if execution == 0:
             claim.keep_history(reporter.history)
+        else:
+            claim.add_seconds(reporter.history)
         if reason is not None:
             claim.reason = reason
 

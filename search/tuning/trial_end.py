@@ -10,6 +10,7 @@ from ..proposals.claims import Claim
 from ..study.attributes import HYPERPARAMETERS
 from ..study.goal import Goal, Quantity
 from ..study.reasons import STOPPED_EARLY
+from .keras_tuner_trials import METRICS, stored_metrics
 
 
 def fail_where_unknown(trial: Trial, known: Trial, goal: Goal, claim: Claim | None) -> None:
@@ -43,7 +44,9 @@ def end_in_study(claim: Claim, trial: Trial, goal: Goal, space: Sequence[HyperPa
     claim.keep(**{HYPERPARAMETERS: values})
     if trial.status != TrialStatus.COMPLETED or trial.score is None:
         claim.fail(score=trial.score, message=trial.message)
-    elif claim.reason == STOPPED_EARLY:
+        return
+    claim.keep(**{METRICS: stored_metrics(trial)})
+    if claim.reason == STOPPED_EARLY:
         claim.stop(goal.constraints(trial.score))
     else:
         found = [_value(part, trial, goal, claim) for part in goal.quantities]

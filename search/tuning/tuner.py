@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.errors import FatalError
 
 from ...spaces.space import SearchSpace
+from ..compat.keras import settings_kept
 from ..compat.keras_tuner import distribution, tracebacks_hidden
 from ..errors import InputError, OverBudget, SpaceError, StudyError
 from ..study.budget import Budget, Size
@@ -31,6 +32,7 @@ from .model_size import COUNTED_OF_A_MODEL
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
+from .same_networks import check_same_networks
 from .settings import OracleArguments, TunerArguments, checked_seconds
 from .training_tuner import TrainingTuner
 from .trial_checkpoints import TrialCheckpoints
@@ -171,6 +173,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         """
         return self._measure(hp, self._settings.counted)
 
+    @settings_kept()
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         forget_trained_networks()  # before KerasTuner collects garbage
         with building(hp.values):
@@ -212,6 +215,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
             )
         self.oracle.enqueue(given, name)
 
+    @settings_kept()
     def search(
         self, *args: Any, deadline: float | None = None, workers: Workers | Pool[Any] = 1, **kwargs: Any
     ) -> None:
@@ -238,6 +242,8 @@ class OptunaTuner(MadeAgain, TrainingTuner):
                 super().search(*args, **kwargs)
                 return
             self._checkpoints.clean()
+            if worker_observer() is None:
+                check_same_networks(self.oracle.study, self.oracle.get_space(), self.measure)
             with (
                 old_objects_passed_over(),
                 shown(workers != 1 and kwargs.get("verbose", 1)) as watching,

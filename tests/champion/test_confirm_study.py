@@ -70,7 +70,9 @@ def confirmation(
     study = optuna.create_study(direction=whole, study_name="rows")
     study.set_user_attr("identity", {"objective": [objective, direction], "budget": 1000})
     for units, value in ((5, 0.5), (6, 0.9), (7, 0.1)):
-        attributes = {"hyperparameters": {"units": units}, "params": units, "summary": ""}
+        known = keras_tuner.HyperParameters()
+        known.values["units"] = units
+        attributes = {"hyperparameters": {"units": units}, "params": build(known).count_params(), "summary": ""}
         study.add_trial(optuna.trial.create_trial(value=value, user_attrs=attributes))
     space = keras_tuner.HyperParameters()
     build(space)

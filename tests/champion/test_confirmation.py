@@ -24,7 +24,7 @@ from kerastuna.search.champion.confirmation import (
 from kerastuna.search.champion.retraining import ConfirmationObserver, Retraining
 from kerastuna.search.champion.trainings import Training
 from kerastuna.search.datasets.data import Dataset, load_dataset
-from kerastuna.search.errors import SearchFailed
+from kerastuna.search.errors import SearchFailed, SpaceError
 from kerastuna.search.study.goal import Quantity, SmallestNetwork
 from kerastuna.search.training import resuming
 
@@ -125,6 +125,23 @@ def test_what_was_trained_is_not_trained_again(study, dataset, space):
     assert {c.trial: c.values[0] for c in after} == {c.trial: c.values[0] for c in before}
     assert [trial.number for trial in chosen(study, 2)] == [1, 2]
     assert [confirmed_seeds(study, trial) for trial in chosen(study, 9)] == [set(seeds), set(seeds), set()]
+
+
+def test_a_network_that_is_another_one_by_now_is_not_confirmed(study, dataset, space):
+    class Wider(Perceptron):
+        def build(self, hp: Any) -> Any:
+            wider = hp.copy()
+            wider.values["units"] += 1
+            return super().build(wider)
+
+    listener = Listener()
+    changed = retraining(dataset, space, listener, Wider())
+    told = r"trial 1 had [\d,]+ parameters in the search, and its hyperparameters give [\d,]+ now: "
+    with pytest.raises(SpaceError, match=told):
+        confirm_candidates(study, changed, 1, fresh_seeds(0, 1))
+    with pytest.raises(SpaceError, match=told):
+        changed.on_all_images(study.trials[1], 3)
+    assert listener.epochs == 0
 
 
 class Interrupting(Listener):

@@ -282,3 +282,12 @@ def test_a_name_of_keras_is_not_a_folder_of_that_name(tmp_path: Path, monkeypatc
     (tmp_path / "mnist" / "train.csv").write_text("a,b\n1,2\n")
     source = resolve("mnist")()
     assert (source.columns, source.has_test) == ((), True)
+
+
+@pytest.mark.parametrize("function", [check_spec, load_dataset])
+def test_a_validation_part_of_an_npz_file_is_refused_before_it_is_read(tmp_path: Path, function: Callable[..., object]):
+    given = small_set()
+    extra = {"x_val": given["x_test"], "y_val": given["y_test"]}
+    message = refusal(function, write_npz(tmp_path / "set.npz", given | extra))
+    assert "has x_val and y_val beside x_train and y_train" in message
+    check_spec(write_npz(tmp_path / "named.npz", given | {"classes": np.array(["a", "b"])}))

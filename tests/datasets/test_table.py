@@ -110,6 +110,30 @@ def test_forms_of_csv(tmp_path: Path):
     assert all_rows(data)[1].tolist() == [1, 0, 1, 0]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("kind", [np.array, pd.Categorical])
+def test_blanks_around_words_make_no_class(tmp_path: Path, suffix: str, kind: Callable[..., Any]):
+    words = kind(np.array(["dog", "dog ", " dog", "cat", "cat\t", "black cat"])[N % 6])
+    data = load(write(tmp_path / f"a.{suffix}", y=words))
+    assert data.task == Classification(3, names=("black cat", "cat", "dog"))
+
+
+def test_blanks_in_csv_hide_neither_numbers_nor_truth_nor_what_is_missing(tmp_path: Path):
+    rows = "".join(f'{n} , True ," {n % 3}.5 ",dog \n{n}, False ,2, cat\n' for n in range(10))
+    (tmp_path / "a.csv").write_text(f"a,b,c,y\n{rows}")
+    data = load(tmp_path / "a.csv")
+    assert (data.input_shape, data.task) == ((3,), Classification(2, names=("cat", "dog")))
+    assert sorted(set(all_rows(data)[0][:, 2])) == [0.5, 1.5, 2.0, 2.5]
+    (tmp_path / "a.csv").write_text(f"a,b,c,y\n{rows}1,True,2,NA \n1,True,2, \n")
+    assert "missing values (empty, NA, None, ...) in y (2)" in refusal(load_dataset, tmp_path / "a.csv")
+
+
+def test_blanks_beside_what_is_no_text(tmp_path: Path):
+    assert "such as '[1 2]'" in refusal(load_dataset, write(tmp_path / "a.parquet", size=[[1, 2]] * 30))
+    message = refusal(load_dataset, write(tmp_path / "b.parquet", price=[None, " dog", "dog "] * 10))
+    assert "in price (10)" in message
+
+
 def test_row_labels_of_pandas_are_no_column(tmp_path: Path):
     frame = FRAME.set_index(pd.Index(N.astype(str), name="id"))
     assert load(write(tmp_path / "a.parquet", frame)).columns == ("size", "rooms", "garden", "price")
@@ -232,6 +256,19 @@ def test_two_tables_of_one_part(tmp_path: Path):
     for suffix in SUFFIXES:
         write(tmp_path / f"train.{suffix}")
     assert "has train.csv and train.parquet: keep one" in refusal(check_spec, tmp_path)
+
+
+@pytest.mark.parametrize("function", [check_spec, load_dataset])
+@pytest.mark.parametrize("name", ["val.csv", "validation.csv", "Valid.csv", "dev.parquet"])
+def test_a_table_for_validation_is_refused(tmp_path: Path, function: Callable[..., object], name: str):
+    write(tmp_path / "train.csv")
+    (tmp_path / "values.csv").touch()
+    check_spec(str(tmp_path))
+    (tmp_path / name).touch()
+    message = refusal(function, tmp_path)
+    assert f"has {name} beside train.csv" in message
+    assert "a tenth of train.csv" in message
+    assert "add these rows to train.csv, or move the file away" in message
 
 
 def test_images_beside_a_table_are_a_folder_of_images(tmp_path: Path):

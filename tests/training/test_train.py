@@ -1,5 +1,7 @@
 """Training one network: the seed decides it, every epoch is reported, and a loss that is not finite ends it."""
 
+import random
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -117,3 +119,29 @@ def test_a_fit_that_does_not_validate_its_last_epoch_has_a_value_all_the_same(da
     _, history = train(EveryOther(), space, 5, *data, 3, validation=validation, objective="val_loss")
     assert [("val_loss" in epoch) for epoch in history] == [False, True, True]
     assert history[2]["val_loss"] == pytest.approx(history[1]["val_loss"])
+
+
+@pytest.mark.parametrize("rate", [0.01, 1e38])
+def test_the_program_keeps_its_random_state_and_its_dtype_policy(dataset, space, rate):
+    space.Fixed("rate", rate)
+    seen: list[str] = []
+
+    class Telling(Linear):
+        def build(self, hp):
+            model = super().build(hp)
+            seen.append(model.layers[-1].dtype_policy.name)
+            return model
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    drawn = []
+    try:
+        for _ in range(3):
+            drawn.append((random.random(), float(np.random.random()), float(keras.random.uniform(()))))
+            with pytest.raises(SearchFailed) if rate > 1 else nullcontext():
+                train(Telling(), space, 5, dataset.x_train, dataset.y_train, 2)
+            assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert seen == ["mixed_bfloat16"] * 3
+    assert [len(set(values)) for values in zip(*drawn, strict=True)] == [3, 3, 3]

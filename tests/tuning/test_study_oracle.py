@@ -117,6 +117,26 @@ def test_everything_comes_back_from_the_study_without_the_project_folder(tmp_pat
     assert set(begin(second).hyperparameters.values) == {"x", "late"}
 
 
+def test_what_is_read_back_is_what_ended(tmp_path: Path):
+    before = make(tmp_path)
+    trial = begin(before)
+    for epoch, score in enumerate((0.1, 0.9, 0.9, 0.2), start=1):
+        before.report(trial.trial_id, epoch, {"score": score, "loss": 1 - score})
+    before.update_trial(trial.trial_id, {"score": 0.9, "loss": 0.1, "size": 7.0}, step=1)  # weights were restored
+    trial.status = "COMPLETED"
+    before.end_trial(trial)
+    after = make(tmp_path)
+    after.reload()
+    states = [oracle.get_best_trials()[0].get_state() for oracle in (before, after)]
+    told = [{name: state[name] for name in ("trial_id", "metrics", "score", "best_step", "status")} for state in states]
+    assert told[0] == told[1]
+    assert (told[1]["score"], told[1]["best_step"], set(told[1]["metrics"]["metrics"])) == (
+        0.9,
+        1,
+        {"score", "loss", "size"},
+    )
+
+
 def test_two_processes_share_trials_duplicates_and_the_last_place(tmp_path: Path):
     def declare(hp: keras_tuner.HyperParameters) -> None:
         hp.Choice("x", [0.0, 0.25, 0.5, 0.75])

@@ -1,5 +1,6 @@
 """How a trial of KerasTuner ends in the study."""
 
+import math
 from typing import Any
 
 import keras_tuner
@@ -14,6 +15,7 @@ from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import Announcer
 from kerastuna.search.study.goal import BestMetric, ParetoFront, Quantity, SmallestNetwork
 from kerastuna.search.study.stored_study import StoredStudy
+from kerastuna.search.tuning.keras_tuner_trials import METRICS
 from kerastuna.search.tuning.trial_end import end_in_study, fail_where_unknown
 
 METRIC = Quantity("score", "max")
@@ -52,6 +54,17 @@ def test_a_complete_trial_has_a_value_for_each_direction_and_the_tuned_values_al
     ended = stored.trial(0)
     assert (ended.state, ended.values) == (TrialState.COMPLETE, [0.9, 0.2, 300.0])
     assert ended.user_attrs["hyperparameters"] == {"width": 3}
+
+
+def test_the_metrics_of_a_trained_trial_are_kept_as_json_can_hold_them() -> None:
+    stored = stored_study("maximize")
+    end_in_study(claim_in(stored), trial(0.9, auc=0.9, loss=math.inf), BestMetric(METRIC), space().space)
+    end_in_study(claim_in(stored), trial(None, "FAILED", loss=0.1), BestMetric(METRIC), space().space)
+    assert stored.trial(0).user_attrs[METRICS] == {
+        "auc": {"direction": "min", "observations": [{"value": [0.9], "step": 0}]},
+        "loss": {"direction": "min", "observations": [{"value": [None], "step": 0}]},
+    }
+    assert METRICS not in stored.trial(1).user_attrs
 
 
 def test_a_trial_that_the_pruner_stopped_and_a_failed_one() -> None:

@@ -1,6 +1,9 @@
 """`OptunaTuner` on real models: the budget, how it is counted, pruning, failures, and going on with a project."""
 
+import random
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +238,7 @@ def test_executions_have_seeds_of_their_own_their_mean_counts_and_the_best_ones_
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             model: Any = self.model
             finals.append((logs["val_accuracy"], float(model.get_weights()[0].sum())))
+            time.sleep(0.2)
 
         def __deepcopy__(self, memo: Any) -> "Final":
             return Final()
@@ -244,6 +248,7 @@ def test_executions_have_seeds_of_their_own_their_mean_counts_and_the_best_ones_
     study = search(tuner, data, callbacks=[Final()])
     assert len({weights for _, weights in finals}) == 3
     assert study.trials[0].value == pytest.approx(np.mean([score for score, _ in finals]))
+    assert study.trials[0].user_attrs["seconds"] > 3 * 0.2  # of all executions
     best = max(score for score, _ in finals)
     model: Any = tuner.get_best_models()[0]
     assert float(model.get_weights()[0].sum()) == next(weights for score, weights in finals if score == best)
@@ -422,6 +427,41 @@ def test_a_project_whose_space_has_changed_is_refused(tmp_path: Path, data: Data
     OptunaTuner(wider, OBJECTIVE, 1, seed=0, directory=tmp_path, overwrite=True)
 
 
+def test_a_project_whose_networks_have_changed_is_refused(tmp_path: Path, data: Dataset):
+    def deeper(hp: Any) -> keras.Model:
+        values = keras_tuner.HyperParameters()
+        values.Fixed("units", hp.Int("units", 1, 40) + is_changed)
+        return perceptron(values)
+
+    is_changed, given = False, {"budget": 40_000, "seed": 0, "directory": tmp_path}
+    first = search(OptunaTuner(deeper, OBJECTIVE, 1, **given), data).trials[0]
+    search(OptunaTuner(deeper, OBJECTIVE, 2, **given), data)
+    is_changed = True
+    with pytest.raises(StudyError, match=r"trial 1 of .* was trained with .* parameters, and its layers have .* now"):
+        search(OptunaTuner(deeper, OBJECTIVE, 3, **given), data)
+    is_changed = False
+    study = search(OptunaTuner(deeper, OBJECTIVE, 3, **given), data)
+    assert outcomes(study) == {("COMPLETE", None): 3}
+    assert study.trials[0].value == first.value
+
+
+def test_the_hyperparameters_that_were_given_are_not_changed(tmp_path: Path, data: Dataset):
+    class Late(keras_tuner.HyperModel):
+        def build(self, hp: Any) -> keras.Model:
+            return perceptron(hp)
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, batch_size=hp.Choice("batch", [16, 32]), **kwargs)
+
+    given = keras_tuner.HyperParameters()
+    given.Int("units", 1, 40)
+    for trials in (1, 2):  # the second tuner goes on with what the first one was given
+        tuner = OptunaTuner(Late(), OBJECTIVE, trials, seed=0, directory=tmp_path, hyperparameters=given)
+        assert len(search(tuner, data).trials) == trials
+        assert "batch" in {hp.name for hp in tuner.oracle.hyperparameters.space}
+        assert [hp.name for hp in given.space] == ["units"]
+
+
 def test_overwriting_deletes_the_projects_study_but_none_in_a_storage_of_its_own(tmp_path: Path):
     own = f"sqlite:///{tmp_path / 'own.db'}"
     for storage, left in ((None, 2), (own, 4)):
@@ -441,3 +481,90 @@ def test_weights_that_are_kept_elsewhere_are_told_of(tmp_path: Path, data: Datas
     assert len(there.get_best_hyperparameters()) == 1
     with pytest.raises(StudyError, match=r"trial 0000 has no weights in '.*there.*': give the directory"):
         there.get_best_models()
+
+
+# The program's own state
+
+
+@pytest.fixture
+def policy() -> Iterator[str]:
+    """The program has a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield "mixed_bfloat16"
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("budget", [None, 40_000])
+def test_every_network_has_the_dtype_policy_of_the_program(
+    tmp_path: Path, data: Dataset, policy: str, budget: int | None
+):
+    seen: list[str] = []
+
+    def build(hp: Any) -> keras.Model:
+        model = perceptron(hp)
+        seen.append(model.layers[1].dtype_policy.name)
+        return model
+
+    tuner = OptunaTuner(build, OBJECTIVE, 2, budget=budget, seed=1, sampler="random", directory=tmp_path)
+    search(tuner, data)
+    assert len(seen) > 2
+    assert set(seen) == {policy}
+    assert keras.config.dtype_policy().name == policy
+    assert [model.layers[1].dtype_policy.name for model in tuner.get_best_models(2)] == [policy] * 2
+    assert keras.config.dtype_policy().name == policy
+
+
+def test_what_one_build_sets_is_not_set_for_the_next(tmp_path: Path, data: Dataset, policy: str):
+    seen: dict[str, str] = {}
+
+    def build(hp: Any) -> keras.Model:
+        if (own := hp.Choice("policy", ["float64", "float32", "none"])) != "none":
+            keras.config.set_dtype_policy(own)
+        model = perceptron(hp)
+        seen[own] = model.layers[1].dtype_policy.name
+        return model
+
+    tuner = Untrained(build, OBJECTIVE, 3, seed=1, sampler="grid", fixed={"units": 2}, directory=tmp_path)
+    assert keras.config.dtype_policy().name == policy
+    search(tuner, data)
+    assert seen == {"float64": "float64", "float32": "float32", "none": policy}
+    assert keras.config.dtype_policy().name == policy
+
+
+def test_every_network_has_the_distribution_of_the_program(tmp_path: Path, data: Dataset):
+    given = keras.distribution.DataParallel(devices=["cpu:0"])  # TensorFlow cannot train with it
+    seen: list[Any] = []
+
+    def build(hp: Any) -> keras.Model:
+        seen.append(keras.distribution.distribution())
+        return perceptron(hp)
+
+    keras.distribution.set_distribution(given)
+    try:
+        search(Untrained(build, OBJECTIVE, 2, budget=40_000, seed=1, directory=tmp_path), data)
+        assert keras.distribution.distribution() is given
+    finally:
+        keras.distribution.set_distribution(None)
+    assert len(seen) > 2
+    assert set(seen) == {given}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_search_leaves_the_random_state_of_the_program(tmp_path: Path, data: Dataset, fails: bool):
+    drawn: list[tuple[float, float]] = []
+
+    class Drawing(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            drawn.append((random.random(), float(np.random.random())))
+            if fails:
+                raise InputError("no")
+
+    around: list[tuple[float, float]] = []
+    for name in ("one", "two", "three"):
+        around.append((random.random(), float(np.random.random())))
+        tuner = OptunaTuner(perceptron, OBJECTIVE, 1, seed=1, directory=tmp_path / name)
+        with pytest.raises(InputError, match="no") if fails else nullcontext():
+            search(tuner, data, callbacks=[Drawing()])
+    assert len(set(drawn)) == 1
+    assert [len(set(values)) for values in zip(*around, strict=True)] == [3, 3]
