@@ -35,8 +35,8 @@ prepare_environment("cpu")  # before Keras is imported
 import_keras()  # without what TensorFlow says
 
 import numpy as np  # noqa: E402
-from common.ablations_table import CHAMPION, Values, markdown  # noqa: E402
-from common.command import Parser, at_least, interrupted_once, refused, write_whole  # noqa: E402
+from helpers.ablations_table import CHAMPION, Values, markdown  # noqa: E402
+from helpers.command import Parser, at_least, interrupted_once, refused, write_whole  # noqa: E402
 
 from kerastuna.search.datasets.data import Dataset, load_dataset  # noqa: E402
 from kerastuna.search.display.progress_state import about  # noqa: E402

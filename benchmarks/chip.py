@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common.command import write_whole
+from helpers.command import write_whole
 
 from kerastuna.spaces.architecture import (
     Activation,

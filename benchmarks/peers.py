@@ -40,7 +40,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from common.command import Parser, at_least, interrupted_once, write_whole
+from helpers.command import Parser, at_least, interrupted_once, write_whole
 from side_by_side.contenders import CONTENDERS, MAIN
 from side_by_side.measures import search_from_json
 from side_by_side.results import kept, measured_on, read

@@ -33,7 +33,7 @@ from kerastuna.search.training.device import prepare_environment, software, use_
 
 prepare_environment("cpu")  # before Keras is imported
 
-from common.command import at_least, refused  # noqa: E402
+from helpers.command import at_least, refused  # noqa: E402
 from replay.clock import Clock, World  # noqa: E402
 from replay.kerastuna_searches import kerastuna_search, references  # noqa: E402
 from replay.networks import LIMITS, PARAMETERS, SPACE, as_plain, declared, neighbour, random_point, size_at  # noqa: E402

@@ -33,7 +33,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from common.command import at_least, interrupted_once, refused, write_whole
+from helpers.command import at_least, interrupted_once, refused, write_whole
 from replay.clock import Clock
 from replay.contenders import CONTENDERS
 from replay.ends import ends_of, verdicts

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 
 import servers  # noqa: E402
-from common.command import write_whole  # noqa: E402
+from helpers.command import write_whole  # noqa: E402
 
 STORAGES = ("journal", "sqlite", "postgresql", "grpc")
 RESULTS = ROOT / "benchmarks" / "results"

@@ -14,7 +14,7 @@ import ablations
 import numpy as np
 import pytest
 from ablations import CHAMPIONS, VARIANTS, Task, champion, values_with, variants_of, without_fold
-from common.ablations_table import CHAMPION
+from helpers.ablations_table import CHAMPION
 from support import ROOT
 
 from kerastuna.search.datasets.data import load_dataset

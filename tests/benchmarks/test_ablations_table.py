@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from common.ablations_table import CHAMPION, Effect, effect, effects, markdown
+from helpers.ablations_table import CHAMPION, Effect, effect, effects, markdown
 
 
 def test_differences_are_paired_by_the_seed() -> None:

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
-from common.command import at_least, interrupted_once, refused, write_whole
+from helpers.command import at_least, interrupted_once, refused, write_whole
 
 
 def test_whole_numbers_from_the_least_on() -> None:
