@@ -3,29 +3,24 @@
 import argparse
 import shutil
 import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
-from ..datasets.checks import PREPROCESSING
 from ..errors import InputError, SpaceError
-from ..messages import cause, counted
+from ..messages import counted
 from .common import import_keras_for_cpu, open_study_of, print_json, say, search_options
+from .export_file import export_file
+from .exported_model import Origin, Say, answers_of_model, check_whole, export_built, export_saved
 from .options import PROFILES, SPACES, SearchOptions
 from .typed import command_on
 
 if TYPE_CHECKING:
     import optuna
 
-    from ..datasets.answers import Answers
     from ..datasets.data import Dataset
-
-Say = Callable[[str], None]
 
 
 def export(options: argparse.Namespace) -> int:
@@ -41,8 +36,6 @@ def export(options: argparse.Namespace) -> int:
         check_formats(formats)
     with redirect_stdout(sys.stderr):
         if options.model is not None:
-            from .export_file import export_file
-
             manifest, out = export_file(options, formats)
         elif options.reference is not None:
             manifest, out = _reference(options, formats)
@@ -127,7 +120,7 @@ def export_champion(
     check_whole(path, f"run {command} --again")
     dataset, _ = _data_and_space(study, options)  # which imports what the model is made of
     model = load_saved(path)
-    answers = _answers(model, dataset, champion["objective"])
+    answers = answers_of_model(model, dataset, champion["objective"])
 
     def add_card(folder: Path, manifest: Mapping[str, Any]) -> None:
         card = path.with_name(CARD_NAME)
@@ -138,22 +131,8 @@ def export_champion(
     lineage = {key: champion[key] for key in ("study", "trial", "params", "macs", "summary", "git_commit", "versions")}
     test_part = _test_part(study, champion["trial"], dataset, options) if test else (None, None)
     lineage["note"] = "the model was trained on the validation samples too: its figures there only compare the formats"
-    origin = _Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, test_part)
-    return _export_file(path, origin, out, formats, say, add_card)
-
-
-def check_whole(path: Path, again: str) -> None:
-    """Raise SpaceError for a model file that is damaged, before the data and the runtimes are loaded.
-
-    The message ends with `again`, which says what to do.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise SpaceError(f"{path} cannot be read ({cause(error)}): {again}") from error
-    if damaged is not None:
-        raise SpaceError(f"{path} is damaged (its part {damaged}): {again}")
+    origin = Origin(study.study_name, dataset, lineage | _openings(study), answers, options.space, test_part)
+    return export_saved(path, origin, out, formats, say, add_card)
 
 
 def export_trial(
@@ -182,27 +161,11 @@ def export_trial(
     model, name = tuner.load_trial(number), f"{study.study_name}-trial-{number:04d}"
     if problem := saving_problem(model):
         raise SpaceError(f"{name} cannot be exported: {problem}")
-    answers = _answers(model, dataset, goal_of(study).metric.name)
+    answers = answers_of_model(model, dataset, goal_of(study).metric.name)
     lineage = {"study": study.study_name, "trial": number, "params": model.count_params()}
     test_part = _test_part(study, number, dataset, options) if test else (None, None)
-    origin = _Origin(name, dataset, lineage | _openings(study), answers, options.space, test_part)
-    return _export_model(model, origin, out, formats, say)
-
-
-def export_trained(model: Any, dataset: "Dataset", name: str, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
-    """Export a model that was trained on `dataset` without a study of the command; returns the manifest."""
-    from ..export.exporter import check_formats
-    from ..study.scratch import own_temporary_folder
-    from ..training.saved_model import saving_problem
-
-    if formats is not None:
-        check_formats(formats)
-    with own_temporary_folder():
-        if problem := saving_problem(model):
-            raise SpaceError(f"{name} cannot be exported: {problem}")
-        answers = _answers(model, dataset, dataset.task.objective[0])
-        origin = _Origin(name, dataset, {"params": model.count_params()}, answers, None, (None, None))
-        return _export_model(model, origin, out, formats, say)
+    origin = Origin(name, dataset, lineage | _openings(study), answers, options.space, test_part)
+    return export_built(model, origin, out, formats, say)
 
 
 def export_reference(
@@ -233,87 +196,9 @@ def export_reference(
         "images": len(dataset.x_train),
         "val_accuracy": history[-1]["val_accuracy"],
     }
-    answers = _answers(model, dataset, "val_accuracy")
-    origin = _Origin(name, dataset, lineage, answers, options.space, (None, None))
-    return _export_model(model, origin, out, formats, say)
-
-
-@final
-@dataclass(frozen=True)
-class _Origin:
-    """Where a model comes from.
-
-    Attributes:
-        name: of its export.
-        dataset: that it was trained on.
-        lineage: for the manifest.
-        answers: how those of the model are read.
-        space: that it is from, as the user named it; None where that is not known.
-        test: samples and targets of the test set; (None, None) where it is not opened.
-    """
-
-    name: str
-    dataset: "Dataset"
-    lineage: Mapping[str, Any]
-    answers: "Answers"
-    space: str | None
-    test: Any
-
-
-def _export_model(model: Any, origin: _Origin, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
-    """Export a model that is in memory."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "model.keras")
-        if model.optimizer is not None and not model.optimizer.built:  # Keras would warn when it loads the file
-            model.optimizer.build(model.trainable_variables)
-        model.save(path)
-        return _export_file(path, origin, out, formats, say)
-
-
-def _export_file(
-    path: Path, origin: _Origin, out: Path, formats: Any, say: Say, finish: Any = None
-) -> Mapping[str, Any]:
-    """Export the model in the file `path`."""
-    from ..export.exporter import export as export_model
-    from ..export.formats import ExportSource
-    from ..training.saved_model import modules_of
-
-    dataset, (x_test, y_test) = origin.dataset, origin.test
-    source = ExportSource(
-        model_path=path,
-        name=origin.name,
-        x_validation=dataset.x_validation,
-        y_validation=dataset.y_validation,
-        x_train=dataset.x_train,
-        task=dataset.task,
-        answers=origin.answers,
-        preprocessing=PREPROCESSING[dataset.unit],
-        extra=origin.lineage,
-        x_test=x_test,
-        y_test=y_test,
-        modules=_modules(origin.space) + modules_of(path),
-    )
-    return export_model(source, out, formats, progress=say, finish=finish)
-
-
-def _answers(model: Any, dataset: "Dataset", objective: str) -> "Answers":
-    """How the answers of a model are read; raises SpaceError if that is not what its own metric says.
-
-    Args:
-        objective: the name of the metric that it was chosen by.
-    """
-    from ..training.answers import answers_of
-
-    metric = objective.removeprefix("val_")
-    return answers_of(model, dataset.task, dataset.x_validation, dataset.y_validation, metric)
-
-
-def _modules(space: str | None) -> tuple[str, ...]:
-    """The module of a user's space: it may register with Keras what a file names in other ways."""
-    if space is None:
-        return ()
-    module = space.partition(":")[0]
-    return () if module.partition(".")[0] == "kerastuna" else (module,)
+    answers = answers_of_model(model, dataset, "val_accuracy")
+    origin = Origin(name, dataset, lineage, answers, options.space, (None, None))
+    return export_built(model, origin, out, formats, say)
 
 
 def _data_and_space(study: "optuna.Study", options: SearchOptions) -> tuple["Dataset", Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InputError
 from .common import import_keras_for_cpu, say
-from .export import check_whole, export_trained
+from .exported_model import check_whole, export_trained
 
 OTHERS = {"study": None, "trial": None, "reference": None, "test": False}
 """Options of an export that say in another way which model it is, or are for the models of a study; as they are where

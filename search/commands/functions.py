@@ -157,7 +157,7 @@ def export_model(
     Raises InputError, SpaceError and others of `KerastunaError`. A format that gives other answers raises nothing: see
     `Export.passed`.
     """
-    from .export import export_trained
+    from .exported_model import export_trained
 
     where = Path(out or Path("export") / name)
     with redirect_stdout(stderr):

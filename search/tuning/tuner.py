@@ -144,6 +144,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
     def _known(self) -> set[str]:
         return {hp.name for hp in self.oracle.hyperparameters.space}
 
+    @settings_kept()
     def _look_at(self, values: Mapping[str, Any]) -> None:
         """Learn of the hyperparameters that show up when networks are built at these values."""
         hypermodel: Any = self.hypermodel

@@ -2,18 +2,13 @@
 
 import json
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import pytest
 
-from kerastuna.search.commands.export import check_whole
-from kerastuna.search.errors import SpaceError
-
 KERAS = ("--formats", "keras")
-AGAIN = "run kerastuna confirm --again"
 
 
 def test_a_trial_is_exported_with_its_weights(searched: Any) -> None:
@@ -92,18 +87,3 @@ def test_weights_that_are_elsewhere_and_other_data(searched: Any, tmp_path: Path
     status, _, err = searched.run(*elsewhere, *KERAS)
     assert status == 2
     assert f"--trial {number}: its weights are not in" in err
-
-
-def test_a_damaged_champion_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "champion.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", "{}" * 100)
-    check_whole(path, AGAIN)
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"{}{}", b"{}[]"))
-    with pytest.raises(SpaceError, match=r"damaged \(its part config\.json\): run kerastuna confirm --again"):
-        check_whole(path, AGAIN)
-    for torn in (whole[:50], b"", b"nothing"):
-        path.write_bytes(torn)
-        with pytest.raises(SpaceError, match=r"cannot be read .*: run kerastuna confirm --again"):
-            check_whole(path, AGAIN)
