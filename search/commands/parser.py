@@ -1,7 +1,6 @@
 """The arguments of the command `kerastuna`, and what it says of a wrong one."""
 
 import argparse
-import math
 import os
 import re
 import sys
@@ -14,11 +13,10 @@ from ..errors import InputError
 from ..messages import one_line, shown
 from ..proposals.names import PRUNER_NAMES, SAMPLER_NAMES
 from ..study.boards import BOARDS
+from .argument_values import amount_of, names, positive, seconds, target
 from .options import DEFAULT_SPACE, PROFILES, RUNS_FOLDER, SPACES
 
 Command = Callable[[argparse.Namespace], int]
-MOST_REPEATS = 1_000_000_000
-"""Of what is counted one by one, such as the rows of a table."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,8 +67,8 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     export.add_argument("--data", default=left_out, help="with --model: what it was trained on, as in search (mnist)")
     export.add_argument("--task", choices=TASKS, default=left_out, help="with --model: as in search")
     export.add_argument("--target", metavar="COLUMN", default=left_out, help="with --model: as in search")
-    export.add_argument("--images", type=_positive, metavar="N", help="with --reference: training images (as quick)")
-    export.add_argument("--epochs", type=_positive, metavar="N", help="with --reference: epochs (as quick)")
+    export.add_argument("--images", type=positive, metavar="N", help="with --reference: training images (as quick)")
+    export.add_argument("--epochs", type=positive, metavar="N", help="with --reference: epochs (as quick)")
     export.add_argument(
         "--formats", metavar="A,B", help="keras, savedmodel, onnx, litert, litert_int8, c_array, c_program"
     )
@@ -80,7 +78,7 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     trials = _command(commands, "trials", functions, "the leaderboard of a study, any time")
     _add_study(trials)
-    trials.add_argument("--top", type=_positive, default=10, help="rows of the leaderboard (%(default)s)")
+    trials.add_argument("--top", type=positive, default=10, help="rows of the leaderboard (%(default)s)")
     trials.add_argument("--all", action="store_true", help="every trial by number, refused ones included")
     trials.add_argument("--trained", action="store_true", help="leave out what was refused untrained")
     _add_json(trials)
@@ -108,9 +106,9 @@ def make_parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
         metavar="NAME",
         help="eip_1 to eip_5 (these five), compact-15000, compact-4000 or compact-2500",
     )
-    reproduce.add_argument("--seeds", type=_positive, default=5, metavar="N", help="trainings of each (%(default)s)")
-    reproduce.add_argument("--epochs", type=_positive, default=20, metavar="N", help="of each (%(default)s)")
-    reproduce.add_argument("--images", type=_positive, metavar="N", help="training images (all 60,000)")
+    reproduce.add_argument("--seeds", type=positive, default=5, metavar="N", help="trainings of each (%(default)s)")
+    reproduce.add_argument("--epochs", type=positive, default=20, metavar="N", help="of each (%(default)s)")
+    reproduce.add_argument("--images", type=positive, metavar="N", help="training images (all 60,000)")
     _add_device(reproduce)
     _add_folder(reproduce)
     _add_json(reproduce)
@@ -159,30 +157,30 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         "numbers are predicted)",
     )
     add("--budget", type=int, default=15000, metavar="N", help="most parameters in all (%(default)s)")
-    add("--max-macs", type=_amount(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
+    add("--max-macs", type=amount_of(1000), metavar="N", help="most multiply-accumulates for an image, such as 3M")
     add(
         "--max-ram",
-        type=_amount(1024),
+        type=amount_of(1024),
         metavar="BYTES",
         help="most bytes of RAM on a chip, such as 64K, which is 65,536: tflite-micro's arena for the int8 network",
     )
-    add("--max-flash", type=_amount(1024), metavar="BYTES", help="most bytes of flash on a chip: the int8 file")
+    add("--max-flash", type=amount_of(1024), metavar="BYTES", help="most bytes of flash on a chip: the int8 file")
     add(
         "--max-activations",
-        type=_amount(1024),
+        type=amount_of(1024),
         metavar="BYTES",
         help="most bytes of activations at the peak: input plus output of a layer (float32, an image)",
     )
     add("--board", metavar="NAME", help=f"sets --max-ram and --max-flash: {', '.join(BOARDS)}")
-    add("--pareto", type=_names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram, flash")
+    add("--pareto", type=names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram, flash")
     add("--minimize", metavar="COST", help="look for the smallest network by params, macs, ram or flash; with --reach")
-    add("--reach", type=_target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
+    add("--reach", type=target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
     add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
-    add("--timeout", type=_seconds, metavar="SECONDS", help="begin no epoch after this time, such as 600 or 10m")
-    add("--trial-timeout", type=_seconds, metavar="SECONDS", help="the trial fails that takes longer, such as 10m")
+    add("--timeout", type=seconds, metavar="SECONDS", help="begin no epoch after this time, such as 600 or 10m")
+    add("--trial-timeout", type=seconds, metavar="SECONDS", help="the trial fails that takes longer, such as 10m")
     add(
         "--fix",
         action=_Fix,
@@ -263,8 +261,8 @@ def _workers(text: str) -> int | str:
 
 def _add_confirmation(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--top", type=_positive, metavar="K", help="trials to confirm (quick: 2, full: 3)")
-    add("--seeds", type=_positive, metavar="N", help="fresh seeds for each (quick: 2, full: 5)")
+    add("--top", type=positive, metavar="K", help="trials to confirm (quick: 2, full: 3)")
+    add("--seeds", type=positive, metavar="N", help="fresh seeds for each (quick: 2, full: 5)")
     add("--again", action="store_true", help="open the test set for the same winner once more, which is written down")
     add(
         "--int8",
@@ -280,56 +278,6 @@ def _switch(text: str) -> bool:
     if text not in ("on", "off"):
         raise argparse.ArgumentTypeError(f"{shown(text)} is neither on nor off")
     return text == "on"
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value <= MOST_REPEATS:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number from 1 to {MOST_REPEATS:,}")
-    return value
-
-
-def _amount(kilo: int) -> Callable[[str], int]:
-    """Reads a number with K, M or G behind it, of which K is `kilo`."""
-
-    def amount(text: str) -> int:
-        power = " KMG".find(text[-1:].upper()) if text[-1:].isalpha() else 0
-        try:
-            value = float(text[:-1] if power else text) * kilo**power
-        except ValueError:
-            value = math.nan
-        if power < 0 or not value >= 1 or value == math.inf or value != int(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, such as 3000000 or 3M")
-        return int(value)
-
-    return amount
-
-
-def _seconds(text: str) -> float:
-    """Reads a number of seconds, or of minutes or hours with m or h behind it."""
-    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
-    try:
-        return float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time, such as 600, 10m or 2h") from None
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
-
-
-def _target(text: str) -> dict[str, float]:
-    metric, _, value = text.partition("=")
-    try:
-        target = float(value)
-    except ValueError:
-        target = math.nan
-    if not math.isfinite(target):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form METRIC=VALUE, such as val_accuracy=0.99")
-    return {metric.strip(): target}
 
 
 def _add_study(command: argparse.ArgumentParser) -> None:

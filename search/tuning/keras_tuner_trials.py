@@ -10,14 +10,11 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import HISTORY, HYPERPARAMETERS
+from ..study.attributes import HISTORY, HYPERPARAMETERS, METRICS
 from ..study.goal import Goal
 from ..study.records import finite, own_values, trial_record
 from .hyperparameters import hyperparameters_at
 
-METRICS = "metrics"
-"""The attribute of a trained trial with what KerasTuner keeps of it: of each metric the direction and the values, with
-their steps, which are epochs counted from 0."""
 _OF_THE_TRAINING = {"learning_rate", "seconds", "compile_seconds"}
 """What a history has besides metrics."""
 

@@ -48,7 +48,6 @@ class NetworkMeasure:
         """
         self._batch = _batch_of(x)
 
-    @settings_kept()
     def __call__(self, hp: keras_tuner.HyperParameters, costs: Collection[str]) -> Size | None:
         """The size of the network at `hp`.
 
@@ -77,8 +76,10 @@ class NetworkMeasure:
                 counted.receptive_field,
                 len(counted.layers),
             )
-        if not costs:
-            return None
+        return self._by_building(hp, costs) if costs else None
+
+    @settings_kept()
+    def _by_building(self, hp: keras_tuner.HyperParameters, costs: Collection[str]) -> Size | None:
         clear_session(free_memory=False)  # a full collection takes longer than building
         try:
             model = self._build(hp)

@@ -7,10 +7,10 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from ..proposals.claims import Claim
-from ..study.attributes import HYPERPARAMETERS
+from ..study.attributes import HYPERPARAMETERS, METRICS
 from ..study.goal import Goal, Quantity
 from ..study.reasons import STOPPED_EARLY
-from .keras_tuner_trials import METRICS, stored_metrics
+from .keras_tuner_trials import stored_metrics
 
 
 def fail_where_unknown(trial: Trial, known: Trial, goal: Goal, claim: Claim | None) -> None:

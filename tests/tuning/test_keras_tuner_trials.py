@@ -10,8 +10,9 @@ from keras_tuner.engine.trial import Trial
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
+from kerastuna.search.study.attributes import METRICS
 from kerastuna.search.study.goal import BestMetric, ParetoFront, Quantity
-from kerastuna.search.tuning.keras_tuner_trials import METRICS, best_trials, keras_tuner_trial, trial_id_of
+from kerastuna.search.tuning.keras_tuner_trials import best_trials, keras_tuner_trial, trial_id_of
 
 SCORE = keras_tuner.Objective("score", "max")
 METRIC = Quantity("score", "max")

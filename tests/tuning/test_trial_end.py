@@ -11,11 +11,11 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from kerastuna.search.proposals.claims import Claim
+from kerastuna.search.study.attributes import METRICS
 from kerastuna.search.study.budget import Size
 from kerastuna.search.study.events import Announcer
 from kerastuna.search.study.goal import BestMetric, ParetoFront, Quantity, SmallestNetwork
 from kerastuna.search.study.stored_study import StoredStudy
-from kerastuna.search.tuning.keras_tuner_trials import METRICS
 from kerastuna.search.tuning.trial_end import end_in_study, fail_where_unknown
 
 METRIC = Quantity("score", "max")
