@@ -7,10 +7,10 @@ The champion is one of `Compact` that `kerastuna reproduce` knows. It and its va
 MNIST from the same seeds, on a CPU, each training in one thread. The accuracy is that of the last epoch on the 6,000
 validation images; the test images are not read. With --folds, it is that of a cross-validation: training and validation
 images are shuffled once and cut into K parts, and the training of the seed n holds out the part n % K, on which it is
-validated. That is more images, and others than those that the champion was chosen by. Differences to the champion are
-paired by the seed. A network
-that changes fills its share of the same budget: where a layer goes, the others get wider. So each variant is counted
-before the first training: it must fit its input and the budget. No learning rate is looked for anew.
+validated: more images, and most of them others than those that the champion was chosen by. Differences to the champion
+are paired by the seed. A network that changes fills its share of the same budget: where a layer goes, the others get
+wider. So each variant is counted before the first training: it must fit its input and the budget. No learning rate is
+looked for anew.
 
 After every training, NAME.json and .md are written to benchmarks/results/. Trainings of the same setting that are
 in the file are kept: the same command goes on where it was interrupted, and another one adds seeds or variants.
