@@ -5,6 +5,7 @@ Functions that draw or write figures are wrapped by `in_own_style`.
 
 import functools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -127,11 +128,14 @@ def show_cost(axis: Axis, name: str, ends: tuple[float, float], ticks: int = 8) 
 
 
 def heading(figure: Figure, title: str, note: str = "") -> None:
-    """A title at the left and, in smaller type below it, `note`: the data behind the figure."""
-    # The empty second line of the title makes the layout leave room for the note.
-    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", parse_math=False)
+    """A title at the left and, in smaller type below it, `note`: the data behind the figure, in lines that fit."""
+    lines = textwrap.wrap(note, int(LETTERS * figure.get_figwidth() / WIDTH)) or [""]
+    # The empty lines below the title make the layout leave room for the note.
+    text = title + "\n" * len(lines)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", parse_math=False)
     below = 1 - NOTE_DEPTH / figure.get_figheight()
-    figure.text(0.01, below, note, ha="left", va="top", fontsize=NOTE_SIZE, color=GREY, parse_math=False)
+    text = "\n".join(lines)
+    figure.text(0.01, below, text, ha="left", va="top", fontsize=NOTE_SIZE, color=GREY, parse_math=False)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -24,10 +24,12 @@ def test_a_legend_of_five_fits_below_its_figure():
     check_layout(figure)
 
 
-def test_title_and_note_stand_above_the_axes():
+@pytest.mark.parametrize("note", ["", "and its note", "and its note, which goes on; " * 12])
+def test_title_and_note_stand_above_the_axes_whatever_their_length(note: str):
     figure, axes = new_axes()
-    heading(figure, "A $title$", "and its note")
+    heading(figure, "A $title$", note)
     assert "A $title$" in all_text(figure)
+    assert "".join(note.split()) in "".join(all_text(figure).split())
     check_layout(figure)
     top = axes.get_window_extent().y1
     assert all(text.get_window_extent().y0 > top for text in figure.texts)
