@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # .pre-commit-config.yaml runs the same checks.
-CHECKS := check-format check-lint check-types check-floors check-docs check-packages
+CHECKS := check-format check-lint check-types check-imports check-docs check-packages
 
 .PHONY: help search ui export test coverage check docs faults $(CHECKS) clean FORCE
 
@@ -33,7 +33,7 @@ help:
 	@echo 'make test     run the tests (ARGS=tests/study for some of them)'
 	@echo 'make coverage run the tests and show which lines they miss'
 	@echo 'make docs     make the site of README.md and docs/ in site/'
-	@echo 'make check    check format, lint, types, floors, docs, packages; also one by one: $(CHECKS)'
+	@echo 'make check    check format, lint, types, imports, docs, packages; also one by one: $(CHECKS)'
 	@echo 'make faults   kill and stop searches at random moments for FAULTS_SECONDS=600, and send 500 signals (COUNT=)'
 	@echo 'make clean    remove .venv, caches and build leftovers; keeps mlruns/, data/ and export/'
 	@echo
@@ -78,7 +78,7 @@ check-lint: $(READY)
 check-types: $(READY)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright
 
-check-floors: $(READY)
+check-imports: $(READY)
 	PYTHONPATH=.venv/typings .venv/bin/lint-imports --no-logo
 
 # Links, anchors and pictures that are not there, and pages that are not in the menu, end the build.

@@ -62,7 +62,8 @@ class Compact(SearchSpace):
 
     The widths are a profile times one scale: 1 for the first block (`stem` for the first unit), `growth` for the
     second, `late_growth` times the one before for each later block. Where the number of `parameters` is known, the
-    scale is the largest with which the network has at most the share `fill` of them; without it, the scale is `width`.
+    scale is the largest with which the network has at most the share `fill` of them: from 0.7 on, or from 0.05 on where
+    `smaller` networks are looked for too. Without that number, the scale is `width`.
     Channels are added one convolution after the other, from the end of each block; with residual additions, to a whole
     block at once.
 
@@ -70,17 +71,23 @@ class Compact(SearchSpace):
         input_shape: (height, width, channels) of one image.
         classes: number of classes, at least 2.
         parameters: the number of parameters that the networks may have, such as the budget; None: their size is free.
+        smaller: whether networks of any size up to `parameters` are looked for, and not the most accurate one alone.
 
     Raises InputError for any other argument.
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10, parameters: int | None = None
+        self,
+        input_shape: tuple[int, int, int] = (28, 28, 1),
+        classes: int = 10,
+        parameters: int | None = None,
+        smaller: bool = False,
     ) -> None:
         super().__init__(input_shape, classes, name="compact")
         if parameters is not None and not is_whole(parameters):
             raise InputError(f"parameters={parameters!r}: give a whole number of at least 1, or None")
         self.parameters = parameters
+        self.smaller = smaller
 
     def architecture(self, hp: Any) -> Architecture:
         """The network at `hp`; may raise InfeasibleArchitecture where images are too small for its poolings."""
@@ -120,7 +127,8 @@ class Compact(SearchSpace):
         )
         if self.parameters is None:
             return design.at(hp.Int("width", 4, 32, default=8))
-        return design.filling(int(self.parameters * hp.Float("fill", 0.7, 1.0, step=0.05, default=1.0)))
+        shares = {"min_value": 0.05, "sampling": "log"} if self.smaller else {"min_value": 0.7, "step": 0.05}
+        return design.filling(int(self.parameters * hp.Float("fill", max_value=1.0, default=1.0, **shares)))
 
     def recipe(self, hp: Any) -> Recipe:
         """Optimizer, learning rates, batch size, augmentation, label smoothing and averaging at `hp`."""

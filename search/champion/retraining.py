@@ -12,7 +12,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
-from ..errors import KerastunaError, SearchFailed, SpaceError
+from ..errors import KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
 from ..study.int8_names import in_float, is_in_int8
@@ -22,6 +22,7 @@ from ..training.hypermodels import has_own_fit
 from ..training.metric_values import number_of, objective_problem
 from ..training.train import train
 from ..tuning.hyperparameters import hyperparameters_at
+from ..tuning.same_networks import check_parameters
 from .int8 import Figure, validation_figure
 
 CONFIRM, FINAL = "confirm", "final"
@@ -187,16 +188,6 @@ class Retraining:
             raise SearchFailed(
                 f"trial {trial.number} cannot be trained again with seed {seed}: {cause(error)}"
             ) from error
-
-
-def check_parameters(model: keras.Model, trial: FrozenTrial) -> None:
-    """Raise SpaceError unless `model` has as many parameters as the network of `trial` had in the search."""
-    known, now = trial.user_attrs.get("params"), model.count_params()
-    if known is not None and now != known:
-        raise SpaceError(
-            f"trial {trial.number} had {known:,} parameters in the search, and its hyperparameters give {now:,} now: "
-            "let build(hp) depend on nothing but hp, put the space back as it was, or search anew with another --study"
-        )
 
 
 def summary_of(trial: FrozenTrial) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from ...spaces.architecture import Architecture
 from ...spaces.chip import ChipCost, chip_cost
 from ...spaces.cost import cost
-from ..errors import InputError
+from ..errors import InputError, KerastunaError, SpaceError
+from ..messages import cause
 from ..study.boards import Board, board_of
 from .common import import_keras_for_cpu, open_study_of, print_json
 from .references import check_reference, known_names, network_of, reference_network
@@ -54,8 +55,10 @@ def describe(options: argparse.Namespace) -> int:
 def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
     """Name and network of trial `number` of an Optuna study that `kerastuna search` made.
 
-    Raises InputError when there is no such trial, or its space has no closed form.
+    Raises InputError when there is no such trial, or its space has no closed form, and SpaceError when the space gives
+    another network now, or none.
     """
+    from ...spaces.cost import count_params
     from ...spaces.space import SearchSpace
     from ..datasets.task import task_of
     from ..study.attributes import HYPERPARAMETERS, IDENTITY, REQUEST
@@ -70,14 +73,25 @@ def trial_network(study: Any, number: int) -> tuple[str, Architecture]:
     data = identity.get("data", {})
     if "space" not in identity or "input_shape" not in data:
         raise InputError(f"study {study.study_name!r} was not made by kerastuna search: its space is not known")
-    parameters = SearchOptions(**study.user_attrs.get(REQUEST, {})).parameters_to_fill
-    space = load_space(identity["space"], tuple(data["input_shape"]), task_of(data), parameters)
+    options = SearchOptions(**study.user_attrs.get(REQUEST, {}))
+    input_shape = tuple(data["input_shape"])
+    space = load_space(identity["space"], input_shape, task_of(data), options.budget, options.wants_smaller)
     if not isinstance(space, SearchSpace):
         raise InputError(f"space {identity['space']!r} has no closed form: only a SearchSpace can be described")
     values = trials[number].user_attrs.get(HYPERPARAMETERS)
     if values is None:
         raise InputError(f"--trial {number} has not begun: it is waiting")
-    return f"trial-{number:04d}", network_of(space, values)
+    changed = f"--trial {number}: the space {identity['space']} was changed since: put it back as it was"
+    try:
+        network = network_of(space, values)
+    except KerastunaError:
+        raise
+    except Exception as error:  # of the user's code
+        raise SpaceError(f"{changed} ({cause(error)})") from error
+    known, now = trials[number].user_attrs.get("params"), count_params(network)
+    if known not in (None, now):
+        raise SpaceError(f"{changed} (the trial had {known:,} parameters, and its hyperparameters give {now:,} now)")
+    return f"trial-{number:04d}", network
 
 
 def _chip_record(chip: ChipCost | None) -> dict[str, Any]:

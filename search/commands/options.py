@@ -214,10 +214,9 @@ class SearchOptions:
         return "auto" if self.ray is not None and self.device == "gpu" else self.device
 
     @property
-    def parameters_to_fill(self) -> int | None:
-        """The parameters that a network may use up; None where a small network is looked for."""
-        goals = (*(self.pareto or ()), self.minimize)
-        return None if any(goal in COST_NAMES for goal in goals) else self.budget
+    def wants_smaller(self) -> bool:
+        """Whether a network that costs less is looked for, and not the most accurate one alone."""
+        return any(goal in COST_NAMES for goal in (*(self.pareto or ()), self.minimize))
 
     @property
     def limits(self) -> Budget:

@@ -149,7 +149,7 @@ def load_data_and_space(options: SearchOptions, images: int | None, check_test: 
 
     given: Any = {"task": options.task, "target": options.target, "check_test": check_test}
     dataset = load_dataset(options.data, images=images, seed=options.seed, **given)
-    space = load_space(options.space, dataset.input_shape, dataset.task, options.parameters_to_fill)
+    space = load_space(options.space, dataset.input_shape, dataset.task, options.budget, options.wants_smaller)
     if isinstance(space, SearchSpace):  # its loss wants class numbers
         dataset = dataset.with_class_numbers()
     return dataset, space

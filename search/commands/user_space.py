@@ -27,12 +27,15 @@ def space_slug(spec: str) -> str:
     return spec.rpartition(":")[2].rpartition(".")[2].lower()
 
 
-def load_space(spec: str, input_shape: tuple[int, ...], task: Task, parameters: int | None = None) -> Any:
+def load_space(
+    spec: str, input_shape: tuple[int, ...], task: Task, parameters: int | None = None, smaller: bool = False
+) -> Any:
     """The `HyperModel` or build function that `spec` names.
 
-    A class is made with `input_shape`, that of one sample, with `classes` or `outputs`, as the `task` tells, and with
-    `parameters`, the number that its networks may use up, where its constructor takes them. Raises SpaceError when it
-    cannot be imported or made, or is neither.
+    A class is made with what its constructor takes of these: `input_shape`, that of one sample; `classes` or `outputs`,
+    as the `task` tells; `parameters`, the number that its networks may use up; and `smaller`, whether networks that use
+    up less are looked for too. Where they are, `parameters` is None for a class that does not take `smaller`. Raises
+    SpaceError when it cannot be imported or made, or is neither.
     """
     check_space(spec)
     module, _, attribute = spec.partition(":")
@@ -51,8 +54,10 @@ def load_space(spec: str, input_shape: tuple[int, ...], task: Task, parameters: 
             )
         offered = {"input_shape": input_shape, **task.offered}
         names = inspect.signature(space).parameters
-        if "parameters" in names:
-            offered["parameters"] = parameters
+        if "smaller" in names:
+            offered |= {"parameters": parameters, "smaller": smaller}
+        elif "parameters" in names:
+            offered["parameters"] = None if smaller else parameters
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in names.values())
         try:
             made = space(**{key: value for key, value in offered.items() if takes_any or key in names})

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import keras
 import keras_tuner
 import optuna
 
-from ..errors import InfeasibleArchitecture, StudyError
+from ..errors import InfeasibleArchitecture, SpaceError, StudyError
 from ..study.attributes import HYPERPARAMETERS, is_trained
 from ..study.budget import Size
 from .hyperparameters import hyperparameters_at
@@ -41,3 +42,13 @@ def check_same_networks(
         f"trial {trained[-1].number} of the study {study.study_name!r} was trained with {known:,} parameters, and its "
         f"layers {now} now: the space was changed: put it back as it was, or begin another study"
     )
+
+
+def check_parameters(model: keras.Model, trial: optuna.trial.FrozenTrial) -> None:
+    """Raise SpaceError unless `model` has as many parameters as the network of `trial` had in the search."""
+    known, now = trial.user_attrs.get("params"), model.count_params()
+    if known is not None and now != known:
+        raise SpaceError(
+            f"trial {trial.number} had {known:,} parameters in the search, and its hyperparameters give {now:,} now: "
+            "let build(hp) depend on nothing but hp, put the space back as it was, or search anew with another --study"
+        )

@@ -32,7 +32,7 @@ from .model_size import COUNTED_OF_A_MODEL
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
-from .same_networks import check_same_networks
+from .same_networks import check_parameters, check_same_networks
 from .settings import OracleArguments, TunerArguments, checked_seconds
 from .training_tuner import TrainingTuner
 from .trial_checkpoints import TrialCheckpoints
@@ -296,7 +296,11 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         return self.load_model(self.oracle.trials[trial_id])
 
     def load_model(self, trial: Any) -> keras.Model:
-        """The model of `trial`, as `load_trial` loads it; raises StudyError where its weights were not kept."""
+        """The model of `trial`, as `load_trial` loads it.
+
+        Raises StudyError where its weights were not kept, and SpaceError where they are those of another network than
+        its hyperparameters give now.
+        """
         weights = self.weights_of(int(trial.trial_id))
         if not weights.exists():
             raise StudyError(
@@ -305,5 +309,13 @@ class OptunaTuner(MadeAgain, TrainingTuner):
             )
         model: Any = self._try_build(trial.hyperparameters)
         with distribution(self.distribution_strategy):
-            load_weights(model, weights, Path(self._get_build_config_fname(trial.trial_id)))
+            try:
+                load_weights(model, weights, Path(self._get_build_config_fname(trial.trial_id)))
+            except ValueError as error:
+                raise SpaceError(
+                    f"the weights of trial {int(trial.trial_id)} do not fit the network that its hyperparameters give "
+                    "now: put the space back as it was, or search anew"
+                ) from error
+        if isinstance(self.oracle, OptunaOracle):
+            check_parameters(model, self.oracle.study.get_trials(deepcopy=False)[int(trial.trial_id)])
         return model

@@ -80,6 +80,19 @@ def test_a_trial_without_hyperparameters_is_refused(kerastuna: Any, number: str,
     )
 
 
+def test_a_trial_of_a_space_that_was_changed_since_is_refused(kerastuna: Any, storage: Any) -> None:
+    import optuna
+
+    changed = "the space kerastuna.spaces.convnet:ConvNet was changed since: put it back as it was"
+    told = "the trial had 13,380 parameters, and its hyperparameters give 14,652 now"
+    assert kerastuna("describe", "--trial", "2") == (2, "", f"kerastuna: --trial 2: {changed} ({told})\n")
+    unlike = optuna.create_trial(value=0.5, user_attrs={"hyperparameters": {"width": 3}, "params": 90})
+    optuna.load_study(storage=storage, study_name="one").add_trial(unlike)
+    status, out, err = kerastuna("describe", "--trial", "5")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"kerastuna: --trial 5: {changed} (KeyError: ")
+
+
 def test_a_study_with_few_trials_tells_so(kerastuna: Any, storage: Any) -> None:
     import optuna
 

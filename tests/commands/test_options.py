@@ -158,18 +158,16 @@ def test_a_study_that_is_another_one_has_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "filled"),
+    ("options", "smaller"),
     [
-        (SearchOptions(budget=99), 99),
-        (SearchOptions(pareto=["val_accuracy", "val_loss"]), 15_000),
-        (SearchOptions(pareto=["val_accuracy", "macs"]), None),
-        (SearchOptions(minimize="params", reach=TARGET), None),
+        (SearchOptions(budget=99), False),
+        (SearchOptions(pareto=["val_accuracy", "val_loss"]), False),
+        (SearchOptions(pareto=["val_accuracy", "macs"]), True),
+        (SearchOptions(minimize="params", reach=TARGET), True),
     ],
 )
-def test_a_budget_is_there_to_be_filled_unless_small_networks_are_looked_for(
-    options: SearchOptions, filled: int | None
-) -> None:
-    assert options.parameters_to_fill == filled
+def test_networks_below_the_budget_are_looked_for_where_a_cost_is_a_goal(options: SearchOptions, smaller: bool) -> None:
+    assert options.wants_smaller == smaller
 
 
 def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:

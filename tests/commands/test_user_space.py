@@ -65,6 +65,12 @@ SPACES = """
             super().__init__()
         def build(self, hp): ...
 
+    class Sized(keras_tuner.HyperModel):
+        def __init__(self, parameters, smaller):
+            self.told = parameters, smaller
+            super().__init__()
+        def build(self, hp): ...
+
     class Picky(keras_tuner.HyperModel):
         def __init__(self, classes):
             raise RuntimeError(f"not\\nfor {classes}")
@@ -86,6 +92,9 @@ def test_a_class_is_told_what_it_asks_for(folder: Path) -> None:
     assert load_space("my_spaces:Untold", SHAPE, Classification(5)).told == ()
     assert load_space("my_spaces:Anything", SHAPE, Classification(5)).told == {"input_shape": SHAPE, "classes": 5}
     assert load_space("my_spaces:Filled", SHAPE, Classification(5), 700).told == 700
+    assert load_space("my_spaces:Filled", SHAPE, Classification(5), 700, smaller=True).told is None
+    assert load_space("my_spaces:Sized", SHAPE, Classification(5), 700).told == (700, False)
+    assert load_space("my_spaces:Sized", SHAPE, Classification(5), 700, smaller=True).told == (700, True)
 
 
 def test_instances_and_functions_are_taken_as_they_are(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/architecture.md shows the floors that import-linter checks, the rooms that exist, and paths that exist."""
+"""docs/architecture.md shows the layers that import-linter checks, the packages that exist, and paths that exist."""
 
 import re
 import tomllib
@@ -11,16 +11,16 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text()
 STEPS = "space -> proposal -> budget -> build -> train -> record -> confirm -> test once -> register -> export"
 
 
-def drawn_floors() -> list[set[str]]:
-    """The rooms of every floor in the picture, from the top."""
+def drawn_layers() -> list[set[str]]:
+    """The packages of every layer in the picture, from the top."""
     [picture] = re.findall(r"^```\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-    floors: list[set[str]] = [set()]
+    layers: list[set[str]] = [set()]
     for line in picture.splitlines():
         if "┌" in line or "├" in line or "╞" in line:
-            floors.append(set())
+            layers.append(set())
         elif row := re.match(r" *│([^│]*)│", line):
-            floors[-1] |= set(row[1].split())
-    return [floor for floor in floors if floor]
+            layers[-1] |= set(row[1].split())
+    return [layer for layer in layers if layer]
 
 
 def contracts() -> dict[str, dict]:
@@ -30,8 +30,8 @@ def contracts() -> dict[str, dict]:
     return {contract["id"]: contract for contract in listed}
 
 
-def rooms() -> set[str]:
-    """The rooms that exist: folders of search/ with modules, and modules that stand in it alone."""
+def packages() -> set[str]:
+    """The packages that exist: folders of search/ with modules, and modules that stand in it alone."""
     inside = (ROOT / "search").iterdir()
     return {path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").is_file()} - {"__init__"}
 
@@ -49,27 +49,27 @@ def table(header: str) -> list[list[str]]:
 
 
 def test_the_picture_is_the_contract() -> None:
-    contract = contracts()["floors-of-search"]
-    floors = [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
-    assert drawn_floors() == [*floors, {"spaces"}]
-    assert not any(":" in layer for layer in contract["layers"])  # ":" would allow imports within a floor
+    contract = contracts()["layers-of-search"]
+    layers = [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
+    assert drawn_layers() == [*layers, {"spaces"}]
+    assert not any(":" in layer for layer in contract["layers"])  # ":" would allow imports within a layer
     assert contract["exhaustive"]
 
 
-def test_the_rooms_are_those_that_exist() -> None:
-    drawn = [room for floor in drawn_floors() for room in floor]
-    assert sorted(drawn) == sorted({*rooms(), "spaces"})
+def test_the_packages_are_those_that_exist() -> None:
+    drawn = [package for layer in drawn_layers() for package in layer]
+    assert sorted(drawn) == sorted({*packages(), "spaces"})
 
 
-def test_the_table_describes_every_room_from_the_top() -> None:
+def test_the_table_describes_every_package_from_the_top() -> None:
     rows = table("| Room | What is inside | Start reading at |")
     described = [name.strip("`") for name, _, _ in rows]
-    assert sorted(described) == sorted(room for floor in drawn_floors() for room in floor)
-    floor_of = {room: number for number, floor in enumerate(drawn_floors()) for room in floor}
-    assert [floor_of[room] for room in described] == sorted(floor_of.values())
+    assert sorted(described) == sorted(package for layer in drawn_layers() for package in layer)
+    layer_of = {package: number for number, layer in enumerate(drawn_layers()) for package in layer}
+    assert [layer_of[package] for package in described] == sorted(layer_of.values())
     for name, _, start in rows:
-        room = name.strip("`")
-        inside = "spaces/" if room == "spaces" else f"search/{room}"
+        package = name.strip("`")
+        inside = "spaces/" if package == "spaces" else f"search/{package}"
         assert start.startswith(f"`{inside}"), start
 
 

@@ -1,4 +1,4 @@
-"""Every module has a test file where one looks for it, and every test file of a room is of a module in that room."""
+"""Every module has a test file where one looks for it, and every test file is of a module in its package."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ WITHOUT_A_TEST_FILE = {
 }
 """Modules that need no test file of their own, each with the reason."""
 
-ROOMS = ["spaces", *sorted(path.name for path in (ROOT / "search").iterdir() if (path / "__init__.py").is_file())]
+PACKAGES = ["spaces", *sorted(path.name for path in (ROOT / "search").iterdir() if (path / "__init__.py").is_file())]
 
 
 def modules() -> list[Path]:
@@ -23,8 +23,8 @@ def modules() -> list[Path]:
 
 def place_of_tests(module: Path) -> Path:
     """The place of the tests of `module`: tests/spaces/test_cost.py for spaces/cost.py."""
-    room = module.parent if module.parts[0] == "spaces" else module.parent.relative_to("search")
-    return Path("tests", room, f"test_{module.name}")
+    package = module.parent if module.parts[0] == "spaces" else module.parent.relative_to("search")
+    return Path("tests", package, f"test_{module.name}")
 
 
 def test_every_module_has_a_test_file() -> None:
@@ -43,9 +43,9 @@ def test_a_module_that_is_excused_exists_and_has_no_test_file(module: str) -> No
     assert not (ROOT / place_of_tests(Path(module))).is_file()
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_test_file_of_a_room_is_of_a_module(room: str) -> None:
-    source = ROOT / room if room == "spaces" else ROOT / "search" / room
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_test_file_of_a_package_is_of_a_module(package: str) -> None:
+    source = ROOT / package if package == "spaces" else ROOT / "search" / package
     names = [path.stem for path in source.glob("*.py")]
-    files = [path.stem.removeprefix("test_") for path in (TESTS / room).glob("test_*.py")]
+    files = [path.stem.removeprefix("test_") for path in (TESTS / package).glob("test_*.py")]
     assert [file for file in files if not any(file == name or file.startswith(f"{name}_") for name in names)] == []

@@ -1,6 +1,7 @@
 """`Compact` over its whole space: counted as Keras counts, filled up to the budget, and trained by its recipe."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -125,6 +126,16 @@ def test_most_networks_come_close_to_the_budget(parameters: int, least: float) -
     assert sorted(fitting)[len(fitting) // 4] > least
 
 
+def test_where_smaller_networks_are_looked_for_their_sizes_are_spread_below_the_budget() -> None:
+    space, counts = Compact(parameters=8_000, smaller=True), []
+    for seed in range(120):
+        with suppress(InfeasibleArchitecture):
+            counts.append(space.cost(drawn(space, seed)).params)
+    assert sum(count <= 8_000 for count in counts) >= 0.95 * len(counts)
+    below = [sum(count <= limit for count in counts) / len(counts) for limit in (1_000, 2_000, 4_000)]
+    assert below == pytest.approx([0.31, 0.54, 0.77], abs=0.12)  # the shares of a logarithmic scale from 400 on
+
+
 def test_the_same_values_give_the_same_network_by_both_ways_of_reading() -> None:
     space = Compact(parameters=4_000)
     for seed in range(20):
@@ -236,9 +247,9 @@ def test_recipes(values: dict[str, Any], recipe: Recipe) -> None:
     assert Compact().recipe(Point(RECIPE | values)) == recipe
 
 
-@pytest.mark.parametrize("parameters", [None, 4_000, 15_000])
-def test_the_starting_points_are_in_the_space(parameters: int | None) -> None:
-    space = Compact(parameters=parameters)
+@pytest.mark.parametrize(("parameters", "smaller"), [(None, False), (4_000, False), (15_000, False), (4_000, True)])
+def test_the_starting_points_are_in_the_space(parameters: int | None, smaller: bool) -> None:
+    space = Compact(parameters=parameters, smaller=smaller)
     for values in space.starting_points().values():
         hp = declared(space)
         hp.values = dict(values)

@@ -439,10 +439,31 @@ def test_a_project_whose_networks_have_changed_is_refused(tmp_path: Path, data: 
     is_changed = True
     with pytest.raises(StudyError, match=r"trial 1 of .* was trained with .* parameters, and its layers have .* now"):
         search(OptunaTuner(deeper, OBJECTIVE, 3, **given), data)
+    with pytest.raises(
+        SpaceError, match=r"^the weights of trial 1 do not fit the network that its hyperparameters give"
+    ):
+        OptunaTuner(deeper, OBJECTIVE, 3, **given).load_trial(1)
     is_changed = False
     study = search(OptunaTuner(deeper, OBJECTIVE, 3, **given), data)
     assert outcomes(study) == {("COMPLETE", None): 3}
     assert study.trials[0].value == first.value
+
+
+def test_weights_are_not_loaded_in_a_network_that_has_lost_a_layer(tmp_path: Path, data: Dataset):
+    """Keras takes what it finds in the file, and passes over what is left."""
+
+    def deep(hp: Any) -> keras.Model:
+        layers = [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+        more = [keras.layers.Dense(10, activation=hp.Choice("last", ["softmax", "sigmoid"]))]
+        model = keras.Sequential([*layers, *(more if is_deep else [])])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    is_deep, given = True, {"budget": 40_000, "seed": 0, "directory": tmp_path}
+    search(OptunaTuner(deep, OBJECTIVE, 1, **given), data)
+    is_deep = False
+    with pytest.raises(SpaceError, match=r"^trial 0 had 7,960 parameters in the search, and its .* give 7,850 now: "):
+        OptunaTuner(deep, OBJECTIVE, 1, **given).load_trial(0)
 
 
 def test_the_hyperparameters_that_were_given_are_not_changed(tmp_path: Path, data: Dataset):
