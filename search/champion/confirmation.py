@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from ..compat.optuna_attributes import change_study_attribute
 from ..errors import SearchFailed
 from ..study.budget import COSTS
-from ..study.goal import Goal, Rank, goal_of, score_of
+from ..study.goal import Goal, Rank, budget_of, goal_of, score_of
 from ..study.records import finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
@@ -70,8 +70,12 @@ def fresh_seeds(study_seed: int, count: int) -> list[int]:
 
 
 def chosen(study: optuna.Study, top: int) -> list[FrozenTrial]:
-    """The trials that are confirmed, `top` of them or as many as there are, the best first."""
-    return goal_of(study).results(study.get_trials(deepcopy=False))[:top]
+    """The trials that are confirmed, `top` of them or as many as there are, the best first.
+
+    A trial that another program added to the study may be over the budget, or of unknown size: it is left out.
+    """
+    budget, results = budget_of(study), goal_of(study).results(study.get_trials(deepcopy=False))
+    return [trial for trial in results if budget is None or budget.allows_costs(trial.user_attrs)][:top]
 
 
 def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:

@@ -21,7 +21,7 @@ from ..study.heartbeat import Heartbeat
 from ..study.liveness import claim_attributes
 from ..study.reasons import ERROR, NOT_FINITE, RETRIED_REASONS, STOPPED_EARLY
 from ..study.records import finite_metrics, full_record
-from ..study.retries import retry
+from ..study.retries import WithoutInterrupted, retry
 from ..study.stored_study import StoredStudy
 from .distributions import Values
 
@@ -134,7 +134,7 @@ class Claim:
         if self._is_lost:
             return True
         self._announcer.epoch_ended(self.number, epoch, metrics)
-        if value is None or pruner is None or not pruner.prune(stored.study, self._until(epoch)):
+        if value is None or pruner is None or not pruner.prune(WithoutInterrupted(stored.study), self._until(epoch)):
             return False
         self.reason = STOPPED_EARLY
         return True

@@ -88,6 +88,7 @@ class Proposer:
         self._stored = stored
         self._seed = seed
         self._start = start
+        self._starts = True  # until it has drawn in vain for this claim; a process that resumes the study knows no more
         self._narrower = narrower
         self._announcer = announcer or Announcer()
         self._mirror = Mirror(
@@ -120,6 +121,7 @@ class Proposer:
         Raises SearchFailed after 1,000 refusals in a row, and when nothing in the space fits.
         """
         refusals, repeats, repeats_in_a_row = 0, 0, 0
+        self._starts = True
         self._looked_after = -math.inf
         while True:
             if self.is_full(max_trials, waits):
@@ -204,11 +206,11 @@ class Proposer:
 
     def _propose(self, space: ParameterSpace, max_trials: int | None, *, at_random: bool) -> Claim | Verdict | None:
         number = len(self._index)
-        if self._start is not None and not at_random and self._index.trained < FIRST_TRIALS:
+        if self._start is not None and self._starts and not at_random and self._index.trained < FIRST_TRIALS:
             point = self._start.point(number, space)
             if point is not None:
                 return self._settle(point, *space.encode(point), None, max_trials)
-            self._start = None  # next to nothing fits: it would draw in vain for every proposal
+            self._starts = False
         proposal = self._mirror.ask(number, self._random_sampler(number) if at_random else None)
         values = space.fill(partial(suggest, proposal))
         proposed = self._mirror.proposed(proposal)

@@ -3,7 +3,7 @@
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from ..errors import InputError
 
@@ -99,6 +99,10 @@ class Budget:
     def allows(self, size: Size) -> bool:
         """Whether `size` is within every limit."""
         return not self.broken(size)
+
+    def allows_costs(self, costs: Mapping[str, Any]) -> bool:
+        """Whether every cost that is limited is known, by name, and within its limit."""
+        return all(costs.get(name) is not None and costs[name] <= limit for name, limit in self.limits.items())
 
     def complaint(self, size: Size) -> str:
         """Every limit that `size` exceeds, with both numbers: "16,290 parameters, 15,000 allowed"."""

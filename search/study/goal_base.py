@@ -129,8 +129,19 @@ class Goal(ABC):
         return all(violation <= 0 for violation in self.constraints(score).values())
 
     def ranked(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        """The complete trials with a finite score, best first; ties: fewer parameters first, then the earlier trial."""
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and math.isfinite(score_of(trial))]
+        """The complete trials with a finite score, best first; ties: fewer parameters first, then the earlier trial.
+
+        A trial that another program added has no score of its own, but the values of the study. It is left out where
+        the first of these is not the metric.
+        """
+        is_first = self.quantities[0] == self.metric
+        complete = [
+            trial
+            for trial in trials
+            if trial.state == TrialState.COMPLETE
+            and (is_first or SCORE in trial.user_attrs)
+            and math.isfinite(score_of(trial))
+        ]
 
         def place(trial: FrozenTrial) -> tuple[Rank, float, int]:
             attributes = trial.user_attrs

@@ -9,7 +9,7 @@ a retry: whoever proposes next sees that it is owed one. Two processes may see i
 of one trial only the first counts, and the others are refused when they are taken.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, final
 
 import optuna
@@ -53,6 +53,17 @@ class Retries:
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Whether `trial` failed for no fault of its own, and is to be tried again."""
     return trial.state == TrialState.FAIL and trial.user_attrs.get(REASON) in RETRIED_REASONS
+
+
+@final
+class WithoutInterrupted(optuna.Study):
+    """`study` as a pruner shall see it: without the trials that are tried again, whose values come twice."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        vars(self).update(vars(study))
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        return [trial for trial in super().get_trials(deepcopy, states) if not is_interrupted(trial)]
 
 
 def deaths_before(study: optuna.Study, trial: FrozenTrial) -> int:

@@ -53,6 +53,8 @@ def open_study(
 ) -> optuna.Study:
     """The study `name`, made when it is not there yet; `names` are those of its values, for Optuna's figures.
 
+    A study that is there keeps its seed where the identity has none.
+
     Raises StudyError when it is there with another identity, naming what differs, or was made by another program; and
     when it is not there although this process joins it.
     """
@@ -80,10 +82,11 @@ def open_study(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names(list(names))
-    elif differences := _differences(known, identity):
+    elif differences := _differences(known, _with_seed_of(known, identity)):
+        same = "put the space back as it was" if "hyperparameters" in differences else "give the same arguments"
         raise StudyError(
-            f"study {name!r} exists with another identity ({'; '.join(differences)}): give the same arguments to go on "
-            "with it, or another name to start afresh"
+            f"study {name!r} exists with another identity ({'; '.join(differences.values())}): {same} to go on with "
+            "it, or give another name to start afresh"
         )
     elif identify(storage, study, born=False)[1]:
         _logger.warning(
@@ -103,13 +106,20 @@ def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     return optuna.load_study(study_name=name, storage=storage)
 
 
-def _differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    return [f"{key}: {_difference(known.get(key), value)}" for key, value in given.items() if known.get(key) != value]
+def _with_seed_of(known: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The identity `given`, with the seed of the `known` one where none is given: KerasTuner reloads it too."""
+    return given if given.get("seed") is not None else {**given, "seed": known.get("seed")}
+
+
+def _differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: f"{key}: {_difference(known.get(key), value)}" for key, value in given.items() if known.get(key) != value
+    }
 
 
 def _difference(known: Any, given: Any) -> str:
     if isinstance(known, dict) and isinstance(given, dict):
-        return ", ".join(_differences(dict.fromkeys(given) | known, dict.fromkeys(known) | given))
+        return ", ".join(_differences(dict.fromkeys(given) | known, dict.fromkeys(known) | given).values())
     if isinstance(known, list) and isinstance(given, list) and all(isinstance(item, dict) for item in known + given):
         one_sided = [item for item in known if item not in given] + [item for item in given if item not in known]
         names = sorted({str(item.get("name")) for item in one_sided})

@@ -62,7 +62,8 @@ class EpochReporter(keras.callbacks.Callback):
     Args:
         report: told of every epoch.
         watched: names of the metrics that must stay finite, besides the loss in training and validation.
-        deadline: on the clock of `time.monotonic`; None for no limit.
+        deadline: on the clock of `time.monotonic`, looked at before the first epoch, which raises OutOfTime then, and
+            after every one; None for no limit.
         limit: of the trial, looked at after every batch of Keras's `fit` and after every epoch; None for none.
         epochs: of a training whose callbacks are not told their number; None where it is not known.
         check: called with the metrics of the first epoch as they were reported; may raise an error.
@@ -127,6 +128,9 @@ class EpochReporter(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._began = time.monotonic()
+        if self._deadline is not None and self._began > self._deadline and self._last == self.taken_over:
+            self.failure = OutOfTime("the time for the search ran out before the first epoch")
+            raise self.failure
         if self._is_over:  # Keras forgets it at the beginning of every training
             self._stop_training(True)
 
@@ -168,7 +172,7 @@ class EpochReporter(keras.callbacks.Callback):
         broken = sorted(name for name in self._watched if not math.isfinite(metrics.get(name, 0.0)))
         if broken:
             self.failure = NotFinite(f"{broken[0]} is {metrics[broken[0]]} after epoch {self._last}")
-        elif self._deadline is not None and now > self._deadline and not is_last:
+        elif self._deadline is not None and now > self._deadline and not is_last and not self.stopped:
             self.failure = OutOfTime(f"the time for the search ran out after epoch {self._last}")
         elif self._limit is not None and not is_last and not self.stopped:
             self.failure = self._limit.failure()

@@ -11,7 +11,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial, TrialState
 
 from ..study.attributes import HISTORY, HYPERPARAMETERS, METRICS
-from ..study.goal import Goal
+from ..study.goal import Goal, score_of
 from ..study.records import finite, own_values, trial_record
 from .hyperparameters import hyperparameters_at
 
@@ -34,7 +34,8 @@ def keras_tuner_trial(trial: FrozenTrial, space: keras_tuner.HyperParameters, ob
     """
     values = trial.user_attrs.get(HYPERPARAMETERS, trial.params)
     twin = Trial(hyperparameters_at(space, values), trial_id_of(trial.number), TrialStatus.COMPLETED)
-    twin.score = trial_record(trial)["value"]
+    is_complete = trial.state == TrialState.COMPLETE
+    twin.score = score_of(trial) if is_complete else trial_record(trial)["value"]  # which has no infinity
     twin.best_step = _step_of(trial, twin.score)
     if (stored := trial.user_attrs.get(METRICS)) is not None:
         twin.metrics = twin.metrics.from_config({"metrics": _changed(stored, lambda x: math.nan if x is None else x)})

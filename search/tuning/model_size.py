@@ -32,6 +32,15 @@ WITHOUT_KERNEL = (
 WRAPPERS = (keras.layers.TimeDistributed, keras.layers.SpectralNormalization)
 
 
+def check_countable(costs: Collection[str]) -> None:
+    """Raises SpaceError where `costs` has one of the chip, which the networks of a `SearchSpace` alone tell."""
+    if unknown := [name for name in COSTS if name in costs and name not in COUNTED_OF_A_MODEL]:
+        raise SpaceError(
+            f"the {' and '.join(unknown)} of a network on a chip cannot be told before its training: describe it as "
+            "a SearchSpace of kerastuna.spaces, or limit params, macs and activations"
+        )
+
+
 def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     """The size of `model`, as `kerastuna.spaces.cost` counts it: all its parameters, and what else is in `limits`.
 
@@ -53,12 +62,8 @@ def model_size(model: keras.Model, *, limits: Collection[str]) -> Size:
     weights of another kind (LSTM, MultiHeadAttention, the user's own); and for `macs` and `activations` when the model
     has no graph or a shape is not known beyond the batch.
     """
+    check_countable(limits)
     wanted = [name for name in ("macs", "activations") if name in limits]
-    if unknown := [name for name in COSTS if name in limits and name not in COUNTED_OF_A_MODEL]:
-        raise SpaceError(
-            f"the {' and '.join(unknown)} of {model.name} on a chip cannot be told before its training: describe it as "
-            "a SearchSpace of kerastuna.spaces, or limit params, macs and activations"
-        )
     calls = _calls(model, wanted) if wanted else []
     return Size(
         model.count_params(),

@@ -21,7 +21,7 @@ from ..proposals.proposer import Infeasible, Proposer
 from ..proposals.pruners import pruner_for
 from ..proposals.samplers import sampler_for, uses_cmaes
 from ..proposals.start import Start
-from ..study.attributes import DRAWN_SEED
+from ..study.attributes import DRAWN_SEED, IDENTITY
 from ..study.budget import Budget, Size
 from ..study.events import Announcer, SearchObserver
 from ..study.goal import Goal
@@ -197,7 +197,9 @@ class StudySettings:
             pruner=pruner,
             seed=seed,
         )
-        if self.seed is None:
+        if self.seed is None and (known := study.user_attrs[IDENTITY]["seed"]) is not None:
+            seed = known
+        elif self.seed is None:
             drawn = seed
             seed = change_study_attribute(study, DRAWN_SEED, lambda first: drawn if first is None else first)
         stored = StoredStudy(study, opened)

@@ -28,7 +28,7 @@ from .int8_objective import Int8Objective
 from .keras_tuner_trials import trial_id_of
 from .measure import NetworkMeasure
 from .model_building import load_weights
-from .model_size import COUNTED_OF_A_MODEL
+from .model_size import COUNTED_OF_A_MODEL, check_countable
 from .oracle import OptunaOracle
 from .parallel import MadeAgain, search_with, shown, worker_observer
 from .recording import recorder_of
@@ -105,6 +105,8 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         is_closed_form = isinstance(hypermodel, SearchSpace)
         oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
+        if hypermodel is not None and not is_closed_form and type(self).measure is OptunaTuner.measure:
+            check_countable(self._settings.counted)
         self._int8 = Int8Objective(oracle.objective, oracle.settings.goal)
         self._fixed = dict(fixed or {})
         self._tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri

@@ -102,6 +102,14 @@ def _confirm(study, dataset, space, seeds, top=2, listener=None) -> list[Candida
     return confirm_candidates(study, retraining(dataset, space, listener), top, seeds)
 
 
+def test_a_trial_of_another_program_is_not_confirmed_where_there_is_a_budget(study):
+    study.add_trial(optuna.trial.create_trial(value=0.99))
+    study.add_trial(_trial(9, 0.98))
+    assert [trial.number for trial in chosen(study, 3)] == [4, 5, 1]
+    study.set_user_attr("identity", {"objective": ["val_accuracy", "max"], "budget": 785 * 9 + 10 * 9 + 9})
+    assert [trial.number for trial in chosen(study, 3)] == [2, 0]
+
+
 def test_the_best_complete_trials_are_trained_on_the_same_fresh_seeds(study, dataset, space):
     listener, seeds = Listener(), fresh_seeds(0, 2)
     candidates = _confirm(study, dataset, space, seeds, listener=listener)

@@ -7,9 +7,9 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.pruners import NopPruner, ThresholdPruner
+from optuna.pruners import BasePruner, NopPruner, ThresholdPruner
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from kerastuna.search.proposals.claims import LONGEST_MESSAGE, Claim
 from kerastuna.search.study.budget import Size
@@ -103,6 +103,24 @@ def test_a_pruner_sees_nothing_of_the_time_before_a_trial_was_tried_again(stored
     assert not claim.report(1, {}, 0.9, ThresholdPruner(lower=0.5))
     assert stored.trial(0).intermediate_values == {1: 0.9, 2: 0.1, 3: 0.1}
     assert claim.report(2, {}, 0.4, ThresholdPruner(lower=0.5))
+
+
+def test_a_pruner_does_not_see_what_is_tried_again(stored: StoredStudy, claim: Claim) -> None:
+    for value, reason in ((0.9, "interrupted"), (0.9, "timeout"), (0.2, "error"), (0.3, None)):
+        state = TrialState.COMPLETE if reason is None else TrialState.FAIL
+        given: dict[str, Any] = {"state": state, "user_attrs": {} if reason is None else {"reason": reason}}
+        values = [value] * len(stored.study.directions) if reason is None else None
+        stored.study.add_trial(optuna.create_trial(values=values, intermediate_values={1: value}, **given))
+    seen: list[list[int]] = []
+
+    class Looking(BasePruner):
+        def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+            states = (TrialState.FAIL,)
+            seen.extend([t.number for t in each] for each in (study.trials, study.get_trials(states=states)))
+            return False
+
+    claim.report(1, {}, 0.5, Looking())
+    assert seen == [[0, 3, 4], [3]]
 
 
 def test_a_trial_that_completes_has_its_score_and_values(stored: StoredStudy, claim: Claim, listener: Listener) -> None:

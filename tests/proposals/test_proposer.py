@@ -862,6 +862,26 @@ def test_a_start_that_finds_nothing_is_not_asked_again() -> None:
     assert len(drawn) == MOST_DRAWN  # by one proposal of a thousand
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_start_that_once_found_nothing_is_asked_again_for_the_next_claim(restarts: bool) -> None:
+    """By a process that goes on with the study too: it knows nothing of the time before."""
+    asked: list[int] = []
+
+    class Seldom:
+        def point(self, number: int, space: ParameterSpace) -> None:
+            asked.append(number)
+
+    study = opened(InMemoryStorage())
+    options: Any = {"start": Seldom(), "measure": lambda values: Size(1)}
+    proposer = proposer_of(study, "tpe", **options)
+    for number in range(3):
+        claim = claimed(proposer.next(NETWORKS, None))
+        assert claim.number == number
+        claim.complete(0.5, [0.5], {})
+        proposer = proposer_of(study, "tpe", **options) if restarts else proposer
+    assert asked == [0, 1, 2]
+
+
 def test_a_proposal_over_the_budget_is_made_narrower_and_trained_next() -> None:
     study = opened(InMemoryStorage())
     proposer = proposer_of(study, "tpe", narrower=Narrower(BUDGET, size_of))

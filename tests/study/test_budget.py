@@ -76,3 +76,10 @@ def test_a_budget_is_read_from_its_stored_form(stored: Any, budget: Budget | Non
     assert as_budget(stored) == budget
     if isinstance(stored, dict) and budget is not None:
         assert budget.limits == stored
+
+
+def test_costs_that_are_limited_have_to_be_known_to_be_allowed() -> None:
+    budget = Budget(9, macs=5)
+    assert budget.allows_costs({"params": 9, "macs": 5, "ram": 99})
+    for costs in ({"params": 10, "macs": 5}, {"params": 9, "macs": 6}, {"params": 9, "macs": None}, {"params": 9}, {}):
+        assert not budget.allows_costs(costs)

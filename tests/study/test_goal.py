@@ -52,6 +52,22 @@ def test_the_smallest_network_that_reaches_the_target_is_the_best_and_the_others
     assert not below.is_met(0.31)
 
 
+@pytest.mark.parametrize(
+    ("goal", "expected"),
+    [
+        (BestMetric(ACCURACY), [1, 0]),
+        (SMALLEST, [0]),
+        (ParetoFront(ACCURACY, (ACCURACY, PARAMS)), [1, 0]),
+        (ParetoFront(ACCURACY, (PARAMS, ACCURACY)), [0]),
+    ],
+)
+def test_a_trial_of_another_program_has_a_score_where_the_first_value_is_the_metric(goal: Goal, expected: list[int]):
+    study = optuna.create_study(storage=InMemoryStorage(), directions=goal.directions)
+    study.add_trials(trials_of(goal, (0.9, 300))[:1])
+    study.add_trial(optuna.create_trial(values=[5.0, 400.0][: len(goal.quantities)]))
+    assert [trial.number for trial in goal.leaderboard(study.trials)] == expected
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), max_size=25))
 def test_the_front_is_what_optuna_takes_for_it(made: list[tuple[int, int]]):
     trials = trials_of(FRONT, *((float(score), params) for score, params in made))

@@ -36,12 +36,17 @@ def test_another_identity_is_refused_and_what_differs_is_named(changes: dict[str
     opened(storage)
     with pytest.raises(StudyError) as caught:
         opened(storage, **changes)
-    assert str(caught.value) == (
-        f"study 's' exists with another identity ({message}): give the same arguments to go on with it, or another "
-        "name to start afresh"
-    )
+    same = "put the space back as it was" if "hyperparameters" in changes else "give the same arguments"
+    told = f"study 's' exists with another identity ({message}): {same} to go on with it, or give another name to "
+    assert str(caught.value) == f"{told}start afresh"
     assert opened(storage).user_attrs["identity"]["budget"] == 15000
     assert opened(storage, "another", **changes).trials == []
+
+
+def test_a_study_keeps_its_seed_where_none_is_given() -> None:
+    storage = InMemoryStorage()
+    opened(storage)
+    assert opened(storage, seed=None).user_attrs["identity"]["seed"] == 0
 
 
 def test_tuples_and_lists_are_the_same_identity() -> None:

@@ -132,14 +132,32 @@ def test_what_has_to_be_finite(name: str):
 
 
 def test_past_the_deadline_a_training_stops_unless_that_was_its_last_epoch(data: Dataset):
-    reporter = EpochReporter(recording()[1], WATCHED, deadline=time.monotonic())
-    fit(data, reporter, epochs=2)
+    reporter = EpochReporter(recording()[1], WATCHED, deadline=math.inf)
+    passes: Any = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(reporter, "_deadline", 0.0))
+    fit(data, reporter, epochs=2, before=passes)
     assert len(reporter.history) == 1
     assert isinstance(reporter.failure, OutOfTime)
     assert str(reporter.failure) == "the time for the search ran out after epoch 1"
-    last = EpochReporter(recording()[1], WATCHED, deadline=time.monotonic())
-    fit(data, last, epochs=1)
+    last = EpochReporter(recording()[1], WATCHED, deadline=math.inf)
+    passes = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(last, "_deadline", 0.0))
+    fit(data, last, epochs=1, before=passes)
     assert last.failure is None
+
+
+def test_past_the_deadline_no_training_begins(data: Dataset):
+    heard, report = recording()
+    reporter = EpochReporter(report, WATCHED, deadline=time.monotonic())
+    with pytest.raises(OutOfTime, match=r"^the time for the search ran out before the first epoch$"):
+        fit(data, reporter)
+    assert not heard
+    assert isinstance(reporter.failure, OutOfTime)
+
+
+def test_what_the_pruner_stops_as_the_time_runs_out_was_stopped():
+    reporter = EpochReporter(recording(stop_at=1)[1], (), deadline=0.0, epochs=4)
+    reporter.on_epoch_end(0, {"loss": 1.0})
+    assert reporter.stopped
+    assert reporter.failure is None
 
 
 def test_a_training_loop_of_its_own_may_call_the_end_of_an_epoch_alone():

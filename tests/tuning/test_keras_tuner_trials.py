@@ -45,6 +45,11 @@ def twins(study: optuna.Study) -> dict[str, Trial]:
     return {trial_id_of(trial.number): keras_tuner_trial(trial, space(), SCORE) for trial in study.trials}
 
 
+def test_an_infinite_score_is_read_back() -> None:
+    twin = twins(study_of(math.inf))["0000"]
+    assert twin.score == math.inf
+
+
 def test_ids_are_numbers_of_four_digits() -> None:
     assert [trial_id_of(7), trial_id_of(12345)] == ["0007", "12345"]
 

@@ -310,6 +310,6 @@ def test_flash_and_ram_need_a_closed_form() -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="own")
     for limit in ("flash", "ram"):
         with pytest.raises(
-            SpaceError, match=f"the {limit} of own on a chip cannot be told before its training: describe"
+            SpaceError, match=f"the {limit} of a network on a chip cannot be told before its training: describe"
         ):
             model_size(model, limits=("params", limit))

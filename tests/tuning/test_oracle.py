@@ -188,11 +188,13 @@ def test_a_seed_gives_the_same_proposals(tmp_path: Path, sampler: str):
     assert proposals("one more", 1) != proposals("two", 0)
 
 
-def test_resuming_proposes_what_going_on_would_have(tmp_path: Path):
-    whole = run(make(tmp_path / "whole", max_trials=14), 14)
+@pytest.mark.parametrize("later_seed", [5, None])
+def test_resuming_proposes_what_going_on_would_have(tmp_path: Path, later_seed: int | None):
+    """Without a seed too: the study has the one that it began with."""
+    whole = run(make(tmp_path / "whole", max_trials=14, seed=5), 14)
     parts: list[Any] = []
     for until in (5, 11, 14):  # TPE begins to learn after 10
-        oracle = make(tmp_path / "parts", max_trials=until)
+        oracle = make(tmp_path / "parts", max_trials=until, seed=later_seed if parts else 5)
         oracle.reload()
         parts += run(oracle, 14)
     assert parts == whole

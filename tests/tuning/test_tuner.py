@@ -19,6 +19,7 @@ from kerastuna.search import OptunaTuner
 from kerastuna.search.datasets.data import Dataset, load_dataset
 from kerastuna.search.errors import SpaceError, StudyError
 from kerastuna.search.proposals.proposer import Proposer
+from kerastuna.search.study.budget import Budget, Size
 from kerastuna.search.study.events import SearchObserver
 from kerastuna.spaces import ConvNet
 from kerastuna.spaces import space as space_module
@@ -125,6 +126,19 @@ def test_a_model_without_an_input_shape_is_counted_by_the_data(tmp_path: Path, d
     assert counted == {units: 795 * units + 10 for units in counted}
     model = OptunaTuner(build, "val_accuracy", 1, **given).get_best_models()[0]
     assert accuracy(model, data) == pytest.approx(study.best_value)
+
+
+def test_a_limit_that_no_model_tells_is_refused_before_the_study_is_made(tmp_path: Path):
+    budget: Any = Budget(flash=65_536)
+    with pytest.raises(SpaceError, match=r"^the flash of a network on a chip cannot be told before its training: "):
+        OptunaTuner(perceptron, OBJECTIVE, 1, budget=budget, directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+    class Counting(OptunaTuner):
+        def measure(self, hp: keras_tuner.HyperParameters) -> Size:
+            return Size(1, flash=1)
+
+    Counting(perceptron, OBJECTIVE, 1, budget=budget, directory=tmp_path)
 
 
 def test_a_model_that_cannot_be_counted_ends_the_search(tmp_path: Path, data: Dataset):
