@@ -56,7 +56,7 @@ CHAMPIONS: Mapping[str, Reference] = MappingProxyType(
         champion.name: champion
         for champion in (
             Reference(
-                "compact-15000", _LARGE, (12_723, 12_237, 486), 0.9962, _FOUND.format(3), "compact", budget=15_000
+                "compact-15000", _LARGE, (12_723, 12_237, 486), 0.9963, _FOUND.format(10), "compact", budget=15_000
             ),
             Reference("compact-4000", _SMALL, (3_589, 3_357, 232), 0.9947, _FOUND.format(10), "compact", budget=4_000),
             Reference("compact-2500", _SMALL, (2_235, 2_065, 170), 0.9935, _FOUND.format(10), "compact", budget=2_500),

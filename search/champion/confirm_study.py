@@ -12,6 +12,7 @@ from uuid import uuid4
 import keras
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
 from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
@@ -24,7 +25,7 @@ from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
 from ..training.garbage import old_objects_passed_over
 from ..workers.tasks import Pool
-from .confirmation import chosen, confirm_candidates, confirmed_seeds
+from .confirmation import CONFIRMATIONS, Candidate, chosen, confirm_candidates
 from .evaluation import TestResult, evaluate
 from .int8 import figures_of, in_int8, int8_record
 from .ledger import openings, read_test_set, refuse_second_opening
@@ -89,19 +90,28 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     study = confirmation.study
     checkpoints = checkpoint_folder(confirmation.folder, study)
     retraining = replace(confirmation.retraining, checkpoints=checkpoints)
-    trials = chosen(study, top)
-    done = sum(len(confirmed_seeds(study, trial).intersection(seeds)) for trial in trials)
-    retraining.observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
-    candidates = confirm_candidates(study, retraining, top, seeds, confirmation.pool)
-    winner = study.get_trials(deepcopy=False)[candidates[0].trial]
-    champion = champion_of(study)
-    if champion is not None and champion["trial"] == winner.number and champion["seeds"] == list(seeds) and not again:
-        for seed in seeds:
-            retraining.observer.training_spared(winner.number, seed)
-        retraining.observer.confirmation_ended()
+    confirm = partial(confirm_candidates, study, retraining, top, seeds, confirmation.pool)
+    observer, trials = retraining.observer, chosen(study, top)
+    kept = _kept(study, trials, seeds)
+    # Where every result is kept, nothing is trained here, and it is known which final models the champion has.
+    candidates = confirm() if kept and len(kept) == len(trials) * len(seeds) else []
+    champion = None if again else _champion_among(study, candidates, seeds)
+    done = len(kept) + (0 if champion is None else len(seeds))
+    observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
+    for trial, seed, value in kept:
+        observer.training_kept(trial, seed, value)
+    if not candidates:
+        candidates = confirm()
+        champion = None if again else _champion_among(study, candidates, seeds)
+        if champion is not None:
+            for seed in seeds:
+                observer.training_spared(candidates[0].trial, seed)
+    if champion is not None:
+        observer.confirmation_ended()
         shutil.rmtree(checkpoints, ignore_errors=True)
         published = champion if "mlflow" in champion else _publish_again(confirmation, champion)
         return _with_int8_told(published) if retraining.measures_int8 else published
+    winner = study.get_trials(deepcopy=False)[candidates[0].trial]
     tested = has_test(confirmation.data)
     if tested:
         refuse_second_opening(study, winner.number, again)
@@ -109,11 +119,11 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
         [Training(winner, seed, is_final=True) for seed in seeds],
         retraining,
         confirmation.pool,
-        lambda training, result: retraining.observer.training_ended(winner.number, training.seed, None),
+        lambda training, result: observer.training_ended(winner.number, training.seed, None),
     )
     models = [model for model, _ in final]
     ships, measured = final[0]
-    retraining.observer.confirmation_ended()
+    observer.confirmation_ended()
     answers = _answers(retraining, ships, measured)
     path = model_folder(confirmation.folder, study) / MODEL_NAME
     record = champion_record(study, candidates, seeds, retraining) | dict(confirmation.facts)
@@ -126,6 +136,23 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     study.set_user_attr(CHAMPION, record)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
+
+
+def _kept(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> list[tuple[int, int, float]]:
+    """Trial, seed and objective of every training of `trials` on `seeds` whose result the study has."""
+    results = study.user_attrs.get(CONFIRMATIONS, {})
+    of_trials = [(trial.number, results.get(str(trial.number), {})) for trial in trials]
+    return [(trial, seed, of[str(seed)]["value"]) for trial, of in of_trials for seed in seeds if str(seed) in of]
+
+
+def _champion_among(
+    study: optuna.Study, candidates: Sequence[Candidate], seeds: Sequence[int]
+) -> Mapping[str, Any] | None:
+    """The study's champion, where it is the first of `candidates`, on the same seeds."""
+    champion = champion_of(study)
+    if champion is None or not candidates or champion["trial"] != candidates[0].trial:
+        return None
+    return champion if champion["seeds"] == list(seeds) else None
 
 
 def _answers(retraining: Retraining, model: keras.Model, measured: float | None) -> Answers:

@@ -147,13 +147,14 @@ def _tags(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    """The champion's figures for MLflow."""
-    metrics: dict[str, float] = {f"validation_{key}": float(record["validation"][key]) for key in ("mean", "std", "n")}
-    metrics |= {key: float(record[key]) for key in COSTS if record.get(key) is not None}
+    """The champion's figures for MLflow, as far as they are known: a single value has no standard deviation."""
+    metrics = {key: float(record[key]) for key in COSTS if record.get(key) is not None}
     metrics |= {"search_value": record["search_value"], "winners_curse": record["winners_curse"]}
-    test = record["test"] or {}
-    for part, figures in (("validation", record["validation"]), ("test", test)):
+    keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")
+    for part in ("validation", "test"):
+        figures = record[part] or {}
+        known = [key for key in keys if figures.get(key) is not None and (key != "std" or figures["n"] > 1)]
+        metrics |= {f"{part}_{key}": float(figures[key]) for key in known}
         int8 = figures.get("int8") or {}
         metrics |= {f"{part}_int8_{key}": int8[key] for key in ("mean", "change") if key in int8}
-    keys = ("mean", "std", "min", "max", "n", "standard_error", "opening")
-    return metrics | {f"test_{key}": float(test[key]) for key in keys if test.get(key) is not None}
+    return metrics

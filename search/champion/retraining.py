@@ -12,6 +12,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
+from ..display.network_name import network_name
 from ..errors import KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
@@ -50,8 +51,11 @@ class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
     def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:  # noqa: B027
         """An epoch, from 1, takes long: `done` of its `batches` are done, None if not known."""
 
+    def training_kept(self, trial: int, seed: int, value: float) -> None:  # noqa: B027
+        """A training of a candidate is among those that are done already: the study has its objective."""
+
     def training_spared(self, trial: int, seed: int) -> None:  # noqa: B027
-        """A final model is not trained: the champion that there is has it."""
+        """A final model is not trained: the champion that there is has it, as is known only now."""
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:  # noqa: B027
         """A training ended with the objective at its last epoch; None where there was no validation."""
@@ -112,7 +116,7 @@ class Retraining:
 
     def hyperparameters(self, trial: FrozenTrial) -> keras_tuner.HyperParameters:
         """The space with the values of `trial`."""
-        return hyperparameters_at(self.space, trial.user_attrs.get(HYPERPARAMETERS, trial.params))
+        return hyperparameters_at(self.space, _values_of(trial))
 
     def forget(self, trial: FrozenTrial, seed: int, purpose: str) -> None:
         """Remove the checkpoint of a training to "confirm" a candidate or for the "final" model."""
@@ -191,5 +195,9 @@ class Retraining:
 
 
 def summary_of(trial: FrozenTrial) -> str:
-    """The network of `trial` in a few words; empty where it is not known."""
-    return str(trial.user_attrs.get("summary", ""))
+    """The network of `trial` in a few words, or its hyperparameters; empty where neither is known."""
+    return network_name(str(trial.user_attrs.get("summary", "")), _values_of(trial))
+
+
+def _values_of(trial: FrozenTrial) -> dict[str, Any]:
+    return trial.user_attrs.get(HYPERPARAMETERS, trial.params)

@@ -1,14 +1,14 @@
 """Observers that only the commands need: display and records of a confirmation, and the trials that ended here."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
 
 from ..champion.retraining import ConfirmationObserver
 from ..display.progress import Progress
 from ..display.search_observer import show_epoch
 from ..study.events import SearchObserver, TrialRecord
-from ..study.goal import Quantity
+from ..study.goal import Goal
 from ..tracking.inputs import DataPart
 from ..tracking.recorder import of_epoch
 from ..tracking.tracker import Tracker
@@ -21,21 +21,25 @@ class ConfirmationProgress(ConfirmationObserver):
 
     Args:
         progress: the display.
-        metric: that the study is after.
+        goal: of the study, by which the best training is told.
+        costs: of the network of a trial, by its number.
         profile: the name of the profile.
         epochs: of every training.
     """
 
-    def __init__(self, progress: Progress, metric: Quantity, profile: str, epochs: int) -> None:
-        self._progress, self._metric, self._profile, self._epochs = progress, metric, profile, epochs
+    def __init__(
+        self, progress: Progress, goal: Goal, costs: Callable[[int], Mapping[str, Any]], profile: str, epochs: int
+    ) -> None:
+        self._progress, self._goal, self._costs = progress, goal, costs
+        self._profile, self._epochs = profile, epochs
         self._began: dict[tuple[int, int], float] = {}  # by the number of the trial and the seed
 
     def confirmation_started(self, study: str, done: int, total: int) -> None:
         """Show how many trainings are done."""
         self._progress.search_started(
             study=f"confirmation of {study}",
-            objective=self._metric.name,
-            direction=self._metric.direction,
+            objective=self._goal.metric.name,
+            direction=self._goal.metric.direction,
             profile=self._profile,
             trials_done=done,
             trials_total=total,
@@ -60,16 +64,27 @@ class ConfirmationProgress(ConfirmationObserver):
         """Show how far a long epoch has come."""
         self._progress.batches_done(number=_name(trial, seed), done=done, batches=batches)
 
+    def training_kept(self, trial: int, seed: int, value: float) -> None:
+        """Take note of what the training reached, which is counted already."""
+        costs, name = self._costs(trial), _name(trial, seed)
+        rank, note = self._goal.rank(value, costs), self._goal.note(value, costs)
+        told: Any = {"best": value, "best_trial": name, "best_rank": rank, "best_note": note}
+        self._progress.study_read(trials_done=0, interrupted=0, **told)
+
     def training_spared(self, trial: int, seed: int) -> None:
         """Count the training."""
-        note = "final model kept"
-        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=None, seconds=0.0, note=note)
+        told: Any = {"value": None, "seconds": None, "note": "final model kept"}
+        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", **told)
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
         """Show what the training reached."""
-        seconds = time.monotonic() - self._began.pop((trial, seed))
-        note = "final model trained" if value is None else ""
-        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", value=value, seconds=seconds, note=note)
+        told: Any = {"value": value, "seconds": time.monotonic() - self._began.pop((trial, seed))}
+        if value is None:
+            told["note"] = "final model trained"
+        else:
+            costs = self._costs(trial)
+            told |= {"rank": self._goal.rank(value, costs), "note": self._goal.note(value, costs)}
+        self._progress.trial_ended(number=_name(trial, seed), state="COMPLETE", **told)
 
 
 @final
@@ -115,6 +130,10 @@ class ConfirmationRecorder(ConfirmationObserver):
     def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
         """Tell the other."""
         self._other.batches_done(trial, seed, epoch, done, batches)
+
+    def training_kept(self, trial: int, seed: int, value: float) -> None:
+        """Tell the other."""
+        self._other.training_kept(trial, seed, value)
 
     def training_spared(self, trial: int, seed: int) -> None:
         """Tell the other."""

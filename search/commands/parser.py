@@ -172,7 +172,7 @@ def _add_search(search: argparse.ArgumentParser) -> None:
         help="most bytes of activations at the peak: input plus output of a layer (float32, an image)",
     )
     add("--board", metavar="NAME", help=f"sets --max-ram and --max-flash: {', '.join(BOARDS)}")
-    add("--pareto", type=names, metavar="A,B", help="look for a front: a metric and some of params, macs, ram, flash")
+    add("--pareto", type=names, metavar="A,B", help="look for a front: a metric and costs or other metrics")
     add("--minimize", metavar="COST", help="look for the smallest network by params, macs, ram or flash; with --reach")
     add("--reach", type=target, metavar="METRIC=VALUE", help="that reaches this, such as val_accuracy=0.99")
     add("--profile", choices=("auto", *PROFILES), default="auto", help="auto: full on a GPU, else quick")

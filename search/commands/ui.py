@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 from typing import NoReturn
 
 from ..errors import InputError
@@ -29,6 +30,7 @@ def ui(options: argparse.Namespace) -> NoReturn:
         raise InputError(f"there is nothing to show yet in {file}: run {program()} search first")
     if not is_database(uri):
         raise InputError(f"--tracking-uri {redact(uri)} is no database: give one, such as sqlite:////folder/mlflow.db")
+    _check_port(options.port)
     command, environment = ui_command(uri, options.port)
     address = f"http://127.0.0.1:{options.port}"
     studies = studies_in(uri)
@@ -38,3 +40,13 @@ def ui(options: argparse.Namespace) -> NoReturn:
         say(f"{len(studies) - MOST_STUDIES} older: {address}/#/experiments")
     say(f"MLflow on {address} answers in a few seconds (Ctrl-C ends it)")
     os.execve(command[0], command, environment)
+
+
+def _check_port(port: int) -> None:
+    """Raises InputError where nothing can be served on `port`. MLflow would end with status 0 there."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(f"--port {port} cannot be used ({error.strerror}): give another one") from error

@@ -86,11 +86,12 @@ class Progress(ABC):
         direction: Direction,
         profile: str,
         trials_done: int,
-        trials_total: int,
-        epochs: int,
+        trials_total: int | None,
+        epochs: int | None,
         best: float | None = None,
         best_rank: Sequence[float] | None = None,
         deadline: float | None = None,
+        may_stop_early: bool = False,
     ) -> None:
         """A search of a study starts or goes on; `trials_done` of `trials_total` have been trained.
 
@@ -100,11 +101,12 @@ class Progress(ABC):
             direction: "max" where larger is better, "min" where smaller is better.
             profile: its name.
             trials_done: trained trials of the study so far.
-            trials_total: trained trials that the study is to have.
-            epochs: of a full trial.
+            trials_total: trained trials that the study is to have; None for no limit.
+            epochs: of a full trial; None where not known.
             best: value of the best trial so far.
             best_rank: its rank, the smaller the better, where the value alone does not decide.
             deadline: seconds from now until the search stops.
+            may_stop_early: whether a trial can end before its last epoch.
         """
         now = self._clock()
         self._state = State(
@@ -117,6 +119,7 @@ class Progress(ABC):
             epochs=epochs,
             best=best,
             best_rank=best_rank,
+            may_stop_early=may_stop_early,
             started=now,
             deadline=math.inf if deadline is None else now + deadline,
         )
@@ -136,9 +139,9 @@ class Progress(ABC):
         self._state = self._state.with_running(trial)
 
     def epoch_ended(
-        self, *, number: int | str, epoch: int, epochs: int, metrics: Mapping[str, float], seconds: float
+        self, *, number: int | str, epoch: int, epochs: int | None, metrics: Mapping[str, float], seconds: float
     ) -> None:
-        """Epoch `epoch` of `epochs`, counted from 1, ended with these metrics after `seconds`."""
+        """Epoch `epoch` of `epochs`, None if not known, counted from 1, ended with these metrics after `seconds`."""
         now = self._clock()
         before = self._state.running.get(number, RunningTrial(number))
         trial = replace(
@@ -171,18 +174,17 @@ class Progress(ABC):
         state: str,
         reason: str | None = None,
         value: float | None = None,
-        seconds: float,
+        seconds: float | None,
         rank: Sequence[float] | None = None,
         note: str = "",
     ) -> None:
-        """A trial ended `seconds` after its start.
+        """A trial ended `seconds` after its start; None where it was not trained here.
 
         Args:
             number: of the trial, or another name by which it is known here.
             state: COMPLETE, PRUNED (stopped early) or FAIL. A failed trial does not count as done.
             reason: why it failed, or why it ended and is tried again.
             value: of the objective.
-            seconds: since its start.
             rank: how good the trial is, the smaller the better, where the value alone does not decide.
             note: shown after the value, or alone where there is no value.
         """
@@ -196,7 +198,7 @@ class Progress(ABC):
             after = replace(after, failed=after.failed + 1)
             outcome = f"failed ({words(reason or 'error')})"
         else:
-            if trial.epoch:  # else it was not trained, and tells nothing of those that are
+            if trial.epoch and seconds is not None:  # else it was not trained, and tells nothing of those that are
                 after = replace(after, pace=after.pace.with_trial(trial.epoch, seconds - trial.epoch_seconds))
             after = replace(after, trials_done=after.trials_done + 1)
             told = f"{after.objective} {score(value, after.objective)}"
@@ -204,7 +206,7 @@ class Progress(ABC):
             if state == "PRUNED":
                 after = replace(after, stopped_early=after.stopped_early + 1)
                 outcome = f"stopped early, {outcome}"
-            elif value is not None and self._improves(value, rank):
+            elif value is not None and after.improves(value, rank):
                 after = replace(after, best=value, best_trial=number, best_rank=rank, best_note=note)
         self._state = after
         self._log(trial_line(after, trial, outcome, seconds, now))
@@ -213,8 +215,9 @@ class Progress(ABC):
         self,
         *,
         trials_done: int,
+        interrupted: int,
         best: float | None = None,
-        best_trial: int | None = None,
+        best_trial: int | str | None = None,
         best_rank: Sequence[float] | None = None,
         best_note: str = "",
     ) -> None:
@@ -222,10 +225,11 @@ class Progress(ABC):
 
         Args:
             trials_done: their trials, and those of before.
+            interrupted: trials that are still to be tried again.
             best, best_trial, best_rank, best_note: the best of these with its number, rank and note, if there is one.
         """
-        after = replace(self._state, trials_done=max(self._state.trials_done, trials_done))
-        if best is not None and self._improves(best, best_rank):
+        after = replace(self._state, trials_done=max(self._state.trials_done, trials_done), interrupted=interrupted)
+        if best is not None and after.improves(best, best_rank):
             after = replace(after, best=best, best_trial=best_trial, best_rank=best_rank, best_note=best_note)
         self._state = after
 
@@ -235,14 +239,6 @@ class Progress(ABC):
         self._log_rejections()
         self._state = replace(self._state, running={}, ended=now)
         self._log(ended_line(self._state, now))
-
-    def _improves(self, value: float, rank: Sequence[float] | None) -> bool:
-        best, best_rank = self._state.best, self._state.best_rank
-        if rank is not None and best_rank is not None:
-            return tuple(rank) < tuple(best_rank)
-        if math.isnan(value) or best is None:
-            return not math.isnan(value)
-        return value > best if self._state.direction == "max" else value < best
 
     def _log_rejections(self) -> None:
         new = {reason: count for reason, count in self._state.new_rejections.items() if count}

@@ -1,4 +1,4 @@
-"""The state of a running search, how long it will still take, and both in words. Pure: nothing is displayed here."""
+"""The state of a running search, and in words. Pure: nothing is displayed here."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import final
 from ..messages import counted, figure
 from ..study.directions import Direction
 from ..study.reasons import REJECTIONS
+from .pace import Pace, seconds_left
 
 LONG_EPOCH = 10.0
 """An epoch that has taken more seconds tells how far it has come."""
@@ -18,93 +19,8 @@ NO_REJECTIONS: Mapping[str, int] = dict.fromkeys(REJECTIONS, 0)
 
 @final
 @dataclass(frozen=True)
-class Pace:
-    """How long epochs and trials took so far, as sums in seconds.
-
-    First epochs are counted separately, because the network may be compiled in them, and so is what comes before them,
-    in which it is built and may be compiled.
-    """
-
-    first_epochs: int = 0
-    first_epoch_seconds: float = 0.0
-    later_epochs: int = 0
-    later_epoch_seconds: float = 0.0
-    trials: int = 0
-    trial_epochs: int = 0
-    overhead_seconds: float = 0.0
-    starts: int = 0
-    start_seconds: float = 0.0
-
-    @property
-    def usual_start(self) -> float:
-        """Seconds before the first epoch of a trial; 0 until one is known."""
-        return self.start_seconds / self.starts if self.starts else 0.0
-
-    def with_start(self, seconds: float) -> "Pace":
-        """Add what came before the first epoch of a trial."""
-        return replace(self, starts=self.starts + 1, start_seconds=self.start_seconds + max(0.0, seconds))
-
-    def with_epoch(self, epoch: int, seconds: float) -> "Pace":
-        """Add an epoch, counted from 1."""
-        if epoch == 1:
-            return replace(
-                self, first_epochs=self.first_epochs + 1, first_epoch_seconds=self.first_epoch_seconds + seconds
-            )
-        return replace(self, later_epochs=self.later_epochs + 1, later_epoch_seconds=self.later_epoch_seconds + seconds)
-
-    def with_trial(self, epochs: int, overhead_seconds: float) -> "Pace":
-        """Add a trial that ended after `epochs`; the overhead is its time outside of epochs."""
-        return replace(
-            self,
-            trials=self.trials + 1,
-            trial_epochs=self.trial_epochs + epochs,
-            overhead_seconds=self.overhead_seconds + max(0.0, overhead_seconds),
-        )
-
-
-def seconds_left(
-    pace: Pace, *, trials: int, epochs: int, under_way: Sequence[tuple[int, float]] = (), at_once: int = 1
-) -> float | None:
-    """Expected seconds until `trials` more trials have ended.
-
-    A trial is expected to last as many epochs as the ended ones did on average, early stops included, and all `epochs`
-    before any has ended. Until then, its time outside of epochs is what came before the first ones. A later epoch is
-    expected to take as long as a first one until the first later one has ended, and the other way round.
-
-    Args:
-        pace: of the epochs and trials so far.
-        trials: that have not ended, running ones included.
-        epochs: of a full trial.
-        under_way: of each running trial the epochs that have ended, and the seconds since the last one.
-        at_once: so many trials run at the same time. No trial is shared among them.
-
-    Returns None until the first epoch has ended.
-    """
-    if trials <= 0:
-        return 0.0
-    if not pace.first_epochs + pace.later_epochs:
-        return None
-    later = pace.later_epoch_seconds / pace.later_epochs if pace.later_epochs else 0.0
-    first = pace.first_epoch_seconds / pace.first_epochs if pace.first_epochs else later
-    later = later if pace.later_epochs else first
-    usual_epochs = max(1.0, pace.trial_epochs / pace.trials) if pace.trials else float(epochs)
-    overhead = pace.overhead_seconds / pace.trials if pace.trials else pace.usual_start
-    whole_trial = overhead + first + (usual_epochs - 1) * later
-
-    def rest(done: int) -> float:
-        # A trial that is longer than the average already has at least one more epoch to come, unless it has had all.
-        return max(0.0, min(epochs - done, max(1.0, usual_epochs - done))) * later if done else whole_trial
-
-    running = [max(0.0, rest(done) - since) for done, since in under_way]
-    waiting = max(0, trials - len(running))
-    longest: float = max([*running, *([whole_trial] if waiting else [])])
-    return max(longest, (sum(running) + waiting * whole_trial) / min(at_once, len(running) + waiting))
-
-
-@final
-@dataclass(frozen=True)
 class RunningTrial:
-    """A trial that is training: `epoch` of `epochs` have ended, with the `metrics` of the last one.
+    """A trial that is training: `epoch` of `epochs`, None if not known, have ended, the last one with these `metrics`.
 
     The next epoch began at `began`; if it takes long, `batch` of its `batches` are done, None if not known.
     """
@@ -112,7 +28,7 @@ class RunningTrial:
     number: int | str
     summary: str = ""
     epoch: int = 0
-    epochs: int = 0
+    epochs: int | None = 0
     epoch_seconds: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     began: float = 0.0
@@ -126,7 +42,11 @@ class State:
     """Everything that is shown of a search, since this process started it.
 
     Attributes:
+        trials_total: that the study is to have; None for no limit.
+        epochs: of a full trial; None where not known.
+        may_stop_early: whether a trial can end before its last epoch.
         best_rank: of the best trial, the smaller the better, where the value alone does not decide.
+        interrupted: trials that are still to be tried again.
         logged_rejections: those that a line has been logged for.
         running: the running trials by number, in the order in which they started.
         at_once: the most trials that have run at the same time.
@@ -137,8 +57,9 @@ class State:
     study: str = ""
     profile: str = ""
     trials_done: int = 0
-    trials_total: int = 0
-    epochs: int = 0
+    trials_total: int | None = 0
+    epochs: int | None = 0
+    may_stop_early: bool = False
     best: float | None = None
     best_trial: int | str | None = None
     best_rank: Sequence[float] | None = None
@@ -150,16 +71,21 @@ class State:
     logged_rejections: Mapping[str, int] = field(default_factory=lambda: NO_REJECTIONS)
     running: Mapping[int | str, RunningTrial] = field(default_factory=dict)
     at_once: int = 1
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     started: float = 0.0
     deadline: float = math.inf
     direction: Direction = "max"
     ended: float | None = None
 
     @property
-    def trials_left(self) -> int:
-        """Trials that have not ended."""
-        return max(0, self.trials_total - self.trials_done)
+    def trials_left(self) -> int | None:
+        """Trials that have not ended; None for no limit."""
+        return None if self.trials_total is None else max(0, self.trials_total - self.trials_done)
+
+    @property
+    def has_more_than_asked(self) -> bool:
+        """Whether more trials are done than the study is to have."""
+        return self.trials_total is not None and self.trials_done > self.trials_total
 
     @property
     def new_rejections(self) -> dict[str, int]:
@@ -174,6 +100,14 @@ class State:
     def without_running(self, number: int | str) -> "State":
         """The state in which trial `number` does not run any more."""
         return replace(self, running={key: trial for key, trial in self.running.items() if key != number})
+
+    def improves(self, value: float, rank: Sequence[float] | None) -> bool:
+        """Whether a trial of this value, and of this rank where ranks decide, is better than the best so far."""
+        if rank is not None and self.best_rank is not None:
+            return tuple(rank) < tuple(self.best_rank)
+        if math.isnan(value) or self.best is None:
+            return not math.isnan(value)
+        return value > self.best if self.direction == "max" else value < self.best
 
     def seconds_left(self, now: float, *, limited: bool = True) -> float | None:
         """Expected seconds until the search ends, None while unknown. The deadline counts where `limited`."""
@@ -190,40 +124,75 @@ class State:
         return self._expected([])
 
     def _expected(self, under_way: Sequence[tuple[int, float]]) -> float | None:
-        return seconds_left(
-            self.pace, trials=self.trials_left, epochs=self.epochs, under_way=under_way, at_once=self.at_once
-        )
+        if (trials := self.trials_left) is None:
+            return None
+        return seconds_left(self.pace, trials=trials, epochs=self.epochs, under_way=under_way, at_once=self.at_once)
 
 
 def started_line(state: State) -> str:
     """The line at the start of a search."""
-    trials = f"{counted(state.trials_total, 'trial')} of {counted(state.epochs, 'epoch')}"
-    done = f", {state.trials_done} done" if state.trials_done else ""
-    best = f", best {state.objective} {best_so_far(state)}" if state.best is not None else ""
-    stop = f", stops after {about(state.deadline - state.started)}" if math.isfinite(state.deadline) else ""
+    trials, done = of_epochs(state.trials_total, state.epochs), ""
+    if not trials or state.has_more_than_asked:
+        trials = trials_done(state) if state.trials_done else ""
+    elif state.trials_done:
+        done = f"{state.trials_done} done"
+    best = f"best {state.objective} {best_so_far(state)}" if state.best is not None else ""
+    stop = f"stops after {about(state.deadline - state.started)}" if math.isfinite(state.deadline) else ""
     profile = f" ({state.profile})" if state.profile else ""
-    return f"study {state.study}{profile}: {trials}{done}{best}{stop}"
+    told = ", ".join(filter(None, (trials, done, best, stop)))
+    return f"study {state.study}{profile}{': ' if told else ''}{told}"
 
 
 def estimate_line(state: State, epoch_seconds: float, now: float) -> str:
     """The line after the first epoch: how long the trials are going to take, with what they have taken already."""
-    trials = counted(state.trials_left, "more trial" if state.trials_done else "trial")
-    expected = state.seconds_left(now, limited=False) or 0.0
-    left = state.seconds_left(now) or 0.0
-    # What runs has had its first epoch: the time limit may have room for the rest, though not for the whole.
-    end = f"but the time limit leaves {about(left)}" if left < expected else "less where trials stop early"
     start = state.pace.usual_start
     before = f", after {about(start)} to build and compile" if start >= LONG_START else ""
-    return (
-        f"one epoch takes about {about(epoch_seconds)}{before}; "
-        f"{trials} of {counted(state.epochs, 'epoch')}: about {about(state.seconds_in_all or 0.0)}, {end}"
-    )
+    took = f"one epoch takes about {about(epoch_seconds)}{before}"
+    left, in_all = state.seconds_left(now), state.seconds_in_all
+    if in_all is None:
+        return took if left is None else f"{took}; the time limit leaves {about(left)}"
+    # What runs has had its first epoch: the time limit may have room for the rest, though not for the whole.
+    is_short = (left or 0.0) < (state.seconds_left(now, limited=False) or 0.0)
+    less = ", less where trials stop early" if state.may_stop_early else ""
+    end = f", but the time limit leaves {about(left or 0.0)}" if is_short else less
+    trials = of_epochs(state.trials_left, state.epochs, "more trial" if state.trials_done else "trial")
+    return f"{took}; {trials}: about {about(in_all)}{end}"
+
+
+def of_epochs(trials: int | None, epochs: int | None, noun: str = "trial") -> str:
+    """Numbers of trials and of their epochs: "4 trials of 3 epochs". What is not known is left out."""
+    named = f"{noun}s" if trials is None else counted(trials, noun)
+    if epochs is None:
+        return "" if trials is None else named
+    return f"{named} of {counted(epochs, 'epoch')}"
+
+
+def trials_done(state: State, of: str = " of ") -> str:
+    """How many trials are done, of how many: "3 of 4 trials done"."""
+    if state.trials_total is None or state.has_more_than_asked:
+        asked = "" if state.trials_total is None else f" ({state.trials_total:,} asked for)"
+        return f"{counted(state.trials_done, 'trial')} done{asked}"
+    return f"{state.trials_done:,}{of}{counted(state.trials_total, 'trial')} done"
+
+
+def tally(state: State) -> str:
+    """How many trials are done, of how many, in short: "3/4"."""
+    if state.has_more_than_asked:
+        return f"{state.trials_done} done, {state.trials_total} asked for"
+    return f"{state.trials_done} done" if state.trials_total is None else f"{state.trials_done}/{state.trials_total}"
+
+
+def epoch_of(trial: RunningTrial) -> str:
+    """How many epochs of a trial have ended, of how many: "1/3"."""
+    return f"{trial.epoch}" if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
 
 
 def within_epoch(trial: RunningTrial, now: float) -> str:
     """How far the epoch that runs has come; empty while it has not taken long."""
     took = now - trial.began
-    if took < LONG_EPOCH or trial.epoch >= trial.epochs:
+    # Where their number is not known, only batches tell that another epoch runs after the first one.
+    is_over = (trial.epoch > 0 and not trial.batch) if trial.epochs is None else trial.epoch >= trial.epochs
+    if took < LONG_EPOCH or is_over:
         return ""
     batch = f"batch {trial.batch:,}{f'/{trial.batches:,}' if trial.batches else ''}, " if trial.batch else ""
     return f"epoch {trial.epoch + 1}: {batch}{about(took)}"
@@ -238,25 +207,23 @@ def running_line(state: State, now: float) -> str:
     """The line about the trials that are training."""
     trials: list[str] = []
     for trial in state.running.values():
-        told = [f"trial {trial.number}: epoch {trial.epoch}/{trial.epochs}"]
+        told = [f"trial {trial.number}: epoch {epoch_of(trial)}"]
         if state.objective in trial.metrics:
             told.append(f"{state.objective} {score(trial.metrics[state.objective], state.objective)}")
         trials.append(", ".join(filter(None, (*told, within_epoch(trial, now)))))
     left = state.seconds_left(now)
     times = [f"about {about(left)} left"] if left else []
-    return "; ".join([*trials, f"{state.trials_done}/{state.trials_total} trials done", *times])
+    return "; ".join([*trials, trials_done(state, "/"), *times])
 
 
-def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, now: float) -> str:
-    """The line at the end of a trial, which took `seconds`."""
-    line = (
-        f"trial {trial.number} ({state.trials_done}/{state.trials_total}): {outcome} "
-        f"after {counted(trial.epoch, 'epoch')} in {about(seconds)}"
-    )
+def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float | None, now: float) -> str:
+    """The line at the end of a trial, which took `seconds`; None where it was not trained."""
+    took = "" if seconds is None else f" after {counted(trial.epoch, 'epoch')} in {about(seconds)}"
+    line = f"trial {trial.number} ({tally(state)}): {outcome}{took}"
     if state.best is not None:
         line += f"; best {best_so_far(state)}"
     left = state.seconds_left(now)
-    if left and state.trials_left:
+    if left and state.trials_left != 0:
         line += f"; about {about(left)} left"
     return f"{line} | {trial.summary}" if trial.summary else line
 
@@ -264,12 +231,11 @@ def trial_line(state: State, trial: RunningTrial, outcome: str, seconds: float, 
 def ended_line(state: State, now: float) -> str:
     """The line at the end of a search."""
     best = "none" if state.best is None else f"{state.objective} {best_so_far(state)}"
-    trials = f"{state.trials_done} of {counted(state.trials_total, 'trial')} done"
     refused = f"; {rejection_counts(state.rejections)}" if any(state.rejections.values()) else ""
     interrupted = f", {state.interrupted} to be tried again" if state.interrupted else ""
     return (
-        f"{state.study} ended after {about(now - state.started)}: {trials}, {state.stopped_early} stopped early, "
-        f"{state.failed} failed{interrupted}{refused}; best {best}"
+        f"{state.study} ended after {about(now - state.started)}: {trials_done(state)}, "
+        f"{state.stopped_early} stopped early, {state.failed} failed{interrupted}{refused}; best {best}"
     )
 
 

@@ -1,14 +1,18 @@
 """The progress display as an observer of a search."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, final
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import is_trained
+from ..study.attributes import RETRY_OF, is_trained
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, goal_of, score_of
+from ..study.retries import is_interrupted
+from .early_stops import may_stop_early
 from .progress import Progress
 
 
@@ -24,15 +28,15 @@ class ProgressObserver(SearchObserver):
 
     def __init__(self, progress: Progress, profile: str, timeout: float | None) -> None:
         self._progress, self._profile, self._timeout = progress, profile, timeout
-        self._epochs = 0
+        self._epochs: int | None = None
         self._study: optuna.Study | None = None
         self._goal: Goal | None = None
-        self._began: dict[int, float] = {}  # by the number of a running trial
+        self._began: dict[int, float] = {}  # by the number of a trial whose end has not been told
 
     def search_started(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
         """Show the study, how many of its trials are done, and the best so far."""
         trials, goal = study.get_trials(deepcopy=False), goal_of(study)
-        self._study, self._goal, self._epochs = study, goal, settings["epochs"]
+        self._study, self._goal, self._epochs, self._began = study, goal, settings["epochs"], {}
         results = goal.results(trials)
         self._progress.search_started(
             study=study.study_name,
@@ -45,6 +49,7 @@ class ProgressObserver(SearchObserver):
             best=score_of(results[0]) if results else None,
             best_rank=goal.rank(score_of(results[0]), results[0].user_attrs) if results else None,
             deadline=self._timeout,
+            may_stop_early=may_stop_early(study.pruner, self._epochs, settings["max_trials"]),
         )
 
     def proposal_refused(self, record: Mapping[str, Any]) -> None:
@@ -70,7 +75,7 @@ class ProgressObserver(SearchObserver):
         """Show how the trial ended, and what other processes have done meanwhile."""
         assert self._goal is not None, "search_started comes first"
         value = record["value"]
-        self._read_study(ended=record["number"])
+        self._read_study({record["number"], *self._began})  # of several that end at a time each is counted once
         if (epochs := record.get("continued_after")) is not None:
             self._progress.message(f"trial {record['number']} went on after epoch {epochs} of an interrupted one")
         self._progress.trial_ended(
@@ -89,18 +94,23 @@ class ProgressObserver(SearchObserver):
             self._read_study()
         self._progress.search_ended()
 
-    def _read_study(self, ended: int | None = None) -> None:
-        """Show what all processes have trained, but for the trial that ended here and is about to be shown."""
+    def _read_study(self, untold: Collection[int] = ()) -> None:
+        """Show what all processes have trained, but for the trials whose end is still to be told here."""
         if self._study is None or self._goal is None:
             return
-        trials = [trial for trial in self._study.get_trials(deepcopy=False) if trial.number != ended]
-        best = next(iter(self._goal.results(trials)), None)
+        trials = self._study.get_trials(deepcopy=False)
+        told = [trial for trial in trials if trial.number not in untold]
+        read = partial(
+            self._progress.study_read,
+            trials_done=sum(map(is_trained, told)),
+            interrupted=len(still_interrupted(trials) - set(untold)),
+        )
+        best = next(iter(self._goal.results(told)), None)
         if best is None:
-            self._progress.study_read(trials_done=sum(map(is_trained, trials)))
+            read()
             return
         value = score_of(best)
-        self._progress.study_read(
-            trials_done=sum(map(is_trained, trials)),
+        read(
             best=value,
             best_trial=best.number,
             best_rank=self._goal.rank(value, best.user_attrs),
@@ -108,7 +118,19 @@ class ProgressObserver(SearchObserver):
         )
 
 
-def show_epoch(progress: Progress, number: int | str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+def still_interrupted(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The numbers of the interrupted trials that nobody has begun to try again; `trials` are all of a study."""
+    retries = {trial.user_attrs.get(RETRY_OF): trial for trial in reversed(trials)}  # the first one of each counts
+    return {
+        trial.number
+        for trial in filter(is_interrupted, trials)
+        if trial.number not in retries or retries[trial.number].state == TrialState.WAITING
+    }
+
+
+def show_epoch(
+    progress: Progress, number: int | str, epoch: int, epochs: int | None, metrics: Mapping[str, float]
+) -> None:
     """Show an epoch of a training on a display; the arguments are those of `Progress.epoch_ended`."""
     shown = {name: value for name, value in metrics.items() if name not in ("seconds", "compile_seconds")}
     progress.epoch_ended(number=number, epoch=epoch, epochs=epochs, metrics=shown, seconds=metrics["seconds"])

@@ -20,6 +20,7 @@ from ..study.records import counts, failure_counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
 from .lines import show_commands, show_line
+from .network_name import network_name
 from .progress_state import about, words
 from .tables import console, leaderboard_table
 
@@ -152,8 +153,9 @@ def champion_lines(champion: Champion) -> list[str]:
     scored = f"{'in int8 ' if is_in_int8(metric) else ''}{_mean(validation, metric)}"
     reference = champion.get("reference")  # a record of an older version does not tell
     name = f", reference network {reference}" if reference else ""
+    network = network_name(champion["summary"], champion.get("hyperparameters", {}))
     lines = [
-        f"champion: trial {champion['trial']}{name}{size}  {champion['summary']}",
+        f"champion: trial {champion['trial']}{name}{size}  {network}".rstrip(),
         *([f"  {not_beaten(reference)}"] if reference else []),
         f"  validation {scored} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",

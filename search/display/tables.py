@@ -10,15 +10,14 @@ from rich.text import Text
 
 from ...spaces.cost import Cost
 from ..datasets.task import Classification, task_of, unit_of
-from ..messages import counted, figure, number, shortened
+from ..messages import counted, figure, number
 from ..study.budget import ALWAYS_SHOWN, COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
 from ..study.reasons import INFEASIBLE, OVER_BUDGET, ending
 from ..study.records import full_record
+from .network_name import network_name
 from .progress_state import printable
 
-MOST_LETTERS = 300
-"""The most characters of hyperparameters that are shown for a network without a summary."""
 MARKS = {"reached": "reaches"}
 """The marks of a goal that get a column, and the column's name."""
 
@@ -61,7 +60,8 @@ def leaderboard_table(
     table = _table(goal.title(board, min(limit, len(board))))
     marks = _marks(goal)
     lengths = ["seconds"] if marks else ["epochs", "seconds"]
-    _add_columns(table, "trial", goal.metric.name, *marks, *costs, *lengths, "network")
+    others = [part for part in goal.quantities if part != goal.metric and not part.is_cost]
+    _add_columns(table, "trial", goal.metric.name, *(part.name for part in others), *marks, *costs, *lengths, "network")
     for trial in board[:limit]:
         record = full_record(trial)
         network = " ".join(
@@ -71,10 +71,11 @@ def leaderboard_table(
             table,
             str(record["number"]),
             _score(record["value"], goal),
+            *(figure(trial.values[goal.quantities.index(part)], part.name) for part in others),
             *("yes" if record["number"] in results else "no" for _ in marks),
             *(_number(record[name], ",") for name in costs),
             *(_number(record[name], ",.0f") for name in lengths),
-            network or _values(record["hyperparameters"]),
+            network_name(network, record["hyperparameters"]),
         )
     return table
 
@@ -115,7 +116,7 @@ def trials_table(records: Sequence[Mapping[str, Any]], goal: Goal) -> Table:
     table.add_column("network", min_width=9)
     for record in records:
         refused = record["message"] if record["reason"] == INFEASIBLE else ""
-        network = record["summary"] or refused or _values(record["hyperparameters"])
+        network = network_name(record["summary"] or refused, record["hyperparameters"])
         _add_row(
             table,
             str(record["number"]),
@@ -290,9 +291,3 @@ def _short(value: int | None, cost: str) -> str:
         return _number(value, ",")
     power = 1 if value < 999_500 else 2 if value < 999_500_000 else 3
     return f"{value / 1000**power:.3g} {' kMG'[power]}"
-
-
-def _values(hyperparameters: object) -> str:
-    """Hyperparameters in one line, shortened; the JSON output has all of them."""
-    pairs = dict(hyperparameters).items()  # type: ignore[call-overload]
-    return shortened(", ".join(f"{shortened(str(key))}={shortened(str(value))}" for key, value in pairs), MOST_LETTERS)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import keras_tuner
@@ -19,6 +19,7 @@ from export_support import answers_of_int8_file
 
 from kerastuna.search.champion import confirm_study as module
 from kerastuna.search.champion.confirm_study import Confirmation, confirm_study, saved_model
+from kerastuna.search.champion.confirmation import CONFIRMATIONS
 from kerastuna.search.champion.evaluation import TestResult
 from kerastuna.search.champion.ledger import openings
 from kerastuna.search.champion.record import champion_of, model_path_of
@@ -316,15 +317,22 @@ class Counted(ConfirmationObserver):
     """Counts the trainings that are done, as a display does."""
 
     def __init__(self) -> None:
-        self.done = self.total = 0
+        self.done = self.total = self.spared = self.trained = 0
+        self.kept: dict[tuple[int, int], float] = {}
 
     def confirmation_started(self, study: str, done: int, total: int) -> None:
+        self.__init__()
         self.done, self.total = done, total
 
+    def training_kept(self, trial: int, seed: int, value: float) -> None:
+        self.kept[trial, seed] = value
+
     def training_spared(self, trial: int, seed: int) -> None:
+        self.spared += 1
         self.done += 1
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
+        self.trained += 1
         self.done += 1
 
 
@@ -337,9 +345,13 @@ def test_a_confirmation_that_finds_its_champion_is_done_and_says_why_int8_is_not
     given = replace(given, retraining=replace(given.retraining, observer=Counted()))
     record = confirm_study(given, top=2, seeds=[1, 2], again=False)
     counted = given.retraining.observer
-    assert counted.done == counted.total == 6
+    assert counted.done == counted.total == counted.trained == 6
+    assert counted.kept == {}
     assert confirm_study(given, top=2, seeds=[1, 2], again=False) == record
-    assert counted.done == counted.total == 6
+    assert (counted.done, counted.total) == (6, 6)
+    assert (counted.trained, counted.spared) == (0, 0)  # all six were done at the beginning
+    values = {candidate["trial"]: candidate["values"] for candidate in record["candidates"]}
+    assert counted.kept == {(trial, seed): values[trial][seed - 1] for trial in (0, 1) for seed in (1, 2)}
     with_int8 = replace(given, retraining=replace(given.retraining, int8=True))
     found: Any = confirm_study(with_int8, top=2, seeds=[1, 2], again=False)
     assert found["validation"].pop("int8") == {
@@ -347,3 +359,38 @@ def test_a_confirmation_that_finds_its_champion_is_done_and_says_why_int8_is_not
         "opens it once more"
     }
     assert {**found, "validation": {**found["validation"], "int8": None}} == record == champion_of(given.study)
+
+
+def test_results_that_are_kept_are_told_where_a_confirmation_goes_on(give_test_part: Any, tmp_path: Path) -> None:
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    counted = Counted()
+    given = replace(given, retraining=replace(given.retraining, observer=counted))
+    record: Any = confirm_study(given, top=1, seeds=[1], again=False)
+    confirm_study(given, top=1, seeds=[1, 2], again=True)
+    assert counted.kept == {(1, 1): record["validation"]["values"][0]}
+    assert (counted.done, counted.total, counted.trained) == (4, 4, 3)
+    results = given.study.user_attrs[CONFIRMATIONS]
+    given.study.set_user_attr(CONFIRMATIONS, {"1": {"2": results["1"]["2"]}})  # as if that of seed 1 were lost
+    confirm_study(given, top=1, seeds=[1, 2], again=False)
+    assert list(counted.kept) == [(1, 2)]
+    assert (counted.done, counted.trained, counted.spared) == (4, 1, 2)  # the champion has the final models
+    confirm_study(given, top=1, seeds=[1, 2], again=True)  # which trains them anew
+    assert (counted.done, counted.trained, counted.spared) == (4, 2, 0)
+
+
+def test_a_network_without_a_summary_is_told_by_its_hyperparameters(give_test_part: Any, tmp_path: Path) -> None:
+    class Told(ConfirmationObserver):
+        summaries: ClassVar[list[tuple[str, str]]] = []
+
+        def training_started(self, trial: int, seed: int, summary: str, purpose: str) -> None:
+            self.summaries.append((purpose, summary))
+
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    given = replace(given, retraining=replace(given.retraining, observer=Told()))
+    record = confirm_study(given, top=1, seeds=[1], again=False)
+    assert Told.summaries == [("confirm", "units=6"), ("final", "units=6")]
+    assert record["summary"] == record["candidates"][0]["summary"] == "units=6"

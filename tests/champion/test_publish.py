@@ -53,6 +53,8 @@ def test_the_better_of_two_holds_the_alias_and_each_card_names_its_own_model(tra
     assert version.run_id is not None
     run = client.get_run(version.run_id)
     assert run.data.metrics["validation_mean"] == 0.99
+    assert run.data.metrics["validation_std"] == RECORD["validation"]["std"]
+    assert run.data.metrics["test_std"] == RECORD["test"]["std"]
     assert run.data.metrics["params"] == RECORD["params"]
     assert run.data.metrics["test_mean"] == RECORD["test"]["mean"]
     assert run.data.metrics["validation_int8_mean"] == pytest.approx(0.98)
@@ -94,6 +96,26 @@ def test_two_studies_of_one_name_have_two_registered_models(tracker: Tracker, tm
     client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
     version = client.get_model_version_by_alias("one-bbbbbbbb", "champion")
     assert version.tags["kerastuna.study_id"] == "b" * 32
+
+
+def test_of_one_model_no_standard_deviation_is_recorded(tracker: Tracker, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input(RECORD["data"]["input_shape"]), keras.layers.Flatten()])
+    record = {**RECORD, "study": "one seed", "model_path": str(tmp_path / "champion.keras"), "registration": "c"}
+    for part in ("validation", "test"):
+        value = RECORD[part]["values"][0]
+        record[part] = {**RECORD[part], "values": [value], "mean": value, "std": 0.0, "n": 1}
+    Publisher(tracker, tracker.tracking_uri, {}).publish(
+        record, model, (0.0,), architecture=None, result=None, samples=None
+    )
+    client = MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
+    run_id = client.get_model_version_by_alias("one seed", "champion").run_id
+    assert run_id is not None
+    metrics = client.get_run(run_id).data.metrics
+    assert (metrics["validation_n"], metrics["test_n"]) == (1, 1)
+    assert metrics["test_mean"] == RECORD["test"]["values"][0]
+    assert not [name for name in metrics if name.endswith("_std")]  # it is unknown, which is not 0
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "| standard deviation | unknown |" in card
 
 
 def test_a_card_is_written_again_where_the_test_set_was_opened_since(tmp_path: Path) -> None:

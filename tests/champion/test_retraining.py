@@ -19,3 +19,5 @@ def test_nobody_is_told_by_default():
 def test_the_network_in_a_few_words():
     assert summary_of(optuna.trial.create_trial(value=0.0, user_attrs={"summary": "8 | gap"})) == "8 | gap"
     assert summary_of(optuna.trial.create_trial(value=0.0)) == ""
+    attributes = {"summary": "", "hyperparameters": {"layers": 1, "units0": 20}}
+    assert summary_of(optuna.trial.create_trial(value=0.0, user_attrs=attributes)) == "layers=1, units0=20"

@@ -12,17 +12,19 @@ from rich.console import Console
 from kerastuna.search.champion.retraining import ConfirmationObserver
 from kerastuna.search.commands.observers import ConfirmationProgress, ConfirmationRecorder, EndedHere
 from kerastuna.search.display.progress import PlainProgress, RichProgress
-from kerastuna.search.study.goal import Quantity
+from kerastuna.search.study.goal import BestMetric, Quantity, SmallestNetwork
 from kerastuna.search.tracking.inputs import DataPart
 from kerastuna.search.tracking.store import default_tracking_uri
 from kerastuna.search.tracking.tracker import Tracker
+
+ACCURACY = Quantity("val_accuracy", "max")
 
 
 def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, file = [100.0], io.StringIO()
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     progress = PlainProgress(file=file, clock=lambda: now[0])
-    observer = ConfirmationProgress(progress, Quantity("val_accuracy", "max"), "quick", epochs=1)
+    observer = ConfirmationProgress(progress, BestMetric(ACCURACY), lambda trial: {}, "quick", epochs=1)
     observer.confirmation_started("s", done=1, total=4)
     observer.training_started(4, 77, "wide", "confirm")
     observer.training_started(4, 78, "wide", "confirm")
@@ -45,14 +47,32 @@ def test_trainings_of_one_trial_at_the_same_time(monkeypatch: pytest.MonkeyPatch
     assert "trial 4 with seed 78 (3/4): val_accuracy 0.7000 after 0 epochs in 4 s" in lines[3]
     assert "trial 4 with seed 77 (4/4): final model trained after 0 epochs" in lines[4]
     assert lines[4].endswith("| final model: wide")
-    assert "trial 4 with seed 77 (4/4): final model kept after" in lines[7]
+    assert lines[7] == "trial 4 with seed 77 (4/4): final model kept"
     assert "confirmation of s ended after 0 s: 4 of 4 trials done" in lines[8]
+
+
+def test_the_best_training_is_told_by_the_goal_and_those_that_are_kept_count() -> None:
+    file = io.StringIO()
+    progress, params = PlainProgress(file=file, clock=lambda: 0.0), {4: 900, 5: 700, 6: 800}
+    goal = SmallestNetwork(ACCURACY, "params", 0.5)
+    observer = ConfirmationProgress(progress, goal, lambda trial: {"params": params[trial]}, "quick", epochs=1)
+    observer.confirmation_started("s", done=2, total=3)
+    observer.training_kept(4, 77, 0.9)
+    observer.training_kept(5, 77, 0.6)
+    observer.training_started(6, 77, "wide", "confirm")
+    observer.training_ended(6, 77, 0.8)
+    observer.confirmation_ended()
+    best = "best 0.6000 (trial 5 with seed 77, reaches 0.5 with 700 parameters)"
+    first, ended, last = file.getvalue().splitlines()
+    assert first == "study confirmation of s (quick): 3 trials of 1 epoch, 2 done"
+    assert best in ended
+    assert last.endswith("3 of 3 trials done, 0 stopped early, 0 failed; " + best.replace("best", "best val_accuracy"))
 
 
 def test_a_long_epoch_is_shown_at_the_training_it_is_of() -> None:
     progress = RichProgress(console=Console(file=io.StringIO(), width=100), clock=lambda: now[0])
     now = [100.0]
-    observer = ConfirmationProgress(progress, Quantity("val_accuracy", "max"), "quick", epochs=3)
+    observer = ConfirmationProgress(progress, BestMetric(ACCURACY), lambda trial: {}, "quick", epochs=3)
     observer.confirmation_started("s", done=1, total=4)
     observer.training_started(4, 77, "wide", "confirm")
     observer.training_started(4, 78, "wide", "confirm")
@@ -94,6 +114,9 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
         def batches_done(self, trial: int, seed: int, epoch: int, done: int, batches: int | None) -> None:
             self.told.append((trial, seed, epoch, done, batches))
 
+        def training_kept(self, trial: int, seed: int, value: float) -> None:
+            self.told.append((trial, seed, value))
+
         def training_spared(self, trial: int, seed: int) -> None:
             self.told.append((trial, seed))
 
@@ -105,6 +128,7 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
     tracker.start_study("one", {}, {})
     observer = ConfirmationRecorder(tracker, {"device": "cpu"}, [DataPart("d", "training", "ab", 3)], other := Other())
     observer.confirmation_started("one", 0, 2)
+    observer.training_kept(3, 77, 0.5)
     observer.training_started(4, 77, "wide", "confirm")
     observer.batches_done(4, 77, 1, 20, None)
     observer.epoch_ended(4, 77, 1, {"val_accuracy": 0.8, "seconds": 2.0})
@@ -115,6 +139,7 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
     observer.close()
     assert other.told == [
         ("one", 0, 2),
+        (3, 77, 0.5),
         (4, 77, "wide", "confirm"),
         (4, 77, 1, 20, None),
         (4, 77, 1),

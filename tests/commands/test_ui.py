@@ -1,6 +1,7 @@
 """`kerastuna ui`: what it starts, and when it refuses. tests/end_to_end/test_ui.py looks at the pages."""
 
 import os
+import socket
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -76,3 +77,14 @@ def test_a_database_with_settings_in_its_address_is_served(started: list[Any], t
     with pytest.raises(Started):
         ui(Namespace(port=5001, tracking_uri=uri, folder=tmp_path / "mlruns"))
     assert started[2]["MLFLOW_BACKEND_STORE_URI"] == uri
+
+
+def test_a_port_that_is_in_use_is_refused_before_any_address_is_told(tmp_path: Path, kerastuna: Any) -> None:
+    (tmp_path / "mlruns").mkdir()
+    Tracker(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}", "some", warn=pytest.fail).start_study("a study", {}, {})
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        told = f"kerastuna: --port {port} cannot be used (Address already in use): give another one\n"
+        assert kerastuna("ui", "--port", str(port)) == (2, "", told)

@@ -29,3 +29,23 @@ def test_every_running_trial_has_its_epoch_with_the_objective_first() -> None:
     assert "0/20  epoch 1: 10 s" in epochs[1]
     assert "none yet" in shown(state, 100.0)
     assert "time left not known yet" in lines[-1]
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    state = State("loss", "s", trials_done=3, trials_total=None, epochs=None)
+    state = state.with_running(RunningTrial(4, "wide", 1, None, metrics={"loss": 0.5}, began=90.0))
+    lines = [" ".join(line.split()) for line in shown(state, 100.0).splitlines()]
+    assert lines == [
+        "study s",
+        "trials 3 done 0 stopped early, 0 failed",
+        "trial 4 wide",
+        "epoch 1 loss 0.5000",
+        "best none yet",
+        "skipped 0 over budget, 0 infeasible, 0 duplicate",
+        "time 0:01:40 elapsed",
+    ]
+
+
+def test_more_trials_than_were_asked_for() -> None:
+    state = State("loss", "s", trials_done=25, trials_total=3, epochs=3)
+    assert "25 done, 3 asked for  0 stopped early, 0 failed" in shown(state, 0.0)

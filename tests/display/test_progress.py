@@ -44,7 +44,13 @@ def train(progress: Progress, clock: Clock, number: int, epoch_seconds: list[flo
 def run_search(progress: Progress, clock: Clock) -> None:
     with progress:
         progress.search_started(
-            study="mnist-15000", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=3
+            study="mnist-15000",
+            **ACCURACY,
+            profile="quick",
+            trials_done=0,
+            trials_total=4,
+            epochs=3,
+            may_stop_early=True,
         )
         for number in range(3):
             progress.rejected(number=number, reason="over_budget", summary=SUMMARY)
@@ -137,7 +143,9 @@ def test_plain_resumes_with_a_time_limit() -> None:
 def test_trials_that_run_at_the_same_time_are_told_apart() -> None:
     clock, file = Clock(), io.StringIO()
     progress = PlainProgress(file=file, clock=clock)
-    progress.search_started(study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=2)
+    progress.search_started(
+        study="s", **ACCURACY, profile="quick", trials_done=0, trials_total=4, epochs=2, may_stop_early=True
+    )
     progress.trial_started(number=0, summary="wide")
     progress.trial_started(number=1, summary="deep")
     for number, epoch in ((1, 1), (0, 1), (1, 2)):
@@ -184,11 +192,9 @@ def test_what_was_not_trained_tells_nothing_of_the_time_left() -> None:
     progress.search_started(study="s", **ACCURACY, **QUICK)
     train(progress, clock, 1, [5.0, 5.0, 5.0], [0.5, 0.5, 0.5])
     progress.trial_ended(number=1, state="COMPLETE", value=0.5, seconds=16.0)
-    progress.trial_ended(number=2, state="COMPLETE", seconds=0.0, note="final model kept")
-    assert (
-        "trial 2 (2/4): final model kept after 0 epochs in 0 s; best 0.5000 (trial 1); about 32 s left"
-        in file.getvalue()
-    )
+    progress.trial_ended(number=2, state="COMPLETE", seconds=None, note="final model kept")
+    told = "trial 2 (2/4): final model kept; best 0.5000 (trial 1); about 32 s left"
+    assert file.getvalue().splitlines()[-1] == told
 
 
 def test_trials_stopped_early_are_never_the_best() -> None:
@@ -430,3 +436,42 @@ def test_a_trial_that_is_tried_again_has_not_failed(reason: str, told: str) -> N
     lines = file.getvalue().splitlines()
     assert lines[-2].startswith(f"trial 4 (0/4): {told}, to be tried again, after 1 epoch in 7 s")
     assert "0 of 4 trials done, 0 stopped early, 0 failed, 1 to be tried again; best none" in lines[-1]
+
+
+UNKNOWN: dict[str, Any] = {"profile": "", "trials_done": 0, "trials_total": None, "epochs": None}
+
+
+def search_without_numbers(progress: Progress, clock: Clock) -> None:
+    progress.search_started(study="s", **ACCURACY, **UNKNOWN)
+    progress.trial_started(number=4, summary=SUMMARY)
+    clock.now += 70.0
+    progress.batches_done(number=4, done=3, batches=None)
+    progress.epoch_ended(number=4, epoch=1, epochs=None, metrics={"val_accuracy": 0.9}, seconds=70.0)
+
+
+def test_plain_lines_without_numbers_of_trials_and_epochs() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = PlainProgress(file=file, clock=clock)
+    search_without_numbers(progress, clock)
+    progress.trial_ended(number=4, state="COMPLETE", value=0.9, seconds=70.0)
+    progress.search_ended()
+    assert file.getvalue().splitlines() == [
+        "study s",
+        "trial 4: epoch 0, epoch 1: batch 3, 70 s; 0 trials done",
+        "one epoch takes about 70 s",
+        f"trial 4 (1 done): val_accuracy 0.9000 after 1 epoch in 70 s; best 0.9000 (trial 4) | {SUMMARY}",
+        "s ended after 70 s: 1 trial done, 0 stopped early, 0 failed; best val_accuracy 0.9000 (trial 4)",
+    ]
+
+
+def test_rich_without_numbers_of_trials_and_epochs() -> None:
+    clock, file = Clock(), io.StringIO()
+    progress = RichProgress(console=Console(file=file, width=100), clock=clock)
+    search_without_numbers(progress, clock)
+    text = " ".join(rendered(progress, 100).split())
+    assert "trials 0 done 0 stopped early, 0 failed" in text
+    assert "epoch 1 val_accuracy 0.9000" in text
+    assert text.endswith("time 0:01:10 elapsed")
+    progress.trial_ended(number=4, state="COMPLETE", value=0.9, seconds=70.0)
+    progress.search_ended()
+    assert "1 done  0 stopped early, 0 failed" in file.getvalue()

@@ -5,63 +5,28 @@ from dataclasses import replace
 
 import pytest
 
+from kerastuna.search.display.pace import Pace
 from kerastuna.search.display.progress_state import (
-    Pace,
     RunningTrial,
     State,
     about,
     best_so_far,
     ended_line,
+    epoch_of,
     epochs_done,
     estimate_line,
     printable,
     rejection_counts,
-    seconds_left,
+    running_line,
     started_line,
+    tally,
     trial_line,
+    trials_done,
     within_epoch,
     words,
 )
 
 PACE = Pace().with_epoch(1, 6.0).with_epoch(2, 4.0)
-
-
-@pytest.mark.parametrize(
-    ("pace", "trials", "epochs_done", "expected"),
-    [
-        pytest.param(Pace(), 20, 0, None, id="nothing known"),
-        pytest.param(Pace(), 0, 0, 0.0, id="nothing to do"),
-        pytest.param(Pace().with_epoch(1, 6.0), 20, 1, 5 * 6.0 + 19 * 36.0, id="first epoch"),
-        pytest.param(
-            Pace().with_epoch(1, 6.0).with_epoch(2, 4.0), 20, 2, 4 * 4.0 + 19 * (6.0 + 5 * 4.0), id="second epoch"
-        ),
-        pytest.param(
-            Pace(first_epochs=2, first_epoch_seconds=12.0, later_epochs=5, later_epoch_seconds=20.0).with_trial(6, 3.0),
-            10,
-            0,
-            10 * (3.0 + 6.0 + 5 * 4.0),
-            id="overhead of a trial",
-        ),
-        pytest.param(
-            Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0).with_trial(3, 0.0),
-            3,
-            1,
-            1.5 * 4.0 + 2 * (6.0 + 1.5 * 4.0),
-            id="early stops shorten",
-        ),
-        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 4, 4.0, id="past the usual length"),
-        pytest.param(Pace(1, 6.0, 4, 16.0).with_trial(2, 0.0), 1, 6, 0.0, id="all epochs done"),
-        pytest.param(
-            Pace().with_start(20.0).with_start(30.0).with_epoch(1, 6.0), 2, 1, 5 * 6.0 + 25.0 + 6 * 6.0, id="starts"
-        ),
-        pytest.param(
-            Pace().with_start(20.0).with_epoch(1, 6.0).with_trial(1, 3.0), 2, 0, 2 * 9.0, id="trials after starts"
-        ),
-        pytest.param(Pace().with_epoch(1, 6.0).with_trial(1, -0.5), 2, 0, 12.0, id="no negative overhead"),
-    ],
-)
-def test_seconds_left(pace: Pace, trials: int, epochs_done: int, expected: float | None) -> None:
-    assert seconds_left(pace, trials=trials, epochs=6, under_way=[(epochs_done, 0.0)]) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,39 +45,11 @@ def test_about(seconds: float, text: str) -> None:
     assert about(seconds) == text
 
 
-def test_every_running_trial_shortens_what_is_left() -> None:
-    one_more = 6.0 + 5 * 4.0
-    assert seconds_left(PACE, trials=3, epochs=6, under_way=[(2, 0.0), (5, 0.0)]) == 4 * 4.0 + 1 * 4.0 + one_more
-    assert seconds_left(PACE, trials=2, epochs=6, under_way=[(6, 0.0)] * 3) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("trials", "under_way", "expected"),
-    [
-        pytest.param(1, [(0, 0.0)], 26.0, id="one trial is not shared by two workers"),
-        pytest.param(1, [(0, 20.0)], 6.0, id="it is nearly done"),
-        pytest.param(1, [(0, 40.0)], 0.0, id="it takes longer than others"),
-        pytest.param(1, [], 26.0, id="it waits"),
-        pytest.param(2, [(5, 0.0), (0, 0.0)], 26.0, id="the longest decides"),
-        pytest.param(2, [(5, 0.0)], 26.0, id="one that waits is whole"),
-        pytest.param(3, [(0, 40.0), (0, 0.0)], 26.0, id="one that takes longer leaves the others their time"),
-        pytest.param(4, [(5, 1.0), (2, 2.0)], (3.0 + 14.0 + 2 * 26.0) / 2, id="two workers share the rest"),
-    ],
-)
-def test_no_trial_is_shared(trials: int, under_way: list[tuple[int, float]], expected: float) -> None:
-    assert seconds_left(PACE, trials=trials, epochs=6, under_way=under_way, at_once=2) == expected
-
-
 def test_the_time_left_of_the_last_trial_runs_down_to_its_end() -> None:
     pace = Pace(first_epochs=1, first_epoch_seconds=10.0, later_epochs=9, later_epoch_seconds=90.0)
     state = State("a", trials_done=3, trials_total=4, epochs=10, pace=pace, at_once=2)
     state = state.with_running(RunningTrial(3, epochs=10, began=0.0))
     assert [state.seconds_left(now) for now in (0.0, 71.0, 99.0)] == [100.0, 29.0, 1.0]
-
-
-def test_a_trial_that_goes_on_after_its_first_epoch_sets_the_pace_too() -> None:
-    pace = Pace().with_epoch(8, 5.0)
-    assert seconds_left(pace, trials=2, epochs=10, under_way=[(8, 0.0)]) == 2 * 5.0 + 10 * 5.0
 
 
 def test_the_estimate_is_of_the_whole() -> None:
@@ -121,12 +58,13 @@ def test_the_estimate_is_of_the_whole() -> None:
 
     ended = RunningTrial(0, epoch=1, epochs=1, began=18.0)
     state = State("a", trials_total=1, epochs=1, pace=Pace().with_epoch(1, 18.0)).with_running(ended)
-    assert line(state) == "one epoch takes about 18 s; 1 trial of 1 epoch: about 18 s, less where trials stop early"
+    assert line(state) == "one epoch takes about 18 s; 1 trial of 1 epoch: about 18 s"
+    assert line(replace(state, may_stop_early=True)).endswith(": about 18 s, less where trials stop early")
     assert "3 trials of 1 epoch: about 27 s" in line(replace(state, trials_total=3, at_once=2))
     assert "about 54 s, but the time limit leaves 30 s" in line(replace(state, trials_total=3, deadline=48.0))
-    assert "about 54 s, less" in line(replace(state, trials_total=3, deadline=58.0))  # there is time for the rest
-    assert "1 trial of 10 epochs: about 50 s, " in estimate_line(
-        State("a", trials_total=1, epochs=10, pace=Pace().with_epoch(8, 5.0)), 5.0, 0.0
+    assert line(replace(state, trials_total=3, deadline=58.0)).endswith("about 54 s")  # there is time for the rest
+    assert estimate_line(State("a", trials_total=1, epochs=10, pace=Pace().with_epoch(8, 5.0)), 5.0, 0.0).endswith(
+        "1 trial of 10 epochs: about 50 s"
     )
 
 
@@ -164,6 +102,23 @@ def test_the_estimate_tells_of_a_long_start() -> None:
     )
 
 
+def test_what_was_not_trained_has_no_epochs_and_no_time() -> None:
+    state = State("a", trials_done=2, trials_total=2, best=0.5)
+    assert trial_line(state, RunningTrial("4 with seed 7"), "final model kept", None, 0.0) == (
+        "trial 4 with seed 7 (2/2): final model kept; best 0.5000"
+    )
+
+
+def test_a_better_value_or_rank_improves() -> None:
+    assert State().improves(0.5, None)
+    assert not State().improves(math.nan, None)
+    best = State(best=0.5)
+    assert [best.improves(value, None) for value in (0.6, 0.5, math.nan)] == [True, False, False]
+    assert [replace(best, direction="min").improves(value, None) for value in (0.6, 0.4)] == [False, True]
+    ranked = State(best=0.5, best_rank=(0, 9))
+    assert [ranked.improves(0.1, rank) for rank in ((0, 8), (0, 9), (1, 0))] == [True, False, False]
+
+
 def test_lines() -> None:
     state = State("a", "s", "quick", trials_done=1, trials_total=2, epochs=3, best=0.5, best_trial=4, best_note="small")
     assert best_so_far(state) == "0.5000 (trial 4, small)"
@@ -176,6 +131,60 @@ def test_lines() -> None:
         "s ended after 3 s: 0 of 1 trial done, 0 stopped early, 0 failed; best none"
     )
     assert math.isinf(state.deadline)
+
+
+@pytest.mark.parametrize(
+    ("total", "epochs", "line"),
+    [
+        (2, None, "study s: 2 trials, 1 done, best a 0.5000"),
+        (None, 3, "study s: trials of 3 epochs, 1 done, best a 0.5000"),
+        (None, None, "study s: 1 trial done, best a 0.5000"),
+    ],
+)
+def test_the_line_at_the_start_leaves_out_what_is_not_known(total: int | None, epochs: int | None, line: str) -> None:
+    assert started_line(State("a", "s", trials_done=1, trials_total=total, epochs=epochs, best=0.5)) == line
+
+
+def test_a_search_of_which_nothing_is_known_is_named() -> None:
+    state = State("a", "s", "quick", trials_total=None, epochs=None)
+    assert started_line(state) == "study s (quick)"
+    assert started_line(replace(state, deadline=600.0)) == "study s (quick): stops after 10 min"
+
+
+def test_without_a_number_of_trials_no_time_is_estimated() -> None:
+    state = State("val", "s", trials_done=3, trials_total=None, epochs=2, pace=PACE.with_trial(2, 1.0))
+    running = state.with_running(RunningTrial(3, epoch=1, epochs=2, metrics={"val": 0.5}))
+    assert state.trials_left is None
+    assert estimate_line(state, 6.0, 0.0) == "one epoch takes about 6 s"
+    assert running_line(running, 5.0) == "trial 3: epoch 1/2, val 0.5000; 3 trials done"
+    assert (
+        trial_line(state, RunningTrial(3, epoch=2), "done", 9.0, 9.0) == "trial 3 (3 done): done after 2 epochs in 9 s"
+    )
+    assert ended_line(state, 9.0) == "s ended after 9 s: 3 trials done, 0 stopped early, 0 failed; best none"
+    limited = replace(state, deadline=60.0)
+    assert estimate_line(limited, 6.0, 30.0) == "one epoch takes about 6 s; the time limit leaves 30 s"
+    assert trial_line(limited, RunningTrial(3), "done", 9.0, 30.0).endswith("in 9 s; about 30 s left")
+
+
+def test_without_a_number_of_epochs_the_time_is_estimated_once_a_trial_has_ended() -> None:
+    state = State("val", "s", trials_total=2, epochs=None, pace=PACE)
+    running = state.with_running(RunningTrial(0, epoch=2, epochs=None))
+    assert estimate_line(state, 6.0, 0.0) == "one epoch takes about 6 s"
+    assert running_line(running, 0.0) == "trial 0: epoch 2; 0/2 trials done"
+    ended = replace(state, trials_done=1, pace=PACE.with_trial(2, 1.0))
+    line = trial_line(ended, RunningTrial(0, epoch=2, epochs=None), "done", 11.0, 0.0)
+    assert line == "trial 0 (1/2): done after 2 epochs in 11 s; about 11 s left"
+
+
+def test_more_trials_than_were_asked_for() -> None:
+    state = State("a", "s", "quick", trials_done=25, trials_total=3, epochs=3, best=0.5)
+    assert trials_done(state) == trials_done(state, "/") == "25 trials done (3 asked for)"
+    assert started_line(state) == "study s (quick): 25 trials done (3 asked for), best a 0.5000"
+    assert ended_line(state, 2.0) == (
+        "s ended after 2 s: 25 trials done (3 asked for), 0 stopped early, 0 failed; best a 0.5000"
+    )
+    assert tally(state) == "25 done, 3 asked for"
+    assert trials_done(replace(state, trials_done=3)) == "3 of 3 trials done"
 
 
 def test_words() -> None:
@@ -195,3 +204,11 @@ def test_how_far_a_long_epoch_has_come() -> None:
     assert epochs_done(half) == 1.5
     assert within_epoch(replace(half, batches=None), 175.0) == "epoch 2: batch 1,000, 75 s"
     assert within_epoch(replace(half, epoch=3), 175.0) == ""  # the trial is being ended
+
+
+def test_where_the_epochs_are_not_known_only_batches_tell_of_a_later_one() -> None:
+    trial = RunningTrial(3, epochs=None, began=100.0)
+    assert (epoch_of(trial), epoch_of(replace(trial, epochs=3))) == ("0", "0/3")
+    assert within_epoch(trial, 175.0) == "epoch 1: 75 s"
+    assert within_epoch(replace(trial, epoch=1), 175.0) == ""  # it may be the last one
+    assert within_epoch(replace(trial, epoch=1, batch=20), 175.0) == "epoch 2: batch 20, 75 s"

@@ -6,11 +6,15 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.pruners import BasePruner, NopPruner, ThresholdPruner
 from optuna.trial import TrialState
 from rich.console import Console
 
 from kerastuna.search.display.progress import PlainProgress, RichProgress
 from kerastuna.search.display.search_observer import ProgressObserver
+from kerastuna.search.study.attributes import REASON, RETRY_OF
+from kerastuna.search.study.events import SearchStatus
+from kerastuna.search.study.reasons import INTERRUPTED
 
 SETTINGS = {"max_trials": 4, "epochs": 2}
 
@@ -89,6 +93,28 @@ def test_trials_that_run_at_the_same_time(progress: PlainProgress, file: io.Stri
     assert lines[4].startswith("s ended after 15 s: 1 of 4 trials done, 0 stopped early, 1 failed")
 
 
+@pytest.mark.parametrize(
+    ("pruner", "epochs", "told"),
+    [
+        (ThresholdPruner(upper=1), 2, True),
+        (ThresholdPruner(upper=1), 1, False),  # after the last epoch there is nothing to stop
+        (NopPruner(), 2, False),  # of a Pareto front, too
+    ],
+)
+def test_early_stops_are_told_of_where_there_may_be_some(
+    pruner: BasePruner, epochs: int, told: bool, progress: PlainProgress, file: io.StringIO
+) -> None:
+    study = study_with()
+    study.pruner = pruner
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS | {"epochs": epochs})
+    observer.trial_started(started(0, "wide"))
+    observer.epoch_ended(0, 1, metrics(0.7, 4.0))
+    line = file.getvalue().splitlines()[1]
+    assert line.startswith("one epoch takes about 4 s; 4 trials of ")
+    assert line.endswith(", less where trials stop early") is told
+
+
 def test_a_study_that_goes_on_is_shown_with_its_best(progress: PlainProgress, file: io.StringIO) -> None:
     ProgressObserver(progress, "full", timeout=600.0).search_started(study_with(0.5, 0.9), SETTINGS)
     assert file.getvalue() == (
@@ -160,3 +186,94 @@ def test_refused_proposals_are_counted(progress: PlainProgress, file: io.StringI
     observer.proposal_refused({"number": 0, "reason": "infeasible", "summary": ""})
     observer.search_ended("FAILED")
     assert "skipped without training: 1 infeasible" in file.getvalue()
+
+
+def begin(observer: ProgressObserver, study: optuna.Study) -> optuna.Trial:
+    """The next trial of the study, begun here."""
+    trial = study.ask()
+    observer.trial_started(started(trial.number, ""))
+    return trial
+
+
+def test_trials_that_end_at_one_moment_are_counted_once(progress: PlainProgress, file: io.StringIO) -> None:
+    study = study_with()
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+    both = [begin(observer, study) for _ in range(2)]
+    for trial in both:
+        study.tell(trial, 0.5 + trial.number)  # by two workers, before either message has come
+    for trial in both:
+        observer.trial_ended(ended(trial.number, 0.5 + trial.number))
+    observer.search_ended("FINISHED")
+    first, second, last = file.getvalue().splitlines()[1:]
+    assert first.startswith("trial 0 (1/4): val_accuracy 0.5000 ")
+    assert "; best 0.5000 (trial 0)" in first  # not yet that of trial 1
+    assert second.startswith("trial 1 (2/4): val_accuracy 1.5000 ")
+    assert "2 of 4 trials done" in last
+    assert last.endswith("best val_accuracy 1.5000 (trial 1)")
+
+
+def test_at_the_end_a_trial_counts_whose_end_was_not_told(progress: PlainProgress, file: io.StringIO) -> None:
+    study = study_with()
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+    study.tell(begin(observer, study), 0.5)
+    observer.search_ended("FINISHED")
+    assert "1 of 4 trials done" in file.getvalue().splitlines()[-1]
+
+
+def test_the_next_search_hides_no_trial_of_the_one_before(progress: PlainProgress, file: io.StringIO) -> None:
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study_with(), SETTINGS)
+    observer.trial_started(started(0, ""))  # its end is never told
+    observer.search_ended("KILLED")
+    study = study_with()
+    observer.search_started(study, SETTINGS)
+    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs={"params": 1}))
+    here = begin(observer, study)
+    study.tell(here, 0.6)
+    observer.trial_ended(ended(here.number, 0.6))
+    assert file.getvalue().splitlines()[-1].startswith("trial 1 (2/4)")
+
+
+def interrupt(observer: ProgressObserver, study: optuna.Study, trial: optuna.Trial, enqueue: bool = True) -> None:
+    """End a trial that was begun here as interrupted."""
+    trial.set_user_attr(REASON, INTERRUPTED)
+    study.tell(trial, state=TrialState.FAIL)
+    if enqueue:
+        study.enqueue_trial({}, user_attrs={RETRY_OF: trial.number})
+    observer.trial_ended(ended(trial.number, None, "FAIL", INTERRUPTED))
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "KILLED"])
+@pytest.mark.parametrize("is_enqueued", [True, False])
+def test_only_what_nobody_has_tried_again_is_still_to_be(
+    progress: PlainProgress, file: io.StringIO, status: SearchStatus, is_enqueued: bool
+) -> None:
+    study = study_with()
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+    for _ in range(2):  # the second one tries the first one again
+        interrupt(observer, study, begin(observer, study))
+    again = begin(observer, study)
+    assert again.user_attrs == {RETRY_OF: 1}
+    study.tell(again, 0.5)
+    observer.trial_ended(ended(again.number, 0.5))
+    interrupt(observer, study, begin(observer, study), is_enqueued)
+    observer.search_ended(status)
+    assert "1 of 4 trials done, 0 stopped early, 0 failed, 1 to be tried again; best" in file.getvalue()
+
+
+def test_where_all_were_tried_again_none_is_to_be(progress: PlainProgress, file: io.StringIO) -> None:
+    study = study_with()
+    observer = ProgressObserver(progress, "quick", timeout=None)
+    observer.search_started(study, SETTINGS)
+    both = [begin(observer, study) for _ in range(2)]
+    for trial in both:
+        interrupt(observer, study, trial)
+    study.enqueue_trial({}, user_attrs={RETRY_OF: 0})  # by another process; only the first one counts
+    for trial in (begin(observer, study), begin(observer, study)):
+        study.tell(trial, 0.5)
+        observer.trial_ended(ended(trial.number, 0.5))
+    observer.search_ended("FINISHED")
+    assert "2 of 4 trials done, 0 stopped early, 0 failed; best" in file.getvalue().splitlines()[-1]

@@ -150,6 +150,12 @@ def test_champion_lines() -> None:
     assert untested[2] == "  test: the data set has no test part"
 
 
+def test_a_champion_whose_space_has_no_words_for_it_is_called_by_its_hyperparameters() -> None:
+    champion = CHAMPION | {"summary": "", "hyperparameters": {"layers": 1, "units0": 20}}
+    assert champion_lines(champion)[0] == "champion: trial 1, 1,234 parameters  layers=1, units0=20"
+    assert champion_lines(champion | {"hyperparameters": {}})[0] == "champion: trial 1, 1,234 parameters"
+
+
 def in_int8(validation: Any, test: Any) -> dict[str, Any]:
     return CHAMPION | {
         "validation": {**CHAMPION["validation"], "int8": validation},

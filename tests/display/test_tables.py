@@ -80,6 +80,15 @@ def test_the_leaderboard_has_the_columns_that_its_study_is_about(goal: Goal, bud
     assert words(shown(leaderboard_table(trials_of(goal), goal, budget=budget))[1]) == columns.split()
 
 
+def test_a_front_of_two_metrics_shows_both():
+    goal = ParetoFront(ACCURACY, (Quantity("val_loss", "min"), ACCURACY))
+    study = optuna.create_study(directions=goal.directions)
+    study.add_trial(optuna.create_trial(values=[0.25, 0.9], user_attrs={"score": 0.9, "params": 30}))
+    _, names, row = shown(leaderboard_table(study.trials, goal))
+    assert words(names)[:4] == ["trial", "val_accuracy", "val_loss", "params"]
+    assert words(row)[:4] == ["0", "0.9000", "0.2500", "30"]
+
+
 @pytest.mark.parametrize(
     ("goal", "title", "order"),
     [

@@ -22,7 +22,13 @@ from tuner_support import OBJECTIVE, Function, outcomes_of_workers
 from kerastuna.search import InputError, OptunaTuner, SearchObserver
 from kerastuna.search.study.attributes import WORKER, is_trained
 from kerastuna.search.tuning import parallel
-from kerastuna.search.tuning.parallel import WorkerSearch, keras_settings, use_keras_settings, worker_observer
+from kerastuna.search.tuning.parallel import (
+    WorkerSearch,
+    keras_settings,
+    use_keras_settings,
+    worker_observer,
+    worker_pool,
+)
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 cloudpickle.register_pickle_by_value(sys.modules["tuner_support"])
@@ -213,6 +219,31 @@ def test_networks_are_trained_by_workers_as_alone_and_their_weights_are_found(tm
     for params in shared:  # the seed of a training depends on the values alone
         assert values[0][params] == pytest.approx(values[1][params], rel=1e-4)
     assert "3 of 3 trials done" in capsys.readouterr().err
+
+
+def build_one_of_two(hp: Any) -> Any:
+    made: Any = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 1, 2), "relu")])
+    made.add(keras.layers.Dense(2, "softmax"))
+    made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    return made
+
+
+def test_a_search_is_shown_without_a_number_of_epochs_or_trials(tmp_path: Path, capsys: Any):
+    x, y = np.zeros((8, 4), "float32"), np.zeros(8, int)
+    lines: list[list[str]] = []
+    with worker_pool(2) as pool:
+        for trials, options in ((2, {}), (None, {"epochs": 1}), (None, {})):
+            name = f"{trials}{len(options)}"
+            tuner = OptunaTuner(
+                build_one_of_two, OBJECTIVE, trials, seed=0, directory=tmp_path, project_name=name, sampler="random"
+            )
+            tuner.search(x, y, validation_data=(x, y), workers=pool, **options)  # ends with the space: it has 2 points
+            assert [trial.state.name for trial in filter(is_trained, tuner.oracle.study.trials)] == ["COMPLETE"] * 2
+            lines.append(capsys.readouterr().err.splitlines())
+    starts = [next(line for line in told if line.startswith("study ")) for told in lines]
+    assert starts == ["study 20: 2 trials", "study None1: trials of 1 epoch", "study None0"]
+    ends = [told[-1].split(": ")[1].split(",")[0] for told in lines]
+    assert ends == ["2 of 2 trials done", "2 trials done", "2 trials done"]
 
 
 def test_settings_of_keras_reach_a_worker():
