@@ -10,6 +10,7 @@ KerastunaError                  exit status 1
 ├── OverBudget                  a network that was built although it is larger than allowed: a bug or a lying space
 ├── CannotDraw                  a figure has too little to show; it is left out, with the reason
 └── SearchFailed                the search ran, but found nothing feasible or only failures
+    └── Diverged                a training of a confirmation, or of a known network, whose loss is not finite
 """
 
 from ..spaces.errors import InfeasibleArchitecture, InputError, KerastunaError
@@ -18,6 +19,7 @@ __all__ = [
     "CannotDraw",
     "DataError",
     "DeviceError",
+    "Diverged",
     "InfeasibleArchitecture",
     "InputError",
     "KerastunaError",
@@ -54,3 +56,7 @@ class CannotDraw(KerastunaError):
 
 class SearchFailed(KerastunaError):
     """The search ran, but found nothing feasible, or nothing but failures."""
+
+
+class Diverged(SearchFailed):
+    """A training of one network ended because its loss was not finite."""

@@ -6,7 +6,7 @@ from kerastuna.search import errors
 from kerastuna.spaces.errors import InfeasibleArchitecture, InputError, KerastunaError
 
 NOT_ALLOWED = ["DataError", "DeviceError", "SpaceError", "StudyError"]
-WENT_WRONG = ["CannotDraw", "OverBudget", "SearchFailed"]
+WENT_WRONG = ["CannotDraw", "Diverged", "OverBudget", "SearchFailed"]
 
 
 @pytest.mark.parametrize("name", NOT_ALLOWED)

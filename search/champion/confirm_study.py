@@ -99,7 +99,8 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     done = len(kept) + (0 if champion is None else len(seeds))
     observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
     for trial, seed, value in kept:
-        observer.training_kept(trial, seed, value)
+        if value is not None:
+            observer.training_kept(trial, seed, value)
     if not candidates:
         candidates = confirm()
         champion = None if again else _champion_among(study, candidates, seeds)
@@ -138,8 +139,8 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     return _publish(confirmation, record, ships, result, samples)
 
 
-def _kept(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> list[tuple[int, int, float]]:
-    """Trial, seed and objective of every training of `trials` on `seeds` whose result the study has."""
+def _kept(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> list[tuple[int, int, Any]]:
+    """Trial, seed and objective, None if it diverged, of every training of `trials` on `seeds` that the study has."""
     results = study.user_attrs.get(CONFIRMATIONS, {})
     of_trials = [(trial.number, results.get(str(trial.number), {})) for trial in trials]
     return [(trial, seed, of[str(seed)]["value"]) for trial, of in of_trials for seed in seeds if str(seed) in of]

@@ -13,7 +13,7 @@ from ..compat.optuna_attributes import change_study_attribute
 from ..errors import SearchFailed
 from ..study.budget import COSTS
 from ..study.goal import Goal, Rank, budget_of, goal_of, score_of
-from ..study.records import finite_metrics
+from ..study.records import finite, finite_metrics
 from ..study.seeds import derive_seed
 from ..training.epochs import EpochMetrics
 from ..workers.tasks import Pool
@@ -25,7 +25,7 @@ from .trainings import Training, run_trainings
 CONFIRMATIONS = "confirmations"
 """User attribute of a study: trial number -> seed -> {"value", "history", "int8"}, so that nothing is trained twice.
 
-"int8" is left out where it was not measured.
+"int8" is left out where it was not measured. Where a training diverged, "value" is None and "problem" tells why.
 """
 
 
@@ -88,8 +88,9 @@ def confirm_candidates(
 ) -> list[Candidate]:
     """The `top` best results, each trained on every seed; the best mean first, of equal ones the smaller network.
 
-    Each result is stored in the study as soon as it is known: an interrupted confirmation goes on where it stopped.
-    Raises SearchFailed when the study has no complete trial.
+    One that diverges on a seed is left out. Each result is stored in the study as soon as it is known: an interrupted
+    confirmation goes on where it stopped. Raises SearchFailed when the study has no complete trial, and when all
+    diverge.
     """
     goal = goal_of(study)
     trials = chosen(study, top)
@@ -99,9 +100,11 @@ def confirm_candidates(
         )
 
     def keep(training: Training, confirmed: Confirmed) -> None:
-        value = confirmed.history[-1][retraining.objective]
-        result: dict[str, Any] = {"value": value, "history": [finite_metrics(epoch) for epoch in confirmed.history]}
-        _keep(study, training, result if confirmed.int8 is None else {**result, "int8": confirmed.int8})
+        value = math.nan if confirmed.problem else confirmed.history[-1][retraining.objective]
+        result: dict[str, Any] = {"value": finite(value)}
+        result["history"] = [finite_metrics(epoch) for epoch in confirmed.history]
+        optional = {"int8": confirmed.int8, "problem": confirmed.problem}
+        _keep(study, training, result | {name: told for name, told in optional.items() if told is not None})
         retraining.forget(training.trial, training.seed, CONFIRM)
         retraining.observer.training_ended(training.trial.number, training.seed, value)
 
@@ -112,8 +115,25 @@ def confirm_candidates(
         if seed not in confirmed_seeds(study, trial)
     ]
     run_trainings(missing, retraining, pool, keep)
-    candidates = [_candidate(study, trial, seeds) for trial in trials]
+    problems = diverged(study, trials, seeds)
+    if len(problems) == len(trials):
+        raise SearchFailed(
+            f"study {study.study_name!r} has no trial that can be confirmed ({'; '.join(problems.values())}): confirm "
+            "more of them, or search with lower learning rates"
+        )
+    candidates = [_candidate(study, trial, seeds) for trial in trials if trial.number not in problems]
     return sorted(candidates, key=lambda c: (c.rank(goal), math.inf if c.params is None else c.params, c.trial))
+
+
+def diverged(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> dict[int, str]:
+    """Which of `trials`, by number, diverged on one of `seeds`, and what was told of the first time."""
+    found: dict[int, str] = {}
+    for trial in trials:
+        results = _results(study, trial)
+        for seed in seeds:
+            if (problem := results.get(str(seed), {}).get("problem")) is not None:
+                found.setdefault(trial.number, problem)
+    return found
 
 
 def _results(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:

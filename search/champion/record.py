@@ -18,7 +18,7 @@ from ..study.goal import goal_of
 from ..study.names import CHECKPOINT_FOLDER
 from ..study.records import counts, description
 from ..study.study_id import found_folder, id_of, own_folder, owner_of
-from .confirmation import Candidate, Retraining
+from .confirmation import Candidate, Retraining, diverged
 from .int8 import int8_record
 from .ledger import openings
 
@@ -80,6 +80,7 @@ def champion_record(
             }
             for candidate in candidates
         ],
+        "diverged": {str(trial): problem for trial, problem in diverged(study, trials, seeds).items()},
         "seeds": list(seeds),
         "validation": {
             "mean": winner.mean,

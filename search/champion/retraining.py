@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
 from ..display.network_name import network_name
-from ..errors import KerastunaError, SearchFailed
+from ..errors import Diverged, KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
 from ..study.int8_names import in_float, is_in_int8
@@ -58,7 +58,7 @@ class ConfirmationObserver(ABC):  # noqa: B024  every method may be left out
         """A final model is not trained: the champion that there is has it, as is known only now."""
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:  # noqa: B027
-        """A training ended with the objective at its last epoch; None where there was no validation."""
+        """A training ended with the objective at its last epoch: NaN if it diverged, None without validation."""
 
 
 NOBODY = ConfirmationObserver()
@@ -73,10 +73,12 @@ class Confirmed:
     Attributes:
         history: the metrics of every epoch.
         int8: the figure of its model in int8; None where it was not measured.
+        problem: why it has no score, where its loss or its objective is not finite.
     """
 
     history: list[EpochMetrics]
     int8: Figure | None
+    problem: str | None = None
 
 
 @final
@@ -126,11 +128,14 @@ class Retraining:
     def on_training_images(self, trial: FrozenTrial, seed: int) -> Confirmed:
         """Train the network of `trial` as in the search, from `seed`.
 
-        Raises SearchFailed when it cannot be trained, and when the objective is missing or not finite at the end.
+        Raises SearchFailed when it cannot be trained, and when the objective is missing at the end.
         """
         dataset = self.dataset
         validation = (dataset.x_validation, dataset.y_validation)
-        model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        try:
+            model, history = self._train(trial, seed, CONFIRM, dataset.x_train, dataset.y_train, validation)
+        except Diverged as error:
+            return Confirmed([], None, str(error))
         int8 = validation_figure(model, dataset, self.metric) if self.measures_int8 else None
         if int8 is not None and is_in_int8(self.objective):
             if "missing" in int8:
@@ -140,12 +145,10 @@ class Retraining:
         last = history[-1]
         if (told := objective_problem([self.objective], last)) is not None:
             raise SearchFailed(f"trial {trial.number} cannot be confirmed: {told}")
-        value = last[self.objective]
-        if not math.isfinite(value):
-            raise SearchFailed(
-                f"{self.objective} of trial {trial.number} is {value} with seed {seed}: it cannot be confirmed"
-            )
-        return Confirmed(history, int8)
+        is_finite = math.isfinite(value := last[self.objective])
+        return Confirmed(
+            history, int8, None if is_finite else f"trial {trial.number} with seed {seed}: {self.objective} is {value}"
+        )
 
     def on_all_images(self, trial: FrozenTrial, seed: int) -> tuple[keras.Model, float | None]:
         """Train the network of `trial` on training and validation samples together, from `seed`.
@@ -185,7 +188,7 @@ class Retraining:
                 check=lambda model: check_parameters(model, trial),
             )
         except SearchFailed as error:
-            raise SearchFailed(f"trial {trial.number} with seed {seed}: {error}") from error
+            raise type(error)(f"trial {trial.number} with seed {seed}: {error}") from error
         except KerastunaError:
             raise
         except Exception as error:  # of the user's code

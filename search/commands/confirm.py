@@ -80,9 +80,11 @@ def confirm_session(
 
     profile, oracle = session.profile, session.tuner.oracle
     metric = oracle.goal.metric
-    trials = session.study.get_trials(deepcopy=False)
-    of_goal = oracle.goal, lambda number: trials[number].user_attrs
-    display = ConfirmationProgress(progress, *of_goal, profile.name, profile.epochs)
+
+    def costs(number: int) -> Mapping[str, Any]:
+        return session.study.get_trials(deepcopy=False)[number].user_attrs
+
+    display = ConfirmationProgress(progress, oracle.goal, costs, profile.name, profile.epochs)
     dataset = session.dataset
     parts = parts_of(dataset.name, dataset.identity() | {"input_shape": dataset.input_shape})
     observer = ConfirmationRecorder(session.tracker, session.facts, parts, display)

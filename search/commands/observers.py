@@ -1,5 +1,6 @@
 """Observers that only the commands need: display and records of a confirmation, and the trials that ended here."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
@@ -54,7 +55,7 @@ class ConfirmationProgress(ConfirmationObserver):
         """Show what is trained."""
         self._began[trial, seed] = time.monotonic()
         what = "final model" if purpose == "final" else "fresh seed"
-        self._progress.trial_started(number=_name(trial, seed), summary=f"{what}: {summary}")
+        self._progress.trial_started(number=_name(trial, seed), summary=": ".join(filter(None, (what, summary))))
 
     def epoch_ended(self, trial: int, seed: int, epoch: int, metrics: EpochMetrics) -> None:
         """Show the metrics of the epoch."""
@@ -140,8 +141,9 @@ class ConfirmationRecorder(ConfirmationObserver):
         self._other.training_spared(trial, seed)
 
     def training_ended(self, trial: int, seed: int, value: float | None) -> None:
-        """Close the run."""
-        self._tracker.end_training(self._runs.pop((trial, seed), None))
+        """Close the run, as failed where the training diverged."""
+        failed = value is not None and math.isnan(value)
+        self._tracker.end_training(self._runs.pop((trial, seed), None), failed=failed)
         self._other.training_ended(trial, seed, value)
 
     def close(self) -> None:

@@ -184,7 +184,11 @@ class SearchOptions:
                     f"{', '.join(COSTS)} or other metrics, each once"
                 )
         for metric in self.metrics:
-            objective_of(metric)
+            try:
+                objective_of(metric)
+            except InputError as error:
+                costs = "" if self.pareto is None else f"; the costs are {', '.join(COSTS)}"
+                raise InputError(f"{error}{costs}") from error
         if self.reach is not None and not all(map(direction_of, self.reach)):
             raise InputError(f"--reach {', '.join(self.reach)}: give one metric whose name tells its direction")
 

@@ -160,6 +160,7 @@ def champion_lines(champion: Champion) -> list[str]:
         f"  validation {scored} over {counted(validation['n'], 'fresh seed')}; in the search "
         f"{percent(champion['search_value'], metric)}, {more}",
     ]
+    lines += [f"  left out: {problem}" for problem in champion.get("diverged", {}).values()]
     if test is None:
         lines.append("  test: the data set has no test part")
     else:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compat.keras import clear_session
 from ..compat.keras_tuner import hypermodel_of
-from ..errors import SearchFailed
+from ..errors import Diverged
 from .checkpoints import SavedState
 from .engine import fit
 from .epochs import BatchReport, EpochMetrics, EpochReporter, final_metrics
@@ -53,7 +53,7 @@ def train(
         check: called with the model before it is trained, or after that where the data give it its shapes; may raise.
 
     Returns the model and the metrics of every epoch, up to the one whose weights the model has: a callback of the
-    hypermodel's may have restored those of an earlier one. Raises SearchFailed if the loss is not finite.
+    hypermodel's may have restored those of an earlier one. Raises Diverged if the loss is not finite.
     """
 
     trained, own_fit = hypermodel_of(hypermodel), has_own_fit(hypermodel)
@@ -85,7 +85,9 @@ def train(
         with order:
             results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
         if reporter.failure is not None:
-            raise SearchFailed(f"the network could not be trained: {reporter.failure}")
+            raise Diverged(
+                f"the network could not be trained: {reporter.failure}"
+            )  # there is neither limit nor deadline
         if not was_built:
             check(model)
         again = partial(validated_again, model, given)

@@ -105,7 +105,8 @@ class OptunaTuner(MadeAgain, TrainingTuner):
         is_closed_form = isinstance(hypermodel, SearchSpace)
         oracle = OptunaOracle(objective, max_trials, measure=measure, is_closed_form=is_closed_form, **own)
         self._settings = oracle.settings
-        if hypermodel is not None and not is_closed_form and type(self).measure is OptunaTuner.measure:
+        self._counts_itself = type(self).measure is not OptunaTuner.measure
+        if hypermodel is not None and not is_closed_form and not self._counts_itself:
             check_countable(self._settings.counted)
         self._int8 = Int8Objective(oracle.objective, oracle.settings.goal)
         self._fixed = dict(fixed or {})
@@ -318,6 +319,8 @@ class OptunaTuner(MadeAgain, TrainingTuner):
                     f"the weights of trial {int(trial.trial_id)} do not fit the network that its hyperparameters give "
                     "now: put the space back as it was, or search anew"
                 ) from error
-        if isinstance(self.oracle, OptunaOracle):
-            check_parameters(model, self.oracle.study.get_trials(deepcopy=False)[int(trial.trial_id)])
+        if isinstance(self.oracle, OptunaOracle) and not self._counts_itself:
+            trials = {trial_id_of(stored.number): stored for stored in self.oracle.study.get_trials(deepcopy=False)}
+            if (stored := trials.get(trial.trial_id)) is not None:  # else it was made by hand
+                check_parameters(model, stored)
         return model

@@ -1,6 +1,7 @@
 """The confirmation: which candidate wins, what is not trained twice, and the ledger of the test set."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kerastuna.search.champion.confirmation import (
     chosen,
     confirm_candidates,
     confirmed_seeds,
+    diverged,
     fresh_seeds,
 )
 from kerastuna.search.champion.retraining import ConfirmationObserver, Retraining
@@ -346,3 +348,32 @@ def test_a_loss_that_is_not_finite_names_the_trial(study, dataset, space):
 
     with pytest.raises(SearchFailed, match="trial 1 with seed 7: the network could not be trained: loss is nan"):
         retraining(dataset, space, hypermodel=Fitting(diverging)).on_all_images(study.trials[1], 7)
+
+
+def test_a_candidate_that_diverges_is_left_out_and_is_not_trained_again(study, dataset, space):
+    def fit(model: Any, x: Any, y: Any, callbacks: Any, **kwargs: Any) -> Any:
+        if model.layers[1].units == 16:
+            callbacks[0].on_epoch_end(0, {"loss": float("nan")})
+            return 0.5
+        return model.fit(x, y, callbacks=callbacks, **kwargs)
+
+    listener = Listener()
+    training = retraining(dataset, space, listener, Fitting(fit))
+    for _ in range(2):
+        assert [candidate.trial for candidate in confirm_candidates(study, training, 2, [7, 8])] == [2]
+    assert len(listener.trainings) == 4
+    assert [value is not None and math.isnan(value) for value in listener.values] == [True, True, False, False]
+    told = "trial 1 with seed 7: the network could not be trained: loss is nan after epoch 1"
+    assert diverged(study, study.trials, [7, 8]) == {1: told}
+    assert diverged(study, study.trials, [9]) == {}
+    with pytest.raises(SearchFailed, match=rf"'digits' has no trial that can be confirmed \({told}\): confirm more"):
+        confirm_candidates(study, training, 1, [7, 8])
+
+
+def test_a_score_that_is_not_finite_is_a_problem_too(study, dataset, space):
+    def without_score(model: Any, *args: Any, **kwargs: Any) -> float:
+        model.fit(*args, **kwargs)
+        return float("nan")
+
+    confirmed = retraining(dataset, space, hypermodel=Fitting(without_score)).on_training_images(study.trials[1], 7)
+    assert confirmed.problem == "trial 1 with seed 7: val_accuracy is nan"

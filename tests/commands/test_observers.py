@@ -156,3 +156,17 @@ def test_the_trainings_of_a_confirmation_are_recorded_and_told_on(tmp_path: Path
     assert inputs.dataset_inputs[0].dataset.name == "d training"
     assert runs["confirm-0004-seed-77"].info.status == "FINISHED"
     assert runs["final-0004-seed-78"].info.status == "FAILED"  # it did not end
+
+
+def test_the_run_of_a_training_that_diverged_is_failed(tmp_path: Path) -> None:
+    tracker = Tracker(default_tracking_uri(tmp_path), "confirmed", warn=pytest.fail)
+    tracker.start_study("one", {}, {})
+    observer = ConfirmationRecorder(tracker, {}, [], ConfirmationObserver())
+    for trial, value in ((4, float("nan")), (5, 0.8)):
+        observer.training_started(trial, 77, "wide", "confirm")
+        observer.training_ended(trial, 77, value)
+    runs = MlflowClient(default_tracking_uri(tmp_path)).search_runs([tracker.experiment_id], "tags.purpose = 'confirm'")
+    assert {run.info.run_name: run.info.status for run in runs} == {
+        "confirm-0004-seed-77": "FAILED",
+        "confirm-0005-seed-77": "FINISHED",
+    }

@@ -58,6 +58,13 @@ def test_what_is_not_allowed_is_told_with_what_is(given: dict[str, Any], message
     assert str(caught.value).startswith(message)
 
 
+def test_a_part_of_a_front_that_is_no_metric_is_refused_with_the_costs() -> None:
+    with pytest.raises(
+        InputError, match=r"^objective 'param': .*; the costs are params, macs, ram, flash, activations$"
+    ):
+        SearchOptions(pareto=["val_accuracy", "param"])
+
+
 @pytest.mark.parametrize(
     ("text", "objective"),
     [

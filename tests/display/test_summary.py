@@ -136,6 +136,11 @@ def test_champion_json_by_the_contract() -> None:
     assert champion_json(CHAMPION | {"test": None})["test"] is None
 
 
+def test_candidates_that_diverged_are_told() -> None:
+    told = champion_lines(CHAMPION | {"diverged": {"3": "trial 3 with seed 7: loss is nan"}})
+    assert "  left out: trial 3 with seed 7: loss is nan" in told
+
+
 def test_champion_lines() -> None:
     assert champion_lines(CHAMPION) == [
         "champion: trial 1, 1,234 parameters  16 | gap",

@@ -1,6 +1,5 @@
 """A trial that is interrupted goes on from its last epoch, and its checkpoint is removed when it has come to an end."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from kerastuna.search.study.attributes import CONTINUED_AFTER, HISTORY, REASON
 from kerastuna.search.study.events import SearchObserver
 from kerastuna.search.study.names import CHECKPOINT_FOLDER
 from kerastuna.search.training import resuming
+from kerastuna.search.training.epochs import EpochReporter
 
 EPOCHS = 5
 X, Y = np.random.default_rng(0).random((40, 4), "float32"), np.arange(40) % 2
@@ -100,8 +100,16 @@ def test_a_trial_that_is_interrupted_again_shares_the_checkpoint(tmp_path: Path)
 
 def test_a_trial_that_ran_out_of_time_loses_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(OptunaTuner):
-        def on_trial_begin(self, trial: Any) -> None:
-            self.oracle.deadline = time.monotonic()
+        def _reporter(self, *given: Any) -> EpochReporter:
+            reporter = super()._reporter(*given)
+            begin = reporter.on_epoch_begin
+
+            def on_epoch_begin(epoch: int, logs: Any = None) -> None:
+                begin(epoch, logs)
+                reporter._deadline = self.oracle.deadline = 0.0  # it passes within the first epoch
+
+            reporter.on_epoch_begin = on_epoch_begin
+            return reporter
 
     monkeypatch.setattr(resuming, "SECONDS_BETWEEN", 1000.0)
     assert searched(tmp_path, kind=Late).oracle.study.trials[0].user_attrs[REASON] == "timeout"
