@@ -12,7 +12,6 @@ from uuid import uuid4
 import keras
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial
 
 from ...spaces.architecture import Architecture
 from ...spaces.space import SearchSpace
@@ -25,7 +24,7 @@ from ..study.goal import goal_of
 from ..training.answers import answers_of, check_measured
 from ..training.garbage import old_objects_passed_over
 from ..workers.tasks import Pool
-from .confirmation import CONFIRMATIONS, Candidate, chosen, confirm_candidates
+from .confirmation import Candidate, chosen, confirm_candidates, kept_results
 from .evaluation import TestResult, evaluate
 from .int8 import figures_of, in_int8, int8_record
 from .ledger import openings, read_test_set, refuse_second_opening
@@ -92,15 +91,15 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     retraining = replace(confirmation.retraining, checkpoints=checkpoints)
     confirm = partial(confirm_candidates, study, retraining, top, seeds, confirmation.pool)
     observer, trials = retraining.observer, chosen(study, top)
-    kept = _kept(study, trials, seeds)
+    kept = kept_results(study, trials, seeds)
     # Where every result is kept, nothing is trained here, and it is known which final models the champion has.
     candidates = confirm() if kept and len(kept) == len(trials) * len(seeds) else []
     champion = None if again else _champion_among(study, candidates, seeds)
     done = len(kept) + (0 if champion is None else len(seeds))
     observer.confirmation_started(study.study_name, done, (len(trials) + 1) * len(seeds))
-    for trial, seed, value in kept:
-        if value is not None:
-            observer.training_kept(trial, seed, value)
+    for trial, seed, result in kept:
+        if result["value"] is not None:  # else it diverged
+            observer.training_kept(trial, seed, result["value"])
     if not candidates:
         candidates = confirm()
         champion = None if again else _champion_among(study, candidates, seeds)
@@ -137,13 +136,6 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     study.set_user_attr(CHAMPION, record)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return _publish(confirmation, record, ships, result, samples)
-
-
-def _kept(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> list[tuple[int, int, Any]]:
-    """Trial, seed and objective, None if it diverged, of every training of `trials` on `seeds` that the study has."""
-    results = study.user_attrs.get(CONFIRMATIONS, {})
-    of_trials = [(trial.number, results.get(str(trial.number), {})) for trial in trials]
-    return [(trial, seed, of[str(seed)]["value"]) for trial, of in of_trials for seed in seeds if str(seed) in of]
 
 
 def _champion_among(

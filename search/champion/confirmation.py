@@ -125,15 +125,18 @@ def confirm_candidates(
     return sorted(candidates, key=lambda c: (c.rank(goal), math.inf if c.params is None else c.params, c.trial))
 
 
+def kept_results(
+    study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]
+) -> list[tuple[int, int, Mapping[str, Any]]]:
+    """Trial, seed and result, as in `CONFIRMATIONS`, of every training of `trials` on `seeds` that the study has."""
+    results = [(trial.number, seed, _results(study, trial).get(str(seed))) for trial in trials for seed in seeds]
+    return [(trial, seed, result) for trial, seed, result in results if result is not None]
+
+
 def diverged(study: optuna.Study, trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> dict[int, str]:
-    """Which of `trials`, by number, diverged on one of `seeds`, and what was told of the first time."""
-    found: dict[int, str] = {}
-    for trial in trials:
-        results = _results(study, trial)
-        for seed in seeds:
-            if (problem := results.get(str(seed), {}).get("problem")) is not None:
-                found.setdefault(trial.number, problem)
-    return found
+    """Which of `trials`, by number, diverged on one of `seeds`, and what was told of the last time."""
+    kept = kept_results(study, trials, seeds)
+    return {trial: result["problem"] for trial, _, result in kept if "problem" in result}
 
 
 def _results(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:

@@ -12,11 +12,11 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from ..datasets.data import Dataset
-from ..display.network_name import network_name
 from ..errors import Diverged, KerastunaError, SearchFailed
 from ..messages import cause
 from ..study.attributes import HYPERPARAMETERS
 from ..study.int8_names import in_float, is_in_int8
+from ..study.network_name import network_name
 from ..training.checkpoints import Checkpoint
 from ..training.epochs import EpochMetrics
 from ..training.hypermodels import has_own_fit

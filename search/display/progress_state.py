@@ -1,4 +1,4 @@
-"""The state of a running search, and in words. Pure: nothing is displayed here."""
+"""The state of a running search, and what is said of it. Pure: nothing is displayed here."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,17 +1,16 @@
 """The progress display as an observer of a search."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, final
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 
-from ..study.attributes import RETRY_OF, is_trained
+from ..study.attributes import is_trained
 from ..study.events import SearchObserver, SearchStatus
 from ..study.goal import Goal, goal_of, score_of
-from ..study.retries import is_interrupted
+from ..study.retries import still_interrupted
 from .early_stops import may_stop_early
 from .progress import Progress
 
@@ -116,16 +115,6 @@ class ProgressObserver(SearchObserver):
             best_rank=self._goal.rank(value, best.user_attrs),
             best_note=self._goal.note(value, best.user_attrs),
         )
-
-
-def still_interrupted(trials: Sequence[FrozenTrial]) -> set[int]:
-    """The numbers of the interrupted trials that nobody has begun to try again; `trials` are all of a study."""
-    retries = {trial.user_attrs.get(RETRY_OF): trial for trial in reversed(trials)}  # the first one of each counts
-    return {
-        trial.number
-        for trial in filter(is_interrupted, trials)
-        if trial.number not in retries or retries[trial.number].state == TrialState.WAITING
-    }
 
 
 def show_epoch(

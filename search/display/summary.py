@@ -15,12 +15,12 @@ from ..study.attributes import MESSAGE, NAME, REASON, is_trained
 from ..study.budget import Budget
 from ..study.goal import Goal, goal_of
 from ..study.int8_names import is_in_int8
+from ..study.network_name import network_name
 from ..study.reasons import REJECTIONS, RETRIED_REASONS
 from ..study.records import counts, failure_counts, trial_record
 from ..tracking.runs import StudyRun
 from ..tracking.ui import ui_path
 from .lines import show_commands, show_line
-from .network_name import network_name
 from .progress_state import about, words
 from .tables import console, leaderboard_table
 

@@ -13,9 +13,9 @@ from ..datasets.task import Classification, task_of, unit_of
 from ..messages import counted, figure, number
 from ..study.budget import ALWAYS_SHOWN, COSTS, SHORT_NAMES, Budget
 from ..study.goal import Goal
+from ..study.network_name import network_name
 from ..study.reasons import INFEASIBLE, OVER_BUDGET, ending
 from ..study.records import full_record
-from .network_name import network_name
 from .progress_state import printable
 
 MARKS = {"reached": "reaches"}

@@ -100,6 +100,16 @@ def unsettled(trials: Sequence[FrozenTrial]) -> set[int]:
     }
 
 
+def still_interrupted(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The numbers of the interrupted trials that nobody has begun to try again; `trials` are all of a study."""
+    retries = {trial.user_attrs.get(RETRY_OF): trial for trial in reversed(trials)}  # the first one of each counts
+    return {
+        trial.number
+        for trial in filter(is_interrupted, trials)
+        if trial.number not in retries or retries[trial.number].state == TrialState.WAITING
+    }
+
+
 def _parameters(trial: FrozenTrial) -> dict[str, Any]:
     """Those of the trial, and those it was enqueued with: it may have been interrupted before it took them up."""
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}

@@ -85,9 +85,8 @@ def train(
         with order:
             results = fit(trained, hyperparameters, model, x, y, **given, **first_epoch(saved), callbacks=callbacks)
         if reporter.failure is not None:
-            raise Diverged(
-                f"the network could not be trained: {reporter.failure}"
-            )  # there is neither limit nor deadline
+            # It diverged: there is neither a limit of time nor a deadline.
+            raise Diverged(f"the network could not be trained: {reporter.failure}")
         if not was_built:
             check(model)
         again = partial(validated_again, model, given)

@@ -50,5 +50,5 @@ def check_parameters(model: keras.Model, trial: optuna.trial.FrozenTrial) -> Non
     if known is not None and now != known:
         raise SpaceError(
             f"trial {trial.number} had {known:,} parameters in the search, and its hyperparameters give {now:,} now: "
-            "let build(hp) depend on nothing but hp, put the space back as it was, or search anew with another --study"
+            "let build(hp) depend on nothing but hp, put the space back as it was, or search anew under another name"
         )

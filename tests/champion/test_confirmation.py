@@ -363,7 +363,7 @@ def test_a_candidate_that_diverges_is_left_out_and_is_not_trained_again(study, d
         assert [candidate.trial for candidate in confirm_candidates(study, training, 2, [7, 8])] == [2]
     assert len(listener.trainings) == 4
     assert [value is not None and math.isnan(value) for value in listener.values] == [True, True, False, False]
-    told = "trial 1 with seed 7: the network could not be trained: loss is nan after epoch 1"
+    told = "trial 1 with seed 8: the network could not be trained: loss is nan after epoch 1"
     assert diverged(study, study.trials, [7, 8]) == {1: told}
     assert diverged(study, study.trials, [9]) == {}
     with pytest.raises(SearchFailed, match=rf"'digits' has no trial that can be confirmed \({told}\): confirm more"):

@@ -1,6 +1,6 @@
 """What a network is called, also where its space has no words for it."""
 
-from kerastuna.search.display.network_name import MOST_LETTERS, network_name
+from kerastuna.search.study.network_name import MOST_LETTERS, network_name
 
 
 def test_a_network_is_called_by_its_summary() -> None:
