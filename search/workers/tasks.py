@@ -111,12 +111,15 @@ class Pool(ABC, Generic[W]):
     def __enter__(self) -> Self:
         self._stack.enter_context(ended_at_once(self._end_at_once))
         try:
-            for number in range(len(self)):
-                self._workers[number] = self._start(number)
+            self._start_all()
         except BaseException:
             self._end()
             raise
         return self
+
+    def _start_all(self) -> None:
+        for number in range(len(self)):
+            self._workers[number] = self._start(number)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -150,7 +153,8 @@ class Pool(ABC, Generic[W]):
         """Do all tasks, each worker one at a time; returns their results in the order of the tasks.
 
         A task whose worker died is given to a worker again. When a task raises an error, or this process is
-        interrupted, the others are stopped, and it is raised once they have ended.
+        interrupted, the others are stopped, and it is raised once they have ended. The next call starts the workers
+        again.
 
         Args:
             tasks: called in a worker.
@@ -167,6 +171,8 @@ class Pool(ABC, Generic[W]):
         waiting = deque(range(len(tasks)))
         results: dict[int, Any] = {}
         try:
+            if not self._workers:
+                self._start_all()
             while len(results) < len(tasks):
                 stop_if_told()
                 for worker in self._workers.values():

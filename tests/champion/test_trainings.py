@@ -99,7 +99,7 @@ def test_a_worker_measures_int8(mnist_slice: Path, trial: Any, pool: WorkerPool)
 def test_what_a_training_raises_is_raised(mnist_slice: Path, trial: Any, pool: WorkerPool):
     training = retraining(mnist_slice, Listener(), Perceptron(rate=1e30))
     told = f"trial {trial.number} with seed 7: the network could not be trained"
-    (result,) = run_trainings([Training(trial, 7, False)], training, pool, lambda done, result: None)
-    assert result.problem.startswith(told)
     with pytest.raises(SearchFailed, match=told):
         run_trainings([Training(trial, 7, True)], training, pool, lambda done, result: None)
+    (result,) = run_trainings([Training(trial, 7, False)], training, pool, lambda done, result: None)
+    assert result.problem.startswith(told)
