@@ -10,6 +10,9 @@ Shape = tuple[int, ...]
 """The shape of one image's activations, without the batch: (height, width, channels) or (features,)."""
 
 Padding = Literal["valid", "same"]
+ONE_PIXEL = ((1, 1), 1)
+"""The reach of a layer that changes each value in its place."""
+
 Side = int | tuple[int, int]
 """The side of a square window, or its (height, width)."""
 
@@ -69,7 +72,8 @@ class Window(Layer):
         if padding == "same":
             out = (-(-height // stride), -(-width // stride))
         else:
-            out = ((height - self.window[0]) // stride + 1, (width - self.window[1]) // stride + 1)
+            window = self.window
+            out = ((height - window[0]) // stride + 1, (width - window[1]) // stride + 1)
         if min(out) < 1:
             window = "x".join(map(str, self.window))
             raise InfeasibleArchitecture(
@@ -84,7 +88,7 @@ class SameShape(Layer):
     @final
     @property
     def reach(self) -> tuple[tuple[int, int], int]:
-        return (1, 1), 1
+        return ONE_PIXEL
 
     @final
     def output_shape(self, shape: Shape) -> Shape:
@@ -105,8 +109,9 @@ def map_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
 
 def is_whole(value: object) -> bool:
     """Whether `value` is a whole number of at least 1."""
-    whole = type(value) is int or isinstance(value, Integral)  # the second takes ten times as long
-    return whole and int(value) >= 1  # pyright: ignore[reportArgumentType]
+    if type(value) is int:  # `isinstance` takes ten times as long
+        return value >= 1
+    return isinstance(value, Integral) and int(value) >= 1
 
 
 def check_whole(layer: Layer, **fields: int) -> None:
@@ -119,8 +124,7 @@ def check_whole(layer: Layer, **fields: int) -> None:
 def check_window(layer: Layer, **fields: Side) -> None:
     """Raise InputError unless every field of `layer` is the side of a window, or its (height, width)."""
     for name, value in fields.items():
-        pair = sides(value)
-        if len(pair) != 2 or not all(map(is_whole, pair)):
+        if not (is_whole(value) or (isinstance(value, tuple) and len(value) == 2 and all(map(is_whole, value)))):
             raise InputError(
                 f"{layer.kind}({name}={value!r}): {name} is a whole number of at least 1, or a pair of them"
             )

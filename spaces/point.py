@@ -1,8 +1,11 @@
 """One point of a space, read the way a `HyperModel` reads KerasTuner's hyperparameters, and fast."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, final
+
+SEVERAL = (list, tuple)
+"""`list | tuple` would be made anew in every call."""
 
 
 @final
@@ -21,8 +24,7 @@ class Point:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
-        self._active = True
-        self._prefix = ""
+        self._scope = _Scope()
 
     def Choice(  # noqa: N802  the methods are KerasTuner's
         self, name: str, values: Any, ordered: Any = None, default: Any = None,
@@ -54,33 +56,51 @@ class Point:
 
     def get(self, name: str) -> Any:
         """The value of an active hyperparameter; raises LookupError for any other."""
-        return self.values[self._prefix + name]
+        return self.values[self._scope.prefix + name]
 
     __getitem__ = get
 
-    @contextmanager
-    def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
+    def conditional_scope(self, parent_name: str, parent_values: Any) -> AbstractContextManager[None]:
         """What is read in the block is active only while the parent has one of these values."""
-        before, self._active = self._active, self._active and self._allows(parent_name, parent_values)
-        try:
-            yield
-        finally:
-            self._active = before
+        scope = self._scope
+        return _Within(scope, scope.active and self._allows(parent_name, parent_values), scope.prefix)
 
-    @contextmanager
-    def name_scope(self, name: str) -> Iterator[None]:
+    def name_scope(self, name: str) -> AbstractContextManager[None]:
         """Names in the block begin with `name` and a slash."""
-        before, self._prefix = self._prefix, f"{self._prefix}{name}/"
-        try:
-            yield
-        finally:
-            self._prefix = before
+        scope = self._scope
+        return _Within(scope, scope.active, f"{scope.prefix}{name}/")
 
     def _value(self, name: str, parent_name: str | None, parent_values: Any) -> Any:
-        active = self._active and (not parent_name or self._allows(parent_name, parent_values))
-        return self.values[self._prefix + name] if active else None
+        active = self._scope.active and (not parent_name or self._allows(parent_name, parent_values))
+        return self.values[self._scope.prefix + name] if active else None
 
     def _allows(self, parent_name: str, parent_values: Any) -> bool:
-        name = self._prefix + parent_name
-        allowed = parent_values if isinstance(parent_values, list | tuple) else [parent_values]
-        return name in self.values and self.values[name] in allowed
+        name = self._scope.prefix + parent_name
+        if name not in self.values:
+            return False
+        value = self.values[name]
+        return value in parent_values if isinstance(parent_values, SEVERAL) else value == parent_values
+
+
+@final
+class _Scope:
+    """Whether what is read now is active, and what its name begins with."""
+
+    def __init__(self) -> None:
+        self.active, self.prefix = True, ""
+
+
+@final
+class _Within(AbstractContextManager[None]):
+    """Within its block, a scope is as given. A generator as context manager takes twice as long."""
+
+    def __init__(self, scope: _Scope, active: bool, prefix: str) -> None:
+        self._scope, self._inside = scope, (active, prefix)
+
+    def __enter__(self) -> None:
+        scope = self._scope
+        self._before = scope.active, scope.prefix
+        scope.active, scope.prefix = self._inside
+
+    def __exit__(self, *error: object) -> None:
+        self._scope.active, self._scope.prefix = self._before
