@@ -59,8 +59,8 @@ class Candidate:
         return statistics.fmean(self.values)
 
     @property
-    def std(self) -> float:
-        """Of the sample; 0 for a single seed."""
+    def std(self) -> float | None:
+        """Of the sample; None for a single seed."""
         return spread(self.values)
 
 

@@ -54,9 +54,9 @@ class TestResult:
         }
 
 
-def spread(values: Sequence[float]) -> float:
-    """The standard deviation of a sample; 0 where there is one value."""
-    return statistics.stdev(values) if len(values) > 1 else 0.0
+def spread(values: Sequence[float]) -> float | None:
+    """The standard deviation of a sample; None where there is one value, which has none."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def evaluate(

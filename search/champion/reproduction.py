@@ -1,5 +1,6 @@
 """The networks that are known by name, trained by their own recipes, to compare them with what was published."""
 
+import fcntl
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,11 +160,13 @@ def _results(path: Path) -> dict[str, float]:
 
 
 def _store(path: Path, identity: Mapping[str, Any], accuracy: float) -> None:
-    """Add a result to the file, which is never half written."""
+    """Add a result to the file, which is never half written, and to which several programs may add at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps([*_read(path), {**identity, "test_accuracy": accuracy}], indent=1))
-    new.replace(path)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps([*_read(path), {**identity, "test_accuracy": accuracy}], indent=1))
+        new.replace(path)
 
 
 def _key(identity: Mapping[str, Any]) -> str:

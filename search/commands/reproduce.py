@@ -85,6 +85,7 @@ def _images(most: int | None) -> "Images":
 def _row(name: str, values: Sequence[float], epochs: int, images: "Images") -> dict[str, Any]:
     from ...spaces.champions import NETWORKS
     from ...spaces.cost import cost
+    from ..champion.evaluation import spread
 
     reference, network = NETWORKS[name], reference_network(name)
     size = cost(network)
@@ -103,7 +104,7 @@ def _row(name: str, values: Sequence[float], epochs: int, images: "Images") -> d
         "batch_size": reference.values["batch_size"],
         "test": {
             "mean": statistics.fmean(values),
-            "std": statistics.stdev(values) if len(values) > 1 else None,
+            "std": spread(values),
             "n": len(values),
             "values": list(values),
             "images": len(images.x_test),

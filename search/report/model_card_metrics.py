@@ -78,6 +78,10 @@ def _validation(record: Record) -> str:
         f"{'The best trials' if goal.compares_by_metric else 'Trials'} of the search, trained again on the same fresh "
         f"seeds (profile {record['profile']}: {basis(record)}).",
         table(columns, rows, left=3),
+        *(
+            f"Left out, since it could not be trained again: {text(problem)}."
+            for problem in record.get("diverged", {}).values()  # a record of an older version has none
+        ),
         f"The search scored trial {record['trial']} at {figure(record['search_value'], metric)}; on fresh "
         f"seeds its mean is {figure(mean, metric)}. Search minus mean, the winner's curse: "
         f"{signed(record['winners_curse'], metric)}.{told}",

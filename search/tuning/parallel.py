@@ -281,13 +281,17 @@ def worker_pool(workers: Workers, at_most: int | None = None) -> WorkerPool:
 
 
 @contextmanager
-def shown(verbose: Any) -> Iterator[list[SearchObserver]]:
-    """The observers that show a search of workers, in place of what KerasTuner prints; none where it is to be quiet."""
+def shown(verbose: Any, deadline: float | None) -> Iterator[list[SearchObserver]]:
+    """The observers that show a search of workers, in place of what KerasTuner prints; none where it is to be quiet.
+
+    Args:
+        deadline: of the search, on the clock of `time.monotonic`.
+    """
     if not verbose:
         yield []
         return
     with make_progress() as progress:
-        yield [ProgressObserver(progress, "", None)]
+        yield [ProgressObserver(progress, "", None if deadline is None else deadline - time.monotonic())]
 
 
 def keras_settings() -> tuple[str, str, Any]:

@@ -250,7 +250,7 @@ class OptunaTuner(MadeAgain, TrainingTuner):
                 check_same_networks(self.oracle.study, self.oracle.get_space(), self.measure)
             with (
                 old_objects_passed_over(),
-                shown(workers != 1 and kwargs.get("verbose", 1)) as watching,
+                shown(workers != 1 and kwargs.get("verbose", 1), deadline) as watching,
                 self.oracle.searching(
                     epochs=epochs_of(args, kwargs),
                     deadline=deadline,

@@ -102,5 +102,5 @@ def test_of_a_model_that_does_not_report_its_objective_the_main_metric_is_told(
 
 
 def test_one_value_has_no_spread() -> None:
-    assert spread([0.5]) == 0.0
+    assert spread([0.5]) is None
     assert spread([0.25, 0.75]) == pytest.approx(np.std([0.25, 0.75], ddof=1))

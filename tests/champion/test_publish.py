@@ -98,12 +98,13 @@ def test_two_studies_of_one_name_have_two_registered_models(tracker: Tracker, tm
     assert version.tags["kerastuna.study_id"] == "b" * 32
 
 
-def test_of_one_model_no_standard_deviation_is_recorded(tracker: Tracker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("std", [None, 0.0])  # 0: as older records have it
+def test_of_one_model_no_standard_deviation_is_recorded(std: float | None, tracker: Tracker, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input(RECORD["data"]["input_shape"]), keras.layers.Flatten()])
     record = {**RECORD, "study": "one seed", "model_path": str(tmp_path / "champion.keras"), "registration": "c"}
     for part in ("validation", "test"):
         value = RECORD[part]["values"][0]
-        record[part] = {**RECORD[part], "values": [value], "mean": value, "std": 0.0, "n": 1}
+        record[part] = {**RECORD[part], "values": [value], "mean": value, "std": std, "n": 1}
     Publisher(tracker, tracker.tracking_uri, {}).publish(
         record, model, (0.0,), architecture=None, result=None, samples=None
     )

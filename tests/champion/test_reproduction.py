@@ -1,6 +1,7 @@
 """The references trained by their own recipes: stored one by one, and never trained twice."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,18 @@ def test_workers_train_them_too(tmp_path: Path, images: Images) -> None:
     assert sorted(told.epochs) == [("eip_3", 0, 1), ("eip_3", 1, 1)]
     assert dict(told.results) == accuracies
     assert set(accuracies) == {EIP_3, other}
+
+
+def test_programs_that_store_results_at_once_lose_none(
+    tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reproduction, "run", lambda self, images, on_epoch: self.seed / 100)
+    everything = [Reproduction("eip_3", seed, 1) for seed in range(60)]
+    with ThreadPoolExecutor(6) as programs:
+        list(programs.map(lambda first: Told().run(everything[first::6], images, tmp_path), range(6)))
+    told = Told()
+    assert told.run(everything, images, tmp_path) == {each: each.seed / 100 for each in everything}
+    assert not told.results  # all were known
 
 
 @pytest.mark.parametrize("text", ["{", '[{"name": "eip_3"}]', "[3]"])

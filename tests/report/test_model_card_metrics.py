@@ -14,7 +14,7 @@ def test_a_first_opening_is_no_reason_for_doubt():
 
 
 def test_one_seed_has_no_deviation():
-    one = {"n": 1, "std": 0.0}
+    one = {"n": 1, "std": None}
     record = changed(
         candidates=[RECORD["candidates"][0] | one | {"values": [0.99]}],
         validation=RECORD["validation"] | one,
@@ -24,6 +24,12 @@ def test_one_seed_has_no_deviation():
     assert row(card, "standard deviation") == ["unknown"]
     assert row(card, "76")[5] == "unknown"
     assert "rest on 1 seed: their spread is unknown" in card
+
+
+def test_candidates_that_diverged_are_told():
+    problem = "trial 3 with seed 7: the network could not be trained: loss is nan"
+    assert f"Left out, since it could not be trained again: {problem}." in model_card(changed(diverged={"3": problem}))
+    assert "Left out" not in model_card(changed(diverged={}))
 
 
 def test_a_target_that_is_reached():

@@ -232,7 +232,7 @@ def test_a_search_is_shown_without_a_number_of_epochs_or_trials(tmp_path: Path, 
     x, y = np.zeros((8, 4), "float32"), np.zeros(8, int)
     lines: list[list[str]] = []
     with worker_pool(2) as pool:
-        for trials, options in ((2, {}), (None, {"epochs": 1}), (None, {})):
+        for trials, options in ((2, {"deadline": time.monotonic() + 600}), (None, {"epochs": 1}), (None, {})):
             name = f"{trials}{len(options)}"
             tuner = OptunaTuner(
                 build_one_of_two, OBJECTIVE, trials, seed=0, directory=tmp_path, project_name=name, sampler="random"
@@ -241,7 +241,7 @@ def test_a_search_is_shown_without_a_number_of_epochs_or_trials(tmp_path: Path, 
             assert [trial.state.name for trial in filter(is_trained, tuner.oracle.study.trials)] == ["COMPLETE"] * 2
             lines.append(capsys.readouterr().err.splitlines())
     starts = [next(line for line in told if line.startswith("study ")) for told in lines]
-    assert starts == ["study 20: 2 trials", "study None1: trials of 1 epoch", "study None0"]
+    assert starts == ["study 21: 2 trials, stops after 10 min", "study None1: trials of 1 epoch", "study None0"]
     ends = [told[-1].split(": ")[1].split(",")[0] for told in lines]
     assert ends == ["2 of 2 trials done", "2 trials done", "2 trials done"]
 
