@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..captured_output import captured_stderr
+from ..compat.imports import without_unused_packages
 from .arena import MOST_ARENA_BYTES
 from .c_program import CompiledProgram, write_c_program
 from .formats import MICRO, missing_packages
@@ -245,6 +246,8 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
+    with without_unused_packages():
+        import keras  # noqa: F401  nearly every job needs it
     serve(
         {
             function.__name__: function

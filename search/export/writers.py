@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..compat.imports import without_unused_packages
 from ..errors import InputError
 from ..user_code import find_module
 from .process import serve
@@ -105,4 +106,6 @@ def _export(model: Any, path: str, form: str, shape: tuple[int | None, ...], **s
 
 
 if __name__ == "__main__":
+    with without_unused_packages():
+        import keras  # noqa: F401  nearly every job needs it
     serve({function.__name__: function for function in (savedmodel, onnx, litert, litert_int8)})

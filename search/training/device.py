@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, final, get_args
 
 from ..captured_output import captured_stderr
+from ..compat.imports import backend_to_be, without_unused_packages
 from ..errors import DeviceError
 from ..messages import cause, shortened
 
@@ -50,7 +51,7 @@ def prepare_environment(choice: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: memory growth
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # TensorFlow: the same
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    if backend_to_be() != "tensorflow":
         # Keras imports TensorFlow if it is installed, only to set its seed. That takes seconds and memory of the GPU.
         sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     if trains_on_cpu(choice):
@@ -84,9 +85,9 @@ def use_device(choice: str) -> Device:
 
 
 def import_keras() -> None:
-    """Import Keras and its backend; what TensorFlow's C++ code writes to the terminal is shown only on failure."""
-    with captured_stderr():
-        import keras  # noqa: F401
+    """Import Keras, its backend and KerasTuner; what C++ code writes to the terminal is shown only on failure."""
+    with captured_stderr(), without_unused_packages():
+        import keras_tuner  # noqa: F401
 
 
 def trains_on_cpu(choice: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol, final
 import cloudpickle
 
 from ..captured_output import captured_stderr
+from ..compat.imports import without_unused_packages
 from ..messages import hide_for_good
 from ..training.interruption import interruptible, stop, was_told_to_stop
 from .shared import loads
@@ -183,7 +184,7 @@ def prepare(path: Sequence[str], device: str, modules: Sequence[str], secrets: S
     from ..training.device import prepare_environment
 
     prepare_environment(device)
-    with captured_stderr():
+    with captured_stderr(), without_unused_packages():
         for module in modules:  # what every task imports, before the first one comes
             import_module(module)
 

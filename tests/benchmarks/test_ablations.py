@@ -43,8 +43,8 @@ THINGS = (
     ("fill",),
 )
 OF_THE_RECIPE = THINGS[:6]
-TINY = ["--images", "100", "--epochs", "1", "--variants", "adam-0.003", "convs-3"]
-TRAINED = [(name, seed) for seed in (0, 1) for name in (CHAMPION, "adam-0.003", "convs-3")]
+TINY = ["--images", "100", "--epochs", "1", "--variants", "convs-3"]
+TRAINED = [(name, seed) for seed in (0, 1) for name in (CHAMPION, "convs-3")]
 
 
 def test_there_are_three_champions_of_compact() -> None:
@@ -167,7 +167,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[di
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command(folder), **streams) as process:
         assert process.stdout is not None
-        assert any(line.startswith("1/6  seed 0  champion ") for line in process.stdout)
+        assert any(line.startswith("1/4  seed 0  champion ") for line in process.stdout)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -188,7 +188,7 @@ def results(interrupted: tuple[Path, list[dict[str, Any]], str]) -> tuple[Path, 
 def test_an_interrupted_run_keeps_what_it_trained(interrupted: tuple[Path, list[dict[str, Any]], str]) -> None:
     path, before, error = interrupted
     assert error.splitlines()[-1] == "interrupted: the same command without --overwrite goes on"
-    assert 1 <= len(before) < 6
+    assert 1 <= len(before) < 4
     assert list(path.parent.glob("*.new.*")) == []
 
 
@@ -196,17 +196,17 @@ def test_the_same_command_goes_on(interrupted: Any, results: tuple[Path, str]) -
     (path, output), (_, before, _) = results, interrupted
     assert records(path)[: len(before)] == before
     assert [(one["variant"], one["seed"]) for one in records(path)] == TRAINED
-    assert f"6 trainings, {len(before)} of them in {path} already" in output
-    progress = re.findall(r"^(\d)/6  seed (\d)  (\S+) .* s; about (.*) left$", output, flags=re.MULTILINE)
+    assert f"4 trainings, {len(before)} of them in {path} already" in output
+    progress = re.findall(r"^(\d)/4  seed (\d)  (\S+) .* s; about (.*) left$", output, flags=re.MULTILINE)
     assert [(name, int(seed)) for _, seed, name, _ in progress] == TRAINED[len(before) :]
-    assert [int(place) for place, *_ in progress] == list(range(len(before) + 1, 7))
+    assert [int(place) for place, *_ in progress] == list(range(len(before) + 1, 5))
 
 
 def test_every_training_is_told(results: tuple[Path, str]) -> None:
     path, output = results
     told = json.loads(path.read_text())
     space, values = champion("compact-2500")
-    sizes = variants_of(space, values, ["adam-0.003", "convs-3"])
+    sizes = variants_of(space, values, ["convs-3"])
     assert told["variants"] == sizes
     for one in told["trainings"]:
         assert 6000 * one["accuracy"] == pytest.approx(round(6000 * one["accuracy"]), abs=0.01)
@@ -214,9 +214,9 @@ def test_every_training_is_told(results: tuple[Path, str]) -> None:
         assert one["hardware"].endswith(", 1 worker of one thread")
         size = sizes[one["variant"]]
         assert (one["parameters"], one["macs"], one["problem"]) == (size["parameters"], size["macs"], "")
-    assert len({(one["variant"], one["accuracy"]) for one in told["trainings"]}) > 3, "seeds make a difference"
+    assert len({(one["variant"], one["accuracy"]) for one in told["trainings"]}) > 2, "seeds make a difference"
     typed = "kerastuna bench ablations compact-2500 --seeds 2 --images 100 --epochs 1 --workers 1"
-    assert told["commands"] == [f"{typed} --variants adam-0.003 convs-3"]
+    assert told["commands"] == [f"{typed} --variants convs-3"]
     text = path.with_suffix(".md").read_text()
     assert f"    {told['commands'][0]}\n" in text
     assert "100 training images of MNIST, 1 epoch, the same seeds for all (0, 1)." in text

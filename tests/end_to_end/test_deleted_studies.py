@@ -22,7 +22,7 @@ SEARCH = (
 )
 
 
-@pytest.mark.parametrize("storage", ["sqlite:///{folder}/s.db", "{folder}/s.journal", "postgresql"])
+@pytest.mark.parametrize("storage", ["{folder}/s.journal", "postgresql"])
 def test_a_search_ends_when_its_study_is_deleted(storage: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     from mlflow import MlflowClient
 

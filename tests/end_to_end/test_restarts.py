@@ -61,17 +61,17 @@ def test_a_search_of_two_workers_goes_on_when_the_server_is_back(server: servers
             time.sleep(0.2)
 
     is_short = isinstance(server, servers.MariaDB)  # one of the two servers may take long
-    wanted = 4 if is_short else 8
+    wanted = 4 if is_short else 6
     with begin_kerastuna(tmp_path, *SEARCH, "--trials", str(wanted), "--storage", server.url) as process:
         wait_for(1)
         server.stop(server.crash)
         if not is_short:
             server.start()
-            wait_for(3)
+            wait_for(2)
             server.stop(server.crash)
         time.sleep(6)
         server.start()
-        wait_for(2 if is_short else 5)
+        wait_for(2 if is_short else 4)
         server.stop()
         time.sleep(1)
         server.start()

@@ -63,7 +63,7 @@ def test_one_of_two_workers_is_killed(folder: Path):
     assert set(status.values()) == {"FINISHED"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_ends_all_and_the_search_goes_on(folder: Path, number: signal.Signals):
     study = f"stopped by {number.name}"
     process = begin_kerastuna(folder, *SEARCH, "--study", study, "--trials", "3", "--epochs", "40", "--no-confirm")
