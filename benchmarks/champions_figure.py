@@ -52,7 +52,7 @@ PUBLIC = (
     Public(6_174, 0.9947, "firekind, ERA4 S6"),
     Public(3_882, 0.9952, "adilsammar, woolly-of-cv"),
 )
-"""The best of this size that were found, 15 or 20 epochs each; those who made them looked at the test images before."""
+"""The best of this size that were found, 15 or 20 epochs each; most were chosen by the test images."""
 
 
 @in_own_style

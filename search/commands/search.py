@@ -158,7 +158,7 @@ def run_search(session: "Session", progress: "Progress") -> None:
     options, study = session.options, session.study
     enqueue_starting_points(session.tuner, options)
     if options.profile == "auto":
-        choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full takes hours on a CPU"
+        choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full is made for one"
         progress.message(f"profile {session.profile.name}: {choice}")
     try:
         _train(session)

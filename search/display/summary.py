@@ -253,7 +253,7 @@ def _next_steps(result: SearchResult, commands: Commands) -> list[tuple[str, str
         )
     if result.profile == "quick" and goal.compares_by_metric:
         effort = f"all {result.unit}, 20 epochs, 100 trials, the best of these first"
-        more.append((commands.full, f"{effort}: hours on a CPU, made for a GPU"))
+        more.append((commands.full, f"{effort}; made for a GPU"))
     return more
 
 
