@@ -41,7 +41,6 @@ def run(name: str, seed: int, setting: Setting, expected: Mapping[str, Any] | No
     `expected` that it is measured on.
     """
     contender = CONTENDERS[name]
-    import_module("sklearn")  # for BayesianOptimization: `use_device` passes over what was not imported before
     prepare_environment("auto")
     device = use_device("auto")
     workers = workers_on(device.kind) if contender.every_core else 1

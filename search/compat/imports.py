@@ -1,4 +1,4 @@
-"""Packages that Keras, KerasTuner and TensorFlow import for parts of theirs that no command and no worker uses.
+"""Packages that Keras, KerasTuner and TensorFlow import for parts of theirs that no worker uses.
 
 They take a third of the time that a worker needs before it can train.
 tests/compat/test_imports.py fails when an upgrade changes what is imported.
@@ -22,7 +22,8 @@ UNUSED_BY_TENSORFLOW = ("jax",)  # TensorFlow Lite's converter of functions of J
 def without_unused_packages() -> Iterator[None]:
     """Within the block, which imports Keras and KerasTuner, those packages are not imported unless they were before.
 
-    Afterwards anybody can import them, but the parts of Keras and KerasTuner say that they are missing.
+    Afterwards anybody can import them, but the parts of Keras and KerasTuner say that they are missing: this is for
+    processes of our own, and not for a user's program.
     """
     unused = [*UNUSED, *(UNUSED_BY_TENSORFLOW if backend_to_be() == "tensorflow" else ())]
     hidden = [name for name in unused if name not in sys.modules]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, final, get_args
 
 from ..captured_output import captured_stderr
-from ..compat.imports import backend_to_be, without_unused_packages
+from ..compat.imports import backend_to_be
 from ..errors import DeviceError
 from ..messages import cause, shortened
 
@@ -85,9 +85,9 @@ def use_device(choice: str) -> Device:
 
 
 def import_keras() -> None:
-    """Import Keras, its backend and KerasTuner; what C++ code writes to the terminal is shown only on failure."""
-    with captured_stderr(), without_unused_packages():
-        import keras_tuner  # noqa: F401
+    """Import Keras and its backend; what TensorFlow's C++ code writes to the terminal is shown only on failure."""
+    with captured_stderr():
+        import keras  # noqa: F401
 
 
 def trains_on_cpu(choice: str) -> bool:

@@ -19,8 +19,9 @@ print(json.dumps([name for name in {NAMES} if name in sys.modules]))
 """
 QUICK = f"""
 import json, sys
-from kerastuna.search.training.device import import_keras
-import_keras()
+from kerastuna.search.compat.imports import without_unused_packages
+with without_unused_packages():
+    import kerastuna.search.tuning.tuner
 found = [name for name in {NAMES} if name in sys.modules]
 import keras, matplotlib.pyplot, sklearn.linear_model
 try:

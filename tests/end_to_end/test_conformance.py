@@ -359,7 +359,7 @@ def test_the_folder_of_tensorboard_is_the_trials_own_without_tensorboard(
 def test_keras_writes_for_tensorboard_to_a_folder_for_each_trial(eager: None, tmp_path: Path, data: Dataset):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     callback = keras.callbacks.TensorBoard(str(tmp_path / "logs"))
-    search(OptunaTuner(perceptron, OBJECTIVE, 2, directory=tmp_path), data, callbacks=[callback])
+    search(OptunaTuner(perceptron, OBJECTIVE, 2, seed=0, directory=tmp_path), data, callbacks=[callback])
     folders = [tmp_path / "logs" / trial / "execution0" for trial in ("0000", "0001")]
     assert sorted((tmp_path / "logs").glob("*/*")) == folders
     for folder in folders:
