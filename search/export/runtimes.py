@@ -131,14 +131,16 @@ def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 
 
 def _open_keras(path: str, modules: tuple[str, ...]) -> tuple[str, Predict]:
-    import keras
+    with without_unused_packages():
+        import keras
 
     tensorflow = _single_threaded_tensorflow()
     return f"Keras {keras.__version__} on {tensorflow}", load_model(path, modules).predict_on_batch
 
 
 def _open_savedmodel(path: str, _: tuple[str, ...]) -> tuple[str, Predict]:
-    import tensorflow as tf
+    with without_unused_packages():
+        import tensorflow as tf
 
     tensorflow = _single_threaded_tensorflow()
     loaded: Any = tf.saved_model.load(path)
@@ -246,8 +248,6 @@ def _milliseconds(predict: Predict, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    with without_unused_packages():
-        import keras  # noqa: F401  nearly every job needs it
     serve(
         {
             function.__name__: function

@@ -107,5 +107,5 @@ def _export(model: Any, path: str, form: str, shape: tuple[int | None, ...], **s
 
 if __name__ == "__main__":
     with without_unused_packages():
-        import keras  # noqa: F401  nearly every job needs it
+        import keras  # noqa: F401  every job needs it
     serve({function.__name__: function for function in (savedmodel, onnx, litert, litert_int8)})

@@ -3,6 +3,9 @@
 `test_exporter.py` runs files of every format. An ONNX file, which can be written by hand, is enough here.
 """
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +49,11 @@ def test_real_numbers_come_back_from_every_int8() -> None:
     assert real.dtype == np.float32
     assert (real[0], real[-1]) == (pytest.approx(-62.5), pytest.approx(65))
     np.testing.assert_array_equal(quantize(real, SCALE, ZERO_POINT), every)
+
+
+def test_a_process_that_measures_an_arena_imports_no_keras(tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text("{}")
+    command = [sys.executable, "-X", "importtime", "-m", "kerastuna.search.export.runtimes", str(tmp_path)]
+    imported = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert " kerastuna.search.export.process\n" in imported
+    assert not re.search(r" (keras|tensorflow)\n", imported)  # such a process is begun some 20 times
