@@ -9,6 +9,7 @@ from typing import Any, final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kerastuna.search.commands.references import reference_network
 from kerastuna.search.report.style import (
     BLUE,
     GREY,
@@ -20,9 +21,8 @@ from kerastuna.search.report.style import (
     new_axes,
     show_cost,
 )
-from kerastuna.search.tuning.hyperparameters import declared_hyperparameters
-from kerastuna.spaces.references import REFERENCES, Reference
-from kerastuna.spaces.space_of_network import space_of
+from kerastuna.spaces.cost import count_params
+from kerastuna.spaces.references import REFERENCES
 
 FOLDER = Path(__file__).parent / "champions"
 LARGEST = 15_000
@@ -59,7 +59,7 @@ PUBLIC = (
 def draw(champions: Mapping[str, Any]) -> Figure:
     """The figure of the champions, as champions.json tells of them."""
     figure, axes = new_axes(4.2)
-    seeds = [(_size(each), each.reported_test_accuracy) for each in REFERENCES.values()]
+    seeds = [(count_params(reference_network(name)), each.reported_test_accuracy) for name, each in REFERENCES.items()]
     public = [(each.params, each.accuracy) for each in PUBLIC]
     _dots(axes, [seed for seed in seeds if seed[0] <= LARGEST], GREY, "s", "where the search of ConvNet began")
     _dots(axes, public, ORANGE, "^", "public networks")
@@ -82,10 +82,6 @@ def draw(champions: Mapping[str, Any]) -> Figure:
     heading(figure, "MNIST: test accuracy of small networks", note)
     legend_below(figure, axes)
     return figure
-
-
-def _size(reference: Reference) -> int:
-    return space_of(reference).cost(declared_hyperparameters(space_of(reference), reference.values)).params
 
 
 def _dots(axes: Axes, points: Sequence[tuple[int, float]], colour: str, marker: str, label: str) -> None:

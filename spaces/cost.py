@@ -108,11 +108,11 @@ def cost(architecture: Architecture) -> Cost:
         output_values = values if output is shape else prod(output)
         layers.append(
             LayerCost(
-                name,
-                layer.kind,
-                output,
-                trainable,
-                non_trainable,
+                name=name,
+                kind=layer.kind,
+                output_shape=output,
+                trainable=trainable,
+                non_trainable=non_trainable,
                 macs=layer.macs(shape, output),
                 activation_bytes=BYTES_PER_ACTIVATION * (values + output_values + kept.get(place, 0)),
                 receptive_field=max(field),

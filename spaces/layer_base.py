@@ -10,11 +10,11 @@ Shape = tuple[int, ...]
 """The shape of one image's activations, without the batch: (height, width, channels) or (features,)."""
 
 Padding = Literal["valid", "same"]
-ONE_PIXEL = ((1, 1), 1)
-"""The reach of a layer that changes each value in its place."""
-
 Side = int | tuple[int, int]
 """The side of a square window, or its (height, width)."""
+
+ONE_PIXEL = ((1, 1), 1)
+"""The reach of a layer that changes each value in its place."""
 
 
 class Layer(ABC):
@@ -69,15 +69,15 @@ class Window(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         height, width, channels = map_shape(self, shape)
         stride, padding = self.step
+        window = self.window
         if padding == "same":
             out = (-(-height // stride), -(-width // stride))
         else:
-            window = self.window
             out = ((height - window[0]) // stride + 1, (width - window[1]) // stride + 1)
         if min(out) < 1:
-            window = "x".join(map(str, self.window))
             raise InfeasibleArchitecture(
-                f"the {window} window of {self.kind} would shrink a {height}x{width} map below one pixel"
+                f"the {'x'.join(map(str, window))} window of {self.kind} would shrink a {height}x{width} map below one "
+                "pixel"
             )
         return (*out, self.output_channels(channels))
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -163,7 +164,8 @@ def _store(path: Path, identity: Mapping[str, Any], accuracy: float) -> None:
     """Add a result to the file, which is never half written, and to which several programs may add at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        with suppress(OSError):  # a network file system without such locks
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
         new = path.with_suffix(".new")
         new.write_text(json.dumps([*_read(path), {**identity, "test_accuracy": accuracy}], indent=1))
         new.replace(path)

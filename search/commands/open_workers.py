@@ -2,11 +2,11 @@
 
 import contextlib
 import logging
-import os
 import warnings
 from dataclasses import replace
 from typing import Any
 
+from ..compat.imports import backend_to_be
 from ..display.progress import Progress
 from ..training.device import Device, gpus, prepare_environment, trains_on_cpu, use_device
 from ..workers.cluster import joined
@@ -71,7 +71,7 @@ def _start_ray_workers(
     count = cluster.workers(options.workers, gpus, options.resolved(gpus > 0).trials)
     from ..workers.ray import RayPool
 
-    own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}
+    own = {"KERAS_BACKEND": backend_to_be()}
     own |= compilation_environment(options.folder / "compiled")
     pool = RayPool(
         [{**environment, **own} for environment in cluster_environments(count)],

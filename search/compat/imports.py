@@ -1,6 +1,6 @@
 """Packages that Keras, KerasTuner and TensorFlow import for parts of theirs that no worker uses.
 
-They take a third of the time that a worker needs before it can train.
+A third of the time of a worker's imports goes into them.
 tests/compat/test_imports.py fails when an upgrade changes what is imported.
 """
 
