@@ -76,6 +76,8 @@ class Confirmation:
 def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int], again: bool) -> Mapping[str, Any]:
     """Confirm the `top` best trials on `seeds`, open the test set for the winner, and publish it.
 
+    The champion that there is competes too, wherever it stands by now: only a better mean takes its place.
+
     When the same winner, on the same seeds, is the champion already, its record is returned as it is, but says why it
     has no figures in int8 where they are asked for. The test set is opened for it again only with `again`.
 
@@ -89,8 +91,9 @@ def confirm_study(confirmation: Confirmation, *, top: int, seeds: Sequence[int],
     study = confirmation.study
     checkpoints = checkpoint_folder(confirmation.folder, study)
     retraining = replace(confirmation.retraining, checkpoints=checkpoints)
-    confirm = partial(confirm_candidates, study, retraining, top, seeds, confirmation.pool)
-    observer, trials = retraining.observer, chosen(study, top)
+    before = (champion_of(study) or {}).get("trial")
+    confirm = partial(confirm_candidates, study, retraining, top, seeds, confirmation.pool, before)
+    observer, trials = retraining.observer, chosen(study, top, before)
     kept = kept_results(study, trials, seeds)
     # Where every result is kept, nothing is trained here, and it is known which final models the champion has.
     candidates = confirm() if kept and len(kept) == len(trials) * len(seeds) else []

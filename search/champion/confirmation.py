@@ -69,13 +69,17 @@ def fresh_seeds(study_seed: int, count: int) -> list[int]:
     return [derive_seed(study_seed, "confirmation", index) for index in range(count)]
 
 
-def chosen(study: optuna.Study, top: int) -> list[FrozenTrial]:
+def chosen(study: optuna.Study, top: int, champion: int | None = None) -> list[FrozenTrial]:
     """The trials that are confirmed, `top` of them or as many as there are, the best first.
 
     A trial that another program added to the study may be over the budget, or of unknown size: it is left out.
+
+    Args:
+        champion: the number of a trial that is confirmed too, wherever it stands.
     """
     budget, results = budget_of(study), goal_of(study).results(study.get_trials(deepcopy=False))
-    return [trial for trial in results if budget is None or budget.allows_costs(trial.user_attrs)][:top]
+    allowed = [trial for trial in results if budget is None or budget.allows_costs(trial.user_attrs)]
+    return [trial for place, trial in enumerate(allowed) if place < top or trial.number == champion]
 
 
 def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:
@@ -84,16 +88,21 @@ def confirmed_seeds(study: optuna.Study, trial: FrozenTrial) -> set[int]:
 
 
 def confirm_candidates(
-    study: optuna.Study, retraining: Retraining, top: int, seeds: Sequence[int], pool: Pool[Any] | None = None
+    study: optuna.Study,
+    retraining: Retraining,
+    top: int,
+    seeds: Sequence[int],
+    pool: Pool[Any] | None = None,
+    champion: int | None = None,
 ) -> list[Candidate]:
-    """The `top` best results, each trained on every seed; the best mean first, of equal ones the smaller network.
+    """The trials that are `chosen`, each trained on every seed; the best mean first, of equal ones the smaller network.
 
     One that diverges on a seed is left out. Each result is stored in the study as soon as it is known: an interrupted
     confirmation goes on where it stopped. Raises SearchFailed when the study has no complete trial, and when all
     diverge.
     """
     goal = goal_of(study)
-    trials = chosen(study, top)
+    trials = chosen(study, top, champion)
     if not trials:
         raise SearchFailed(
             f"study {study.study_name!r} has no trial to confirm: {goal.unmet()}; search with more trials"

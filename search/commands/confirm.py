@@ -42,16 +42,25 @@ def confirmed(options: argparse.Namespace) -> Mapping[str, Any]:
 
     wanted = search_options(options, study=study.study_name, **request_of(study))
     check_options(wanted)
+    trainings = _candidates(options.top, wanted.profile) * _seeds(options.seeds, wanted.profile)
     from ..display.progress import make_progress
 
     with redirect_stdout(sys.stderr), make_progress() as progress, ExitStack() as stack:
         progress.message("loading Keras and the data")
-        session = open_session(wanted, progress, stack)
+        session = open_session(wanted, progress, stack, trainings)
         champion = confirm_session(
             session, progress, top=options.top, seeds=options.seeds, again=options.again, int8=options.int8
         )
         log_report(session.study, session.tracker)
     return champion
+
+
+def _candidates(top: int | None, profile: str) -> int:
+    return top or CANDIDATES.get(profile, 3)
+
+
+def _seeds(seeds: int | None, profile: str) -> int:
+    return seeds or SEEDS.get(profile, 5)
 
 
 def confirm_session(
@@ -124,8 +133,8 @@ def confirm_session(
         try:
             champion = confirm_study(
                 replace(confirmation, check=claim.check),
-                top=top or CANDIDATES.get(profile.name, 3),
-                seeds=fresh_seeds(oracle.seed, seeds or SEEDS.get(profile.name, 5)),
+                top=_candidates(top, profile.name),
+                seeds=fresh_seeds(oracle.seed, _seeds(seeds, profile.name)),
                 again=again,
             )
         except OpenedBefore as error:

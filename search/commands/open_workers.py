@@ -21,19 +21,21 @@ WORKER_MODULES = ("kerastuna.search.champion.trainings",)
 
 
 def open_workers(
-    options: SearchOptions, progress: Progress, stack: contextlib.ExitStack
+    options: SearchOptions, progress: Progress, stack: contextlib.ExitStack, trainings: int | None = None
 ) -> tuple[Device, Pool[Any] | None]:
     """The device that trains, and the workers, which end with `stack`; None for this process.
+
+    There are no more workers than `trainings`; None stands for the trials of the search.
 
     Raises InputError for options that cannot be used.
     """
     prepare_environment(options.own_device)
     # Where a CPU is certain, or others know the GPUs, the workers import Keras while this process does.
     at_once = options.ray is not None or trains_on_cpu(options.device)
-    pool = _start_workers(options, 0, progress, stack) if at_once else None
+    pool = _start_workers(options, 0, trainings, progress, stack) if at_once else None
     device = use_device(options.own_device)
     if not at_once:
-        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, progress, stack)
+        pool = _start_workers(options, gpus() if device.kind == "gpu" else 0, trainings, progress, stack)
     if options.ray is not None and pool is not None:
         device = replace(device, kind="gpu" if pool.gpus else "cpu", name=f"a Ray cluster, driven by {device.name}")
     _quiet_libraries()
@@ -44,12 +46,12 @@ def open_workers(
 
 
 def _start_workers(
-    options: SearchOptions, gpus: int, progress: Progress, stack: contextlib.ExitStack
+    options: SearchOptions, gpus: int, trainings: int | None, progress: Progress, stack: contextlib.ExitStack
 ) -> Pool[Any] | None:
     if options.ray is not None:
-        return _start_ray_workers(options, options.ray, progress, stack)
-    trials = options.resolved(gpus > 0).trials
-    each = environments(options.workers, gpus=gpus, per_gpu=options.workers_per_gpu, at_most=trials)
+        return _start_ray_workers(options, options.ray, trainings, progress, stack)
+    at_most = trainings or options.resolved(gpus > 0).trials
+    each = environments(options.workers, gpus=gpus, per_gpu=options.workers_per_gpu, at_most=at_most)
     if len(each) == 1:
         return None
     own = compilation_environment(options.folder / "compiled")
@@ -63,12 +65,12 @@ def _start_workers(
 
 
 def _start_ray_workers(
-    options: SearchOptions, address: str, progress: Progress, stack: contextlib.ExitStack
+    options: SearchOptions, address: str, trainings: int | None, progress: Progress, stack: contextlib.ExitStack
 ) -> Pool[Any]:
     cores = options.workers if options.workers != "auto" else None
     cluster = stack.enter_context(joined(address, cores))
     gpus = cluster.gpus_per_worker(options.gpus_per_trial, options.device)
-    count = cluster.workers(options.workers, gpus, options.resolved(gpus > 0).trials)
+    count = cluster.workers(options.workers, gpus, trainings or options.resolved(gpus > 0).trials)
     from ..workers.ray import RayPool
 
     own = {"KERAS_BACKEND": backend_to_be()}

@@ -179,7 +179,12 @@ def _add_search(search: argparse.ArgumentParser) -> None:
     add("--trials", type=int, metavar="N", help="trained trials the study shall have in all")
     add("--epochs", type=int, metavar="N", help="epochs of a full trial")
     add("--images", type=int, metavar="N", help="training images")
-    add("--timeout", type=seconds, metavar="SECONDS", help="begin no epoch after this time, such as 600 or 10m")
+    add(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="begin no epoch of the search after this time, such as 600 or 10m; the confirmation follows",
+    )
     add("--trial-timeout", type=seconds, metavar="SECONDS", help="the trial fails that takes longer, such as 10m")
     add(
         "--fix",

@@ -56,20 +56,22 @@ def _results(session: "Session") -> Any:
 def _confirmed(
     session: "Session", progress: "Progress", options: argparse.Namespace, ended: Collection[int]
 ) -> Mapping[str, Any] | None:
-    """The champion; None where there is no result, for a front, of which the user chooses, and where another confirms.
+    """The champion; None where there is no result, and where another confirms.
 
-    It is the one that there is, or None, where the test set was opened for the winner before.
+    It is the one that there is, or None, where the test set was opened for the winner before, and for a front, of which
+    the user chooses.
 
     `ended` are the trials that ended in this process, or before it began.
     """
-    if not session.tuner.oracle.goal.has_winner or not _results(session):
+    if not _results(session):
         return None
+    if not session.tuner.oracle.goal.has_winner:
+        return _known_champion(session)
     if not is_last(session.study.get_trials(deepcopy=False), session.profile.trials, ended):
         command = command_on(session.options, "confirm", session.study.study_name)
         progress.message(f"another process on this study ends last, and confirms; if it was stopped: {command}")
         return None
     from ..champion.ledger import OpenedBefore
-    from ..champion.record import champion_of
     from .confirm import confirm_session
 
     try:
@@ -78,8 +80,14 @@ def _confirmed(
         )
     except OpenedBefore as refused:
         progress.message(f"not confirmed anew: {refused}")
-        champion = champion_of(session.study)
-        return champion if champion is not None and "mlflow" in champion else None
+        return _known_champion(session)
+
+
+def _known_champion(session: "Session") -> Mapping[str, Any] | None:
+    from ..champion.record import champion_of
+
+    champion = champion_of(session.study)
+    return champion if champion is not None and "mlflow" in champion else None
 
 
 def is_last(trials: "Sequence[FrozenTrial]", wanted: int | None, ended: Collection[int]) -> bool:

@@ -103,10 +103,13 @@ def tracking_uri_of(options: SearchOptions) -> str:
     return options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(options.folder)
 
 
-def open_session(options: SearchOptions, progress: Progress, stack: contextlib.ExitStack) -> Session:
+def open_session(
+    options: SearchOptions, progress: Progress, stack: contextlib.ExitStack, trainings: int | None = None
+) -> Session:
     """Open the study that `options`, which `check_options` has checked, describe, or create it.
 
-    The workers, where there is more than one, end with `stack`, and so do temporary files.
+    The workers, where there is more than one, end with `stack`, and so do temporary files. There are no more of them
+    than `trainings`; None stands for the trials of the search.
 
     Raises InputError for options that cannot be used, and StudyError when the study has another identity.
     """
@@ -115,7 +118,7 @@ def open_session(options: SearchOptions, progress: Progress, stack: contextlib.E
 
     stack.enter_context(own_temporary_folder())
     stack.enter_context(outage.told_by(lambda answers, text: progress.message(text), was_told_to_stop))
-    device, pool = open_workers(options, progress, stack)
+    device, pool = open_workers(options, progress, stack, trainings)
     from ..display.search_observer import ProgressObserver
     from ..study.attributes import REQUEST
     from ..tracking.recorder import TrackingObserver

@@ -244,10 +244,10 @@ def _next_steps(result: SearchResult, commands: Commands) -> list[tuple[str, str
     ]
     if not goal.has_winner:
         more.append((f"{program} export {study} --trial N", "a network of the front, in every format"))
-    elif result.champion is not None:
+    if result.champion is not None:
         export = commands.export or f"{program} export {study}"
         more.append((export, "the champion in every format, each proven to give the same answers"))
-    elif goal.results(result.study.get_trials(deepcopy=False)):
+    elif goal.has_winner and goal.results(result.study.get_trials(deepcopy=False)):
         more.append(
             (f"{program} confirm {study}{commands.tracking}", "retrain the best on fresh seeds, open the test set once")
         )

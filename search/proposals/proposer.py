@@ -1,5 +1,6 @@
 """From the sampler to a trial worth training: propose, hold to the budget, record refusals, claim a trial."""
 
+import logging
 import math
 import random
 import time
@@ -15,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from ..errors import SearchFailed
+from ..messages import counted
 from ..study.attributes import NARROWED_FROM, SAMPLER_STATE, is_rejection
 from ..study.budget import Budget, Size
 from ..study.events import Announcer
@@ -33,8 +35,10 @@ from .start import FIRST_TRIALS, Start
 from .trial_index import TrialIndex
 from .verdicts import Judge, Verdict
 
+_logger = logging.getLogger(__name__)
+
 REFUSALS_IN_A_ROW = 1000
-"""After this many refused proposals in a row the search ends."""
+"""After this many refused proposals in a row the search ends: hardly anything that fits is left, or nothing fits."""
 REFUSALS_BEFORE_RANDOM = 20
 """After this many, every second proposal is random: a sampler that does not see refusals may repeat them for ever."""
 REPEATS_BEFORE_RANDOM = 20
@@ -109,7 +113,7 @@ class Proposer:
     def next(
         self, space: ParameterSpace, max_trials: int | None, waits: Callable[[], bool] = lambda: True
     ) -> Claim | None:
-        """Claim the next trial to train; None when the study has `max_trials` or the space is exhausted.
+        """Claim the next trial to train; None when the study has `max_trials`, or when no new one is found.
 
         Enqueued trials come first. They are held to the budget like any other proposal.
 
@@ -118,7 +122,7 @@ class Proposer:
             max_trials: trials that the study shall have, trained or running; None for no end.
             waits: asked every second while the study is full of trials that others train; False ends the wait.
 
-        Raises SearchFailed after 1,000 refusals in a row, and when nothing in the space fits.
+        Raises SearchFailed where nothing is trained after 1,000 refusals in a row, or nothing in the space fits.
         """
         refusals, repeats, repeats_in_a_row = 0, 0, 0
         self._starts = True
@@ -154,7 +158,7 @@ class Proposer:
             repeats += outcome.repeated
             repeats_in_a_row = repeats_in_a_row + 1 if outcome.repeated else 0
             if refusals >= REFUSALS_IN_A_ROW:
-                raise SearchFailed(self._judge.nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
+                return self._end_refused()
             if repeats_in_a_row >= REPEATS_IN_A_ROW:
                 return self._end_exhausted()
 
@@ -313,6 +317,16 @@ class Proposer:
 
     def _random_sampler(self, number: int) -> BaseSampler:
         return random_sampler(derive_seed(self._seed, "random", number), self._fixed)
+
+    def _end_refused(self) -> None:
+        if not self._index.trained:
+            raise SearchFailed(self._judge.nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
+        _logger.warning(
+            "the search ends with %s trained: %s proposals in a row were refused, so hardly any network that fits is "
+            "left; raise the budget, or widen the space",
+            counted(self._index.trained, "trial"),
+            f"{REFUSALS_IN_A_ROW:,}",
+        )
 
     def _end_exhausted(self) -> None:
         if not self._index.any_tried():

@@ -11,6 +11,7 @@ from typing import Any, Self, final
 
 import keras
 from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial
 
 from ..display.progress import make_progress
 from ..display.search_observer import ProgressObserver
@@ -127,6 +128,7 @@ class Relay:
     def __init__(self, stored: StoredStudy, announcer: Announcer, trial_timeout: float | None = None) -> None:
         self._stored, self._announcer, self._trial_timeout = stored, announcer, trial_timeout
         self._running: dict[int, tuple[int, float]] = {}  # trials that run by all that is told -> task, and since when
+        self._ended_here: set[int] = set()  # trials whose end was told for their workers
 
     def event(self, index: int, name: str, values: tuple[Any, ...]) -> Any:
         """Tell the observers of this process what a worker tells; returns the answer that it may wait for."""
@@ -141,6 +143,8 @@ class Relay:
         if name == "started":
             self._running[values[0]["number"]] = (index, time.monotonic())
         elif name == "ended":
+            if values[0]["number"] in self._ended_here:  # what a dead worker told is read later than its death is seen
+                return None
             self._running.pop(values[0]["number"], None)
         return tell[name](*values)
 
@@ -154,8 +158,7 @@ class Relay:
             # Before the worker is ended: another process that finds it dead would try the trial again.
             if not fail_trial(self._stored, number, TRIAL_TIMEOUT, too_long(self._trial_timeout)):
                 return False  # its end is about to be told
-            del self._running[number]
-            self._announcer.ended(full_record(self._stored.trial(number)))
+            self._end(self._stored.trial(number))
         return bool(late)
 
     def bury(self, worker: Identity | None = None, *, was_ended: bool = False) -> bool:
@@ -178,10 +181,14 @@ class Relay:
             owner = trial.user_attrs.get(WORKER)
             is_gone = owner is not None and (owner == worker or is_running_worker(owner) is False)
             if trial.state.is_finished() and is_gone:
-                del self._running[number]
                 blamed |= DIED in trial.user_attrs
-                self._announcer.ended(full_record(trial))
+                self._end(trial)
         return blamed
+
+    def _end(self, trial: FrozenTrial) -> None:
+        del self._running[trial.number]
+        self._ended_here.add(trial.number)
+        self._announcer.ended(full_record(trial))
 
     @property
     def is_file(self) -> bool:

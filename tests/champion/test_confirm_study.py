@@ -380,6 +380,23 @@ def test_results_that_are_kept_are_told_where_a_confirmation_goes_on(give_test_p
     assert (counted.done, counted.trained, counted.spared) == (4, 2, 0)
 
 
+def test_only_a_better_mean_takes_the_place_of_a_champion(give_test_part: Any, tmp_path: Path) -> None:
+    give_test_part(TWO)
+    build = network(1, "sigmoid", "binary_crossentropy", "accuracy")
+    given: Any = confirmation(build, Classification(2), TWO, "val_accuracy", "max", tmp_path)
+    counted = Counted()
+    given = replace(given, retraining=replace(given.retraining, observer=counted))
+    known = {number: {"1": {"value": value, "history": []}} for number, value in (("0", 0.8), ("1", 0.7))}
+    given.study.set_user_attr(CONFIRMATIONS, known)
+    record: Any = confirm_study(given, top=2, seeds=[1], again=False)
+    assert record["trial"] == 0  # in the search, trial 1 was better
+    assert confirm_study(given, top=1, seeds=[1], again=False) == record
+    assert (counted.done, counted.total, counted.trained) == (3, 3, 0)
+    confirm_study(given, top=1, seeds=[1, 2], again=True)
+    assert set(counted.kept) == {(0, 1), (1, 1)}
+    assert counted.trained == 4  # it is trained on the other seed, as trial 1, and there are two final models
+
+
 def test_a_network_without_a_summary_is_told_by_its_hyperparameters(give_test_part: Any, tmp_path: Path) -> None:
     class Told(ConfirmationObserver):
         summaries: ClassVar[list[tuple[str, str]]] = []

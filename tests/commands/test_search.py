@@ -163,6 +163,18 @@ def test_a_search_whose_winner_was_tested_before_ends_well_with_the_champion_tha
     assert (status, json.loads(out)["champion"]) == (0, None)
 
 
+def test_a_front_that_was_confirmed_has_its_champion(searched: Any) -> None:
+    given = (*searched.arguments, "--study", "front", "--pareto", "val_accuracy,params", "--int8", "off")
+    assert json.loads(searched.run(*given, "--json").out)["champion"] is None
+    confirm = ("confirm", "--study", "front", "--top", "1", "--seeds", "1", "--int8", "off", "--json")
+    champion = json.loads(searched.run(*confirm).out)
+    assert json.loads(searched.run(*given, "--json").out)["champion"] == champion
+    out = searched.run(*given).out
+    assert f"champion: trial {champion['trial']}, " in out
+    assert "kerastuna export --study front --trial N" in out
+    assert "kerastuna export --study front  " in out
+
+
 def test_what_is_told_to_be_typed_leads_to_the_study(searched: Any) -> None:
     places = ("--storage", "sqlite:///own.db", "--folder", "own runs", "--tracking-uri", "sqlite:///own records.db")
     status, out, err = searched.run(*searched.arguments, *places, "--study", "my study", "--no-confirm")

@@ -211,6 +211,21 @@ def test_a_thousand_refusals_in_a_row_fail_the_search_and_name_the_smallest() ->
     )
 
 
+def test_a_thousand_refusals_in_a_row_end_a_search_that_has_trained_trials(caplog: pytest.LogCaptureFixture) -> None:
+    study = opened(InMemoryStorage())
+    trained: list[Values] = []
+
+    def measure(values: Values) -> Size:  # as in a large space of which nearly all that fits is trained
+        return Size(1 if len(trained) < 2 else 900, 7, 8)
+
+    proposer = proposer_of(study, budget=Budget(10), measure=measure)
+    while (claim := proposer.next(NETWORKS, 5)) is not None:
+        trained.append(claim.values)
+        study.tell(claim.number, 0.5)
+    assert states(study) == {"COMPLETE": 2, "PRUNED": REFUSALS_IN_A_ROW}
+    assert "the search ends with 2 trials trained: 1,000 proposals in a row were refused" in caplog.text
+
+
 def test_a_thousand_infeasible_proposals_fail_the_search() -> None:
     def measure(values: Values) -> Size:
         raise InfeasibleArchitecture("below one pixel")

@@ -21,6 +21,8 @@ from tuner_support import OBJECTIVE, Function, outcomes_of_workers
 
 from kerastuna.search import InputError, OptunaTuner, SearchObserver
 from kerastuna.search.study.attributes import WORKER, is_trained
+from kerastuna.search.study.liveness import this_worker
+from kerastuna.search.study.records import full_record
 from kerastuna.search.tuning import parallel
 from kerastuna.search.tuning.parallel import (
     WorkerSearch,
@@ -267,6 +269,20 @@ def test_relay_hands_on_only_what_it_knows(tmp_path: Path):
     assert listener.told == [("batches", (3, 1, 20, 90))]
     with pytest.raises(KeyError):
         relay.event(0, "unknown", ())
+
+
+def test_the_end_of_a_trial_is_told_once_though_its_worker_told_it_before_it_died(tmp_path: Path):
+    listener = Listener()
+    oracle = Function(score, tmp_path, observers=[listener]).oracle
+    relay, dead = oracle.relay(), {**this_worker(), "pid": 2**22 - 3, "started": "1"}
+    attributes = {WORKER: dead, "hyperparameters": {}}
+    running = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, user_attrs=attributes)
+    number = oracle.stored.add(running)
+    relay.event(0, "started", (full_record(oracle.stored.trial(number)),))
+    oracle.study.tell(number, 0.5)
+    relay.bury()
+    relay.event(0, "ended", (full_record(oracle.stored.trial(number)),))  # it was still in the pipe
+    assert [value for kind, value in listener.told if kind == "end"] == [(number, 0.5)]
 
 
 def test_a_worker_whose_trial_hangs_is_ended_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
