@@ -34,6 +34,27 @@ from .references import HyperparameterValues
 VALIDATION_BATCH_SIZE = 512
 
 
+def check_labels(y: Any, validation: Any) -> None:
+    """Refuse one-hot rows, which the loss of a `SearchSpace` does not take: each of its trials would fail by them.
+
+    Labels that are no arrays, such as those within a `tf.data.Dataset`, are not looked at.
+
+    Args:
+        y: labels of the training, (n,) or (n, 1), or None.
+        validation: as `validation_data` of `model.fit`.
+
+    Raises InputError for an array of rank 2 with several columns.
+    """
+    validated = validation[1] if isinstance(validation, tuple | list) and len(validation) > 1 else None
+    for name, labels in (("y", y), ("y of validation_data", validated)):
+        shape = tuple(getattr(labels, "shape", ()))
+        if len(shape) == 2 and shape[1] != 1:
+            raise InputError(
+                f"{name} has shape {shape}, and the networks of a SearchSpace take one number for each image, (n,): "
+                "give class numbers: data.with_class_numbers(), or y.argmax(axis=1)"
+            )
+
+
 class SearchSpace(keras_tuner.HyperModel, ABC):
     """A KerasTuner `HyperModel` whose networks are described before they are built.
 
@@ -92,11 +113,13 @@ class SearchSpace(keras_tuner.HyperModel, ABC):
         """Train `model` by the recipe at `hp`.
 
         Takes the arguments of `model.fit` except `batch_size`. Labels are whole numbers from 0. Returns the `History`,
-        which also holds the learning rate of each epoch. Raises InputError when `batch_size` is given.
+        which also holds the learning rate of each epoch. Raises InputError for one-hot labels, and when `batch_size` is
+        given.
         """
         if "batch_size" in kwargs or len(args) > 2:  # the third argument of `model.fit` is the batch size
             given = args[2] if len(args) > 2 else kwargs["batch_size"]
             raise InputError(f"batch_size={given}: the batch size is part of this space's recipe; leave it out")
+        check_labels(kwargs.get("y", args[1] if len(args) > 1 else None), kwargs.get("validation_data"))
         recipe = self.recipe(hp)
         images = kwargs.get("x", args[0] if args else None)
         array = images if hasattr(images, "shape") else None

@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -33,7 +33,13 @@ def check_whole(path: Path, again: str) -> None:
 
 
 def export_trained(model: Any, dataset: "Dataset", name: str, out: Path, formats: Any, say: Say) -> Mapping[str, Any]:
-    """Export a model that was trained on `dataset` without a study of the command; returns the manifest."""
+    """Export a model that was trained on `dataset` without a study of the command; returns the manifest.
+
+    The classes of `dataset` may be class numbers or one-hot rows, whichever the model was trained on.
+
+    Raises InputError for unknown formats, and SpaceError for a model that cannot be loaded again, or that does not take
+    the samples and targets of `dataset`.
+    """
     from ..export.exporter import check_formats
     from ..study.scratch import own_temporary_folder
     from ..training.saved_model import saving_problem
@@ -43,6 +49,7 @@ def export_trained(model: Any, dataset: "Dataset", name: str, out: Path, formats
     with own_temporary_folder():
         if problem := saving_problem(model):
             raise SpaceError(f"{name} cannot be exported: {problem}")
+        dataset = labelled_for(model, dataset)
         answers = answers_of_model(model, dataset, dataset.task.objective[0])
         origin = Origin(name, dataset, {"params": model.count_params()}, answers, None, (None, None))
         return export_built(model, origin, out, formats, say)
@@ -104,6 +111,42 @@ def export_saved(
         modules=_modules(origin.space) + modules_of(path),
     )
     return export_model(source, out, formats, progress=say, finish=finish)
+
+
+def labelled_for(model: Any, dataset: "Dataset") -> "Dataset":
+    """`dataset` with its classes in the form that the loss of `model` takes: class numbers or one-hot rows.
+
+    It is returned as it is where its targets are of that form, are no classes, or the loss is of the user's own.
+
+    Raises SpaceError where the model does not take its samples.
+    """
+    import numpy as np
+
+    from ..datasets.task import Classification
+    from ..training.answers import takes_one_hot
+
+    samples, task = dataset.x_validation[:1], dataset.task
+    try:
+        answer = model.predict(samples, verbose=0)
+    except Exception as error:  # layers may be of the user's own
+        raise SpaceError(
+            f"the model does not take the samples of {dataset.name}, which are {samples.dtype} (n, "
+            f"{', '.join(map(str, dataset.input_shape))}) ({cause(error)}): give the data that it was trained on"
+        ) from error
+    if not isinstance(task, Classification) or not isinstance(answer, np.ndarray) or answer.ndim != 2:
+        return dataset
+    one_hot = takes_one_hot(model, answer.shape[1])
+    if one_hot in (None, task.one_hot):
+        return dataset
+    if not one_hot:
+        return dataset.with_class_numbers()
+    rows = np.eye(task.classes, dtype=np.float32)
+    return replace(
+        dataset,
+        y_train=rows[dataset.y_train],
+        y_validation=rows[dataset.y_validation],
+        task=replace(task, one_hot=True),
+    )
 
 
 def answers_of_model(model: Any, dataset: "Dataset", objective: str) -> "Answers":

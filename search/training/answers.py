@@ -8,13 +8,16 @@ import numpy as np
 from ..datasets.answers import Answers
 from ..datasets.task import Task
 from ..errors import SpaceError
-from ..messages import figure
+from ..messages import cause, figure
+from .interruption import stop_if_told
 
 CHECKED_SAMPLES = 256
 TOLERANCE = 1e-3
 """Between Keras's figure and ours, relative for those above 1: both are computed in float32 or better."""
 MEASURED_TOLERANCE = 0.05
 """Between our figure and that of a user's own `fit`, relative: it may be a mean over batches."""
+CLASS_NUMBER_LOSSES = frozenset({"sparse_categorical_crossentropy", "categorical_generalized_cross_entropy"})
+"""Keras's losses that take class numbers with answers of several columns."""
 
 
 def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, metric: str) -> Answers:
@@ -33,7 +36,8 @@ def answers_of(model: keras.Model, task: Task, x: np.ndarray, y: np.ndarray, met
         x, y: samples and their targets; `CHECKED_SAMPLES` of them are used.
         metric: Keras's name of it, without "val_".
 
-    Raises SpaceError when the answers cannot be read for the task, or the figures differ.
+    Raises SpaceError when the answers cannot be read for the task, the model's own metrics cannot be computed for `y`,
+    or the figures differ.
     """
     chosen = np.linspace(0, len(x) - 1, min(len(x), CHECKED_SAMPLES)).astype(int)  # they may be sorted by class
     x, y = x[chosen], y[chosen]
@@ -77,7 +81,7 @@ def check_measured(
         x, y: the samples that were measured, all of them, and their targets.
         measured: the metric, as `fit` reported it.
 
-    Raises SpaceError when they differ by more than averages over batches may.
+    Raises SpaceError when they differ by more than averages over batches may, or cannot be computed.
     """
     raw: Any = model.predict(x, verbose=0)  # pyright: ignore[reportArgumentType]
     own = task.metric(metric, y, answers.read(raw))
@@ -92,11 +96,41 @@ def check_measured(
 
 
 def metrics_of(model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int = 512) -> dict[str, float]:
-    """The metrics that the model itself computes and that are numbers; none when it is not compiled."""
+    """The metrics that the model itself computes and that are numbers; none when it is not compiled.
+
+    Raises SpaceError when they cannot be computed for the targets `y`, (n,) or (n, k).
+    """
     if not getattr(model, "compiled", False):
         return {}
-    reported: Any = model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)  # pyright: ignore
+    try:
+        reported: Any = model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)  # pyright: ignore
+    except Exception as error:  # losses and metrics may be of the user's own
+        stop_if_told()  # TensorFlow may have made an error of a signal
+        shape = f"(n, {', '.join(map(str, y.shape[1:]))})" if y.ndim > 1 else "(n,)"
+        raise SpaceError(
+            f"the model's loss and metrics cannot be computed for the targets, which are {y.dtype} {shape} "
+            f"({cause(error)}): give targets of the form that it was trained on, or compile it for these "
+            "(sparse_categorical_crossentropy takes class numbers, categorical_crossentropy one-hot rows)"
+        ) from error
     return {name: float(value) for name, value in reported.items() if np.ndim(value) == 0}
+
+
+def takes_one_hot(model: keras.Model, columns: int) -> bool | None:
+    """Whether the model's loss takes one-hot rows, and not class numbers; None where that is not known.
+
+    It is known of Keras's own losses: all but `CLASS_NUMBER_LOSSES` want a target for each number of an answer.
+
+    Args:
+        columns: of the model's answers, (n, columns).
+    """
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    if len(losses) != 1 or losses[0] in (None, "crossentropy", "ce"):  # Keras chooses these two by the targets
+        return None
+    loss: Any = keras.losses.get(losses[0])
+    function = getattr(loss, "fn", loss)
+    if not str(function.__module__).startswith("keras."):
+        return None
+    return columns > 1 and getattr(function, "__name__", "") not in CLASS_NUMBER_LOSSES
 
 
 def takes_logits(model: keras.Model) -> bool:

@@ -13,7 +13,7 @@ import keras_tuner
 import numpy as np
 
 from ...spaces.recipe_in_keras import callbacks_of, trained_by
-from ...spaces.space import SearchSpace
+from ...spaces.space import SearchSpace, check_labels
 from .epochs import EpochReporter
 
 if TYPE_CHECKING:
@@ -86,9 +86,13 @@ def fit(
 
     Args:
         args, kwargs: as for `hypermodel.fit`.
+
+    Raises InputError for one-hot labels of a `SearchSpace`.
     """
     engine = engine_for(keras.backend.backend())
     arguments = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
+    if isinstance(hypermodel, SearchSpace):  # an engine, or what makes `fit` quick, takes them before its `fit`
+        check_labels(arguments.get("y"), arguments.get("validation_data"))
     if (
         engine is None
         or not isinstance(hypermodel, SearchSpace)

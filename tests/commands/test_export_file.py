@@ -49,6 +49,17 @@ def test_the_model_in_a_file_is_exported(kerastuna: Any, tmp_path: Path, saved: 
     assert json.loads((tmp_path / "elsewhere" / "tiny" / "manifest.json").read_text())["name"] == "tiny"
 
 
+def test_the_data_may_have_one_hot_labels_where_the_model_takes_class_numbers(
+    kerastuna: Any, tmp_path: Path, saved: Path, data: Path
+) -> None:
+    with np.load(data) as own:
+        np.savez(tmp_path / "rows.npz", x_train=own["x_train"], y_train=np.eye(10)[own["y_train"]])
+    status, out, err = kerastuna("export", "--model", str(saved), "--data", "rows.npz", *KERAS, "--json")
+    assert status == 0, err
+    manifest = json.loads(out)
+    assert (manifest["passed"], manifest["task"]) == (True, {"classes": 10})
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

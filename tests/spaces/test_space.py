@@ -237,6 +237,32 @@ def test_a_batch_size_is_refused(position: bool) -> None:
     assert int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.parametrize("form", [np.asarray, tf.constant])
+@pytest.mark.parametrize("where", ["second", "y", "validation_data"])
+def test_one_hot_labels_are_refused_before_anything_is_trained(where: str, form: Any) -> None:
+    space = Minimal((6, 5, 2), classes=3)
+    hp = declared(space)
+    model = space.build(hp)
+    x, y = images()
+    rows = form(np.eye(3, dtype=np.float32)[y])
+    named = {"second": {}, "y": {"y": rows}, "validation_data": {"y": y, "validation_data": (x, rows)}}[where]
+    told = r"has shape \(20, 3\), .* give class numbers: data\.with_class_numbers\(\), or y\.argmax\(axis=1\)$"
+
+    with pytest.raises(InputError, match=f"^y{' of validation_data' if where == 'validation_data' else ''} {told}"):
+        space.fit(hp, model, x, *([rows] if where == "second" else []), **named)
+
+    assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_column_of_class_numbers_is_none_of_one_hot_rows() -> None:
+    x, y = images()
+
+    history, _ = train(x=x, y=y[:, None], validation_data=[x, y[:, None]])
+
+    assert set(history.history) >= {"accuracy", "val_accuracy"}
+
+
 @pytest.mark.parametrize(
     ("input_shape", "classes", "given"),
     [

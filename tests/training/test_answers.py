@@ -9,7 +9,7 @@ import pytest
 from kerastuna.search.datasets.answers import ClassAnswers, NumberAnswers
 from kerastuna.search.datasets.task import Classification, Regression, Task
 from kerastuna.search.errors import SpaceError
-from kerastuna.search.training.answers import answers_of, check_measured, metrics_of, takes_logits
+from kerastuna.search.training.answers import answers_of, check_measured, metrics_of, takes_logits, takes_one_hot
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(300, 4)).astype(np.float32)
@@ -154,6 +154,52 @@ def test_a_metric_that_is_no_number_is_not_told() -> None:
     network = model(3, None, "mse", keras.metrics.R2Score(class_aggregation=each))
     assert "r2_score" not in metrics_of(network, X, NUMBERS)
     assert answers_of(network, Regression(3), X, NUMBERS, "r2_score") == NumberAnswers(3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "told"),
+    [
+        ("categorical_crossentropy", THREE, r"which are int32 \(n,\) \(ValueError: .*same rank"),
+        ("sparse_categorical_crossentropy", ONE_HOT, r"which are float32 \(n, 3\) \(ValueError: .*must have rank"),
+    ],
+)
+def test_targets_that_the_loss_does_not_take_are_told_in_one_line(loss: str, y: np.ndarray, told: str) -> None:
+    network = model(3, "softmax", loss, "accuracy")
+    with pytest.raises(
+        SpaceError, match=f"loss and metrics cannot be computed for the targets, {told}.*: give targets"
+    ) as e:
+        metrics_of(network, X, y)
+    assert len(str(e.value).splitlines()) == 1
+    with pytest.raises(SpaceError, match="cannot be computed for the targets"):
+        answers_of(network, Classification(3, one_hot=y is ONE_HOT), X, y, "accuracy")
+
+
+@keras.saving.register_keras_serializable("test_answers")
+def own_loss(y: Any, z: Any) -> Any:
+    return keras.losses.categorical_crossentropy(y, z)
+
+
+@pytest.mark.parametrize(
+    ("loss", "columns", "one_hot"),
+    [
+        ("categorical_crossentropy", 3, True),
+        ("CategoricalCrossentropy", 3, True),
+        (keras.losses.categorical_crossentropy, 3, True),
+        ([keras.losses.CategoricalCrossentropy(from_logits=True)], 3, True),
+        (keras.losses.CategoricalFocalCrossentropy(), 3, True),
+        ("mse", 3, True),
+        (BINARY(), 3, True),
+        (BINARY(), 1, False),
+        ("sparse_categorical_crossentropy", 3, False),
+        (SPARSE(from_logits=True), 3, False),
+        (keras.losses.CategoricalGeneralizedCrossEntropy(), 3, False),
+        ("crossentropy", 3, None),
+        (own_loss, 3, None),
+        (None, 3, None),
+    ],
+)
+def test_which_losses_take_one_hot_rows(loss: Any, columns: int, one_hot: bool | None) -> None:
+    assert takes_one_hot(model(columns, None, loss), columns) is one_hot
 
 
 @pytest.mark.parametrize(

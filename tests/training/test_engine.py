@@ -1,5 +1,6 @@
 """Which trainings an engine can take over from Keras's `fit`."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -7,8 +8,11 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from kerastuna.search import InputError, OptunaTuner
+from kerastuna.search.training import engine
 from kerastuna.search.training.engine import engine_for, fit, obstacle
 from kerastuna.search.training.epochs import EpochReporter
+from kerastuna.spaces.convnet import ConvNet
 
 X, Y = np.zeros((4, 3), np.float32), np.zeros(4, np.int32)
 
@@ -91,3 +95,24 @@ def test_a_hypermodel_of_the_users_own_fits_itself(model: keras.Model):
 
     hp = keras_tuner.HyperParameters()
     assert fit(Own(), hp, model, X, Y, epochs=2) == (hp, model, (X, Y), {"epochs": 2})
+
+
+class Untouched:
+    """An engine that is given nothing to train."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError(kwargs)
+
+
+@pytest.mark.parametrize("found", [None, Untouched()])
+def test_one_hot_labels_end_the_search_of_a_space_in_one_line(
+    found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "engine_for", lambda backend: found)
+    x, rows = np.zeros((20, 28, 28, 1), np.float32), np.eye(10, dtype=np.float32)[np.arange(20) % 10]
+    space = ConvNet((28, 28, 1), 10)
+    tuner = OptunaTuner(space, "val_accuracy", 2, directory=tmp_path, project_name="rows", seed=1)
+    with pytest.raises(InputError, match=r"^y has shape \(20, 10\), .* give class numbers: data\.with_class_numbers"):
+        tuner.search(x, rows, epochs=1, validation_data=(x, rows), verbose=0)
+    begun = [trial for trial in tuner.oracle.study.trials if trial.state.name != "WAITING"]  # starting points wait
+    assert [trial.state.name for trial in begun] == ["FAIL"]
