@@ -253,7 +253,7 @@ class SearchOptions:
             "minimize",
             "reach",
         )
-        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "fix", *goal)
+        names = ("space", "data", "task", "target", "budget", "seed", "sampler", "pruner", "warm_start", "fix", *goal)
         return {name: getattr(self, name) for name in names} | {
             "profile": profile.name,
             "images": profile.images,
@@ -265,21 +265,44 @@ class SearchOptions:
         """The name given, or data-space-budget-profile.
 
         With the goal where it is not the usual metric of the task, with what is fixed, and with all else that makes
-        another study, where it is not that of the profile or the default.
+        another study, or finds other networks in it, where it is not that of the profile or the default.
         """
         limits = [
             str(self.budget),
             *(f"{limit}{name}" for name, limit in self.limits.limits.items() if name != "params"),
         ]
-        parts = [f"least-{self.minimize}"] if self.minimize else ["pareto", *self.pareto] if self.pareto else []
-        goal = [self.objective] if self.objective else parts
         fixed = [f"{name}-{value}" for name, value in (self.fix or {}).items()]
         usual = PROFILES[profile]
-        others = {"epochs": usual.epochs, "images": usual.images, "seed": 0, "task": "auto", "target": None}
+        others = {
+            "epochs": usual.epochs,
+            "images": usual.images,
+            "seed": 0,
+            "task": "auto",
+            "target": None,
+            "sampler": SearchOptions.sampler,
+            "pruner": self._usual_pruner,
+        }
         given = {name: getattr(self, name) for name in others}
         other = [f"{name}-{given[name]}" for name in others if given[name] not in (None, others[name])]
-        made = "-".join([data, space, *limits, profile, *(part.partition(":")[0] for part in goal), *fixed, *other])
+        cold = [] if self.warm_start else ["no-warm-start"]
+        made = "-".join([data, space, *limits, profile, *self._goal_in_name, *fixed, *other, *cold])
         return self.study or safe_study_name(made)  # a metric may have any name
+
+    @property
+    def _goal_in_name(self) -> list[str]:
+        """The goal as the name of a study has it: with directions that were given, and the target to be reached."""
+        if self.minimize is not None:
+            targets = (self.reach or {}).items()
+            return [f"least-{self.minimize}", *(f"{metric}-{float(value)}" for metric, value in targets)]
+        parts = [self.objective] if self.objective else ["pareto", *self.pareto] if self.pareto else []
+        return [part.replace(":", "-") for part in parts]  # MLflow allows no colon in the name of a model
+
+    @property
+    def _usual_pruner(self) -> str | None:
+        """The name of the pruner that suits the goal, as `pruner_for` chooses it; None where that one has no name."""
+        if self.minimize is not None:
+            return None
+        return "none" if self.pareto else "halving"
 
     @property
     def storage_location(self) -> str | Path:

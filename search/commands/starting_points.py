@@ -2,17 +2,21 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from .common import open_storage_of, open_study_of
+from ..errors import InputError, SpaceError
+from ..messages import one_line
+from .common import open_storage_of, open_study_of, say
 from .options import SearchOptions
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from ..tuning.tuner import OptunaTuner
+
+Point = tuple[Mapping[str, Any], str | None]
+"""The values of a network by hyperparameter, and its name where it has one."""
 
 
 def check_begin_with(options: SearchOptions) -> None:
@@ -44,29 +48,37 @@ def _has_begun(options: SearchOptions) -> bool:
 
 
 def _asked(request: Mapping[str, Any]) -> Any:
-    """What makes a study another one, as JSON has it: not the number of trials."""
-    return json.loads(json.dumps({name: value for name, value in request.items() if name != "trials"}))
+    """What makes a study another one, as JSON has it: not the number of trials.
+
+    Earlier versions did not write down whether the references are tried.
+    """
+    asked = {"warm_start": True, **request}
+    return json.loads(json.dumps({name: value for name, value in asked.items() if name != "trials"}))
 
 
 def enqueue_starting_points(tuner: "OptunaTuner", options: SearchOptions) -> None:
     """Enqueue what is tried first in a study without trials: references, then the best of the other study.
 
-    A point in which a fixed value takes the place of another has no name. Raises SpaceError for a trial of the other
-    study whose values are not in the space.
-    """
-    from ..study.attributes import HYPERPARAMETERS, NAME
+    A point in which a fixed value takes the place of another has no name. Points of the other study that are not in the
+    space are passed over, which is told, and so it is where the other study adds nothing.
 
-    if tuner.oracle.study.get_trials(deepcopy=False):
+    Raises SpaceError for a reference that is not in the space, and InputError where no point of the other study is.
+    Nothing is enqueued then: a study with some of its points would count as begun.
+    """
+    study = tuner.oracle.study
+    if study.get_trials(deepcopy=False):
+        if options.begin_with is not None:
+            has_begun = f"study {study.study_name!r} has begun already, and goes on"
+            say(f"--begin-with {options.begin_with} adds nothing now: {has_begun}")
         return
-    points: list[tuple[Mapping[str, Any], str | None]] = []
-    if options.warm_start:
-        points += [(values, name) for name, values in _references(tuner).items()]
+    references = _references(tuner) if options.warm_start else {}
+    points = [_point(tuner, values, name) for name, values in references.items()]
+    for values, _ in points:
+        tuner.oracle.parameter_space.encode(values)
     if options.begin_with is not None:
-        best = [(trial.user_attrs[HYPERPARAMETERS], trial.user_attrs.get(NAME)) for trial in _best_of(options)]
-        known = [name for _, name in points]
-        new = [(values, name) for values, name in best if name is None or name not in known]
-        points += new if tuner.oracle.max_trials is None else new[: tuner.oracle.max_trials]
-    _enqueue(tuner, points)
+        points += _points_of_other(tuner, options, references)
+    for values, name in points:
+        tuner.oracle.enqueue(values, name)
 
 
 def _references(tuner: "OptunaTuner") -> Mapping[str, Mapping[str, Any]]:
@@ -75,15 +87,49 @@ def _references(tuner: "OptunaTuner") -> Mapping[str, Mapping[str, Any]]:
     return tuner.hypermodel.starting_points() if isinstance(tuner.hypermodel, SearchSpace) else {}
 
 
-def _enqueue(tuner: "OptunaTuner", points: list[tuple[Mapping[str, Any], str | None]]) -> None:
+def _points_of_other(tuner: "OptunaTuner", options: SearchOptions, references: Collection[str]) -> list[Point]:
+    """The best of the other study that are in the space, at most as many as there are to be trials.
+
+    Those that are among the `references` are left out. Raises InputError where none of its points can be tried.
+    """
+    from ..study.attributes import HYPERPARAMETERS, NAME
+
+    best = _best_of(options)
+    new = [trial for trial in best if trial.user_attrs.get(NAME) not in references]
+    points: list[Point] = []
+    outside: list[SpaceError] = []
+    for trial in new:
+        if len(points) == tuner.oracle.max_trials:
+            break
+        point = _point(tuner, trial.user_attrs[HYPERPARAMETERS], trial.user_attrs.get(NAME))
+        try:
+            tuner.oracle.parameter_space.encode(point[0])
+        except SpaceError as error:
+            outside.append(error)
+        else:
+            points.append(point)
+    if not outside:
+        return points
+    if len(outside) == len(best):
+        raise InputError(
+            f"--begin-with {options.begin_with}: none of its networks is in this space (the first: {outside[0]}): "
+            "leave it out, or give a study with networks of this space"
+        )
+    seen = len(best) - len(new) + len(points) + len(outside)
+    told = f"{len(outside)} of its {seen} best networks {'is' if len(outside) == 1 else 'are'} outside this space"
+    say(one_line(f"--begin-with {options.begin_with}: {told}, and not tried (the first: {outside[0]})"))
+    return points
+
+
+def _point(tuner: "OptunaTuner", values: Mapping[str, Any], name: str | None) -> Point:
+    """The point at `values` with what is fixed in place of its own; without the `name` where that changes it."""
     from keras_tuner.engine.hyperparameters import Fixed
 
     declared = tuner.oracle.get_space().space
     fixed = {hp.name: hp.default for hp in declared if isinstance(hp, Fixed)}
     defaults = {hp.name: hp.default for hp in declared} if fixed else {}  # of what a fixed value brings into play
-    for values, name in points:
-        is_changed = any(values.get(other, value) != value for other, value in fixed.items())
-        tuner.oracle.enqueue({**defaults, **values, **fixed}, None if is_changed else name)
+    is_changed = any(values.get(other, value) != value for other, value in fixed.items())
+    return {**defaults, **values, **fixed}, None if is_changed else name
 
 
 def _best_of(options: SearchOptions) -> "list[FrozenTrial]":

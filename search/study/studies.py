@@ -83,10 +83,9 @@ def open_study(
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names(list(names))
     elif differences := _differences(known, _with_seed_of(known, identity)):
-        same = "put the space back as it was" if "hyperparameters" in differences else "give the same arguments"
         raise StudyError(
-            f"study {name!r} exists with another identity ({'; '.join(differences.values())}): {same} to go on with "
-            "it, or give another name to start afresh"
+            f"study {name!r} exists with another identity ({'; '.join(differences.values())}): "
+            f"{_remedy(known, identity, differences)} to go on with it, or give another name to start afresh"
         )
     elif identify(storage, study, born=False)[1]:
         _logger.warning(
@@ -121,10 +120,27 @@ def _difference(known: Any, given: Any) -> str:
     if isinstance(known, dict) and isinstance(given, dict):
         return ", ".join(_differences(dict.fromkeys(given) | known, dict.fromkeys(known) | given).values())
     if isinstance(known, list) and isinstance(given, list) and all(isinstance(item, dict) for item in known + given):
-        one_sided = [item for item in known if item not in given] + [item for item in given if item not in known]
-        names = sorted({str(item.get("name")) for item in one_sided})
+        names = sorted({str(item.get("name")) for item in _one_sided(known, given)})
         return f"other {', '.join(names)}" if names else "in another order"
     return f"{_short(known)}, now {_short(given)}"
+
+
+def _remedy(known: Mapping[str, Any], given: Mapping[str, Any], differences: Mapping[str, str]) -> str:
+    """What makes the identity `given` the `known` one again, in which there are these differences by key."""
+    if "hyperparameters" not in differences:
+        return "give the same arguments"
+    spaces = (identity.get("hyperparameters") for identity in (known, given))
+    declared = [space if isinstance(space, list) else [] for space in spaces]  # a program may give one of its own
+    is_fixed = any(isinstance(item, dict) and item.get("kind") == "Fixed" for item in _one_sided(*declared))
+    if len(differences) == 1 and not is_fixed:
+        return "put the space back as it was"
+    # A value that the user fixes is declared as one that the space itself fixes, and a space may follow a limit.
+    return "give the same --fix (in Python: fixed=) and other arguments, or put the space back as it was,"
+
+
+def _one_sided(known: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """The items of one of two lists that are not in the other one."""
+    return [item for item in known if item not in given] + [item for item in given if item not in known]
 
 
 def _short(value: Any) -> str:

@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
+from kerastuna.search.commands.cli import COMMANDS
+from kerastuna.search.commands.common import search_options
 from kerastuna.search.commands.options import PROFILES, SearchOptions, objective_of
+from kerastuna.search.commands.parser import make_parser
 from kerastuna.search.errors import StudyError
+from kerastuna.search.proposals.names import PRUNER_NAMES
+from kerastuna.search.proposals.pruners import pruner_for
 from kerastuna.search.study.budget import Budget
+from kerastuna.search.study.goal import BestMetric, Goal, ParetoFront, Quantity, SmallestNetwork
 from kerastuna.spaces.errors import InputError
 
 TARGET = {"val_accuracy": 0.9}
+ACCURACY = Quantity("val_accuracy", "max")
 
 
 @pytest.mark.parametrize(
@@ -91,8 +98,21 @@ def test_the_metrics_that_were_named(options: SearchOptions, metrics: tuple[str,
     assert options.metrics == metrics
 
 
-def test_a_named_objective_is_in_the_name_of_the_study() -> None:
-    assert SearchOptions(objective="wit:max").study_name("t", "mine", "quick") == "t-mine-15000-quick-wit"
+@pytest.mark.parametrize(
+    ("given", "goal"),
+    [
+        ({"objective": "val_mae"}, "val_mae"),
+        ({"objective": "wit:max"}, "wit-max"),
+        ({"objective": "wit:min"}, "wit-min"),
+        ({"pareto": ("wit:min", "macs")}, "pareto-wit-min-macs"),
+        ({"minimize": "params", "reach": {"val_accuracy": 0.95}}, "least-params-val_accuracy-0.95"),
+        ({"minimize": "params", "reach": {"val_accuracy": 0.951}}, "least-params-val_accuracy-0.951"),
+        ({"minimize": "params", "reach": {"val_loss": 0.95}}, "least-params-val_loss-0.95"),
+        ({"minimize": "macs", "reach": {"val_mae": 2}}, "least-macs-val_mae-2.0"),
+    ],
+)
+def test_the_goal_is_in_the_name_of_the_study_with_its_target_and_direction(given: dict[str, Any], goal: str) -> None:
+    assert SearchOptions(**given).study_name("t", "mine", "quick") == f"t-mine-15000-quick-{goal}"
 
 
 def test_the_arguments_are_what_differs_from_the_defaults() -> None:
@@ -149,7 +169,7 @@ def test_a_study_is_named_after_what_it_is_about() -> None:
     name = limited.study_name("mnist", "convnet", "quick")
     assert name == "mnist-convnet-15000-3000000macs-65536ram-quick-pareto-val_accuracy-macs"
     smallest = SearchOptions(minimize="ram", reach=TARGET).study_name("mnist", "convnet", "quick")
-    assert smallest == "mnist-convnet-15000-quick-least-ram"
+    assert smallest == "mnist-convnet-15000-quick-least-ram-val_accuracy-0.9"
     assert limited.limits == Budget(15_000, 3_000_000, 65_536)
     fixed = SearchOptions(fix={"augment": "none", "dropout": "0.1"}).study_name("mnist", "compact", "full")
     assert fixed == "mnist-compact-15000-full-augment-none-dropout-0.1"
@@ -162,6 +182,53 @@ def test_a_study_that_is_another_one_has_another_name() -> None:
     assert other == "mnist-convnet-15000-full-epochs-5-images-4000-seed-7"
     table = SearchOptions(task="classification", target="grade").study_name("wine", "rows", "quick")
     assert table == "wine-rows-15000-quick-task-classification-target-grade"
+    searched_otherwise = SearchOptions(seed=7, sampler="random", pruner="median", warm_start=False, begin_with="s")
+    name = searched_otherwise.study_name("mnist", "convnet", "quick")
+    assert name == "mnist-convnet-15000-quick-seed-7-sampler-random-pruner-median-no-warm-start"
+
+
+@pytest.mark.parametrize(
+    ("goal", "description"),
+    [
+        ({}, BestMetric(ACCURACY)),
+        ({"pareto": ("val_accuracy", "params")}, ParetoFront(ACCURACY, (ACCURACY, Quantity("params", "min")))),
+        ({"minimize": "params", "reach": TARGET}, SmallestNetwork(ACCURACY, "params", 0.9)),
+    ],
+)
+def test_a_pruner_is_in_the_name_unless_it_is_the_one_that_suits_the_goal(
+    goal: dict[str, Any], description: Goal
+) -> None:
+    usual = SearchOptions(**goal).study_name("mnist", "convnet", "quick")
+    for pruner in PRUNER_NAMES:
+        name = SearchOptions(**goal, pruner=pruner).study_name("mnist", "convnet", "quick")
+        try:
+            is_usual = type(pruner_for(description, pruner, None)) is type(pruner_for(description, None, None))
+        except InputError:
+            continue  # the goal allows no such pruner
+        assert name == (usual if is_usual else f"{usual}-pruner-{pruner}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sampler": "random", "pruner": "none", "warm_start": False},
+        {"minimize": "params", "reach": {"val_accuracy": 0.95}},
+        {"objective": "wit:max", "begin_with": "s"},
+        {"pareto": ("val_accuracy", "params"), "pruner": "none"},
+    ],
+    ids=["sampler", "target", "direction", "front"],
+)
+def test_the_same_command_names_the_same_study(given: dict[str, Any]) -> None:
+    options = SearchOptions(**given)
+    typed = options.arguments()
+    arguments = [part for name, value in typed.items() if name != "warm_start" for part in _option(name, value)]
+    parser = make_parser(dict.fromkeys(COMMANDS, lambda options: 0))
+    again = search_options(parser.parse_args(["search", *arguments, *(["--no-warm-start"] * ("warm_start" in typed))]))
+    assert again.study_name("d", "s", "full") == options.study_name("d", "s", "full")
+
+
+def _option(name: str, value: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", value
 
 
 @pytest.mark.parametrize(
@@ -198,8 +265,9 @@ def test_a_study_is_kept_in_the_folder_unless_it_is_elsewhere() -> None:
         ),
         SearchOptions(minimize="macs", reach=TARGET),
         SearchOptions(fix={"augment": "none", "optimizer": "adam"}),
+        SearchOptions(warm_start=False),
     ],
-    ids=["default", "full", "own", "front", "target", "fixed"],
+    ids=["default", "full", "own", "front", "target", "fixed", "cold"],
 )
 def test_a_request_makes_the_same_study_again(options: SearchOptions) -> None:
     profile = options.resolved(on_gpu=False)

@@ -1,5 +1,7 @@
 """What a search tries first: reference networks, and the best of another study."""
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from kerastuna.search import OptunaTuner
 from kerastuna.search.commands.options import SearchOptions
 from kerastuna.search.commands.starting_points import check_begin_with, enqueue_starting_points
-from kerastuna.search.errors import StudyError
+from kerastuna.search.errors import InputError, SpaceError, StudyError
 from kerastuna.search.study.storage import open_storage
 from kerastuna.spaces import Compact, ConvNet
 
@@ -62,8 +64,18 @@ def test_a_search_without_a_name_that_has_begun_needs_no_other_study(tmp_path: P
         check_begin_with(options)
     study.add_trial(optuna.create_trial(value=0.9))
     check_begin_with(options)
-    with pytest.raises(StudyError, match="gone"):
-        check_begin_with(replace(options, budget=14_000))
+    for other in ({"budget": 14_000}, {"warm_start": False}):
+        with pytest.raises(StudyError, match="gone"):
+            check_begin_with(replace(options, **other))
+
+
+def test_a_study_of_an_earlier_version_has_begun_too(tmp_path: Path) -> None:
+    options = SearchOptions(storage=f"sqlite:///{tmp_path}/optuna.db", begin_with="gone")
+    study = optuna.create_study(storage=open_storage(options.storage_location), study_name="mnist-convnet")
+    request = options.request(options.resolved(on_gpu=False))
+    study.set_user_attr("request", {name: value for name, value in request.items() if name != "warm_start"})
+    study.add_trial(optuna.create_trial(value=0.9))
+    check_begin_with(options)
 
 
 def test_a_reference_that_the_other_study_has_too_is_enqueued_once(tmp_path: Path) -> None:
@@ -83,6 +95,107 @@ def test_a_reference_that_the_other_study_has_too_is_enqueued_once(tmp_path: Pat
         for trial in tuner.oracle.study.trials
     ]
     assert enqueued == [*((f"eip_{number}", 0.1) for number in range(1, 6)), (None, 0.0), (None, 0.05)]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Callable[..., tuple[OptunaTuner, SearchOptions]]:
+    """`begun(rates, **fixed)`: a tuner of a study without trials, that begins with one of networks of these dropouts.
+
+    Of the study to begin with, the first network is the best. A name in place of a rate is that of a reference.
+    """
+    options = SearchOptions(storage=f"sqlite:///{tmp_path}/optuna.db", begin_with="before", warm_start=False)
+    given: Any = {"seed": 0, "storage": options.storage, "directory": tmp_path}
+
+    def begin(rates: Sequence[float | str], **fixed: Any) -> tuple[OptunaTuner, SearchOptions]:
+        before = OptunaTuner(ConvNet(), "val_accuracy", study_name="before", **given).oracle.study
+        before.set_user_attr("request", {"space": options.space})
+        for place, rate in enumerate(rates):
+            values = dict(ConvNet().starting_points()[rate if isinstance(rate, str) else "eip_3"])
+            named = {"name": rate} if isinstance(rate, str) else {}
+            values |= {} if isinstance(rate, str) else {"dropout": rate}
+            attributes = {"hyperparameters": values, **named}
+            before.add_trial(optuna.create_trial(value=0.9 - place / 100, user_attrs=attributes))
+        tuner = OptunaTuner(ConvNet(), "val_accuracy", study_name="after", max_trials=3, fixed=fixed, **given)
+        return tuner, options
+
+    return begin
+
+
+def dropouts(tuner: OptunaTuner) -> list[float]:
+    """Of the networks that are tried first."""
+    return [trial.system_attrs["fixed_params"]["dropout"] for trial in tuner.oracle.study.trials]
+
+
+OUTSIDE = "hyperparameter 'dropout' = 7.0 is outside the space: give a number from 0.0 to 0.25 in steps of 0.05"
+
+
+def test_networks_of_another_study_outside_the_space_are_passed_over(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner, options = begun([0.1, 7.0, 0.05, 8.0, 0.2, 9.0])
+    enqueue_starting_points(tuner, options)
+    assert dropouts(tuner) == [0.1, 0.05, 0.2]  # as many as there are to be trials
+    assert capsys.readouterr().err == (
+        f"--begin-with before: 2 of its 5 best networks are outside this space, and not tried (the first: {OUTSIDE})\n"
+    )
+
+
+def test_a_study_of_which_no_network_is_in_the_space_leaves_nothing_behind(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]],
+) -> None:
+    tuner, options = begun([7.0, 8.0])
+    for warm_start in (False, True):
+        with pytest.raises(InputError) as caught:
+            enqueue_starting_points(tuner, replace(options, warm_start=warm_start))
+        assert str(caught.value) == (
+            f"--begin-with before: none of its networks is in this space (the first: {OUTSIDE}): leave it out, or give "
+            "a study with networks of this space"
+        )
+    assert tuner.oracle.study.trials == []
+
+
+def test_a_reference_of_the_other_study_is_tried_though_its_others_are_outside_the_space(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner, options = begun(["eip_3", 7.0])
+    enqueue_starting_points(tuner, replace(options, warm_start=True))
+    assert [trial.user_attrs["name"] for trial in tuner.oracle.study.trials] == list(ConvNet().starting_points())
+    assert "--begin-with before: 1 of its 2 best networks is outside this space" in capsys.readouterr().err
+
+
+def test_a_fixed_value_brings_a_network_of_another_study_into_the_space(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner, options = begun([7.0], dropout=0.1)
+    enqueue_starting_points(tuner, options)
+    assert len(tuner.oracle.study.trials) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_starting_point_outside_its_own_space_is_an_error_and_leaves_nothing_behind(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner, options = begun([0.1])
+    own = ConvNet().starting_points()
+    wrong = {"eip_1": own["eip_1"], "eip_2": {**own["eip_2"], "dropout": 7.0}}
+    monkeypatch.setattr(tuner.hypermodel, "starting_points", lambda: wrong)
+    with pytest.raises(SpaceError, match=re.escape(OUTSIDE)):
+        enqueue_starting_points(tuner, replace(options, warm_start=True))
+    assert tuner.oracle.study.trials == []
+
+
+def test_a_study_that_has_begun_tells_that_the_other_one_plays_no_part(
+    begun: Callable[..., tuple[OptunaTuner, SearchOptions]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner, options = begun([0.1])
+    enqueue_starting_points(tuner, options)
+    assert capsys.readouterr().err == ""
+    enqueue_starting_points(tuner, options)
+    told = "--begin-with before adds nothing now: study 'after' has begun already, and goes on\n"
+    assert capsys.readouterr().err == told
+    enqueue_starting_points(tuner, replace(options, begin_with=None))
+    assert capsys.readouterr().err == ""
+    assert dropouts(tuner) == [0.1]
 
 
 def test_a_study_that_a_search_cannot_begin_with(searched: Any) -> None:

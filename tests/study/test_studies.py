@@ -43,6 +43,55 @@ def test_another_identity_is_refused_and_what_differs_is_named(changes: dict[str
     assert opened(storage, "another", **changes).trials == []
 
 
+FIXED = [*IDENTITY["hyperparameters"][:2], {"name": "units", "kind": "Fixed", "value": 8}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hyperparameters": FIXED}, "hyperparameters: other units"),
+        ({"hyperparameters": IDENTITY["hyperparameters"][:2], "budget": 9}, "budget: 15000, now 9; hyperparameters: "),
+        ({"hyperparameters": FIXED, "seed": 1}, "seed: 0, now 1; hyperparameters: other units"),
+    ],
+)
+@pytest.mark.parametrize("is_later", [True, False])
+def test_the_space_alone_is_not_blamed_for_what_arguments_may_have_changed(
+    changes: dict[str, Any], message: str, is_later: bool
+) -> None:
+    storage = InMemoryStorage()
+    opened(storage, **({} if is_later else changes))
+    with pytest.raises(StudyError) as caught:
+        opened(storage, **(changes if is_later else {}))
+    if is_later:
+        assert f"study 's' exists with another identity ({message}" in str(caught.value)
+    told = (
+        "): give the same --fix (in Python: fixed=) and other arguments, or put the space back as it was, to go on "
+        "with it, or give another name to start afresh"
+    )
+    assert str(caught.value).endswith(told)
+
+
+def test_another_fixed_value_is_told_as_one() -> None:
+    storage = InMemoryStorage()
+    opened(storage, hyperparameters=FIXED)
+    with pytest.raises(StudyError, match=r"\(hyperparameters: other units\): give the same --fix "):
+        opened(storage, hyperparameters=[*FIXED[:2], {**FIXED[2], "value": 4}])
+
+
+def test_a_program_may_tell_the_space_in_a_way_of_its_own() -> None:
+    storage = InMemoryStorage()
+    opened(storage, hyperparameters="three")
+    with pytest.raises(StudyError, match=r'\(hyperparameters: "three", now 3\): put the space back as it was to go on'):
+        opened(storage, hyperparameters=3)
+
+
+def test_a_value_that_the_space_fixes_by_itself_is_not_asked_for() -> None:
+    storage = InMemoryStorage()
+    opened(storage, hyperparameters=FIXED)
+    with pytest.raises(StudyError, match=r"\(hyperparameters: other blocks\): put the space back as it was to go on"):
+        opened(storage, hyperparameters=[{**FIXED[0], "max_value": 4}, *FIXED[1:]])
+
+
 def test_a_study_keeps_its_seed_where_none_is_given() -> None:
     storage = InMemoryStorage()
     opened(storage)
