@@ -164,7 +164,7 @@ def run_search(session: "Session", progress: "Progress") -> None:
     from .starting_points import enqueue_starting_points
 
     options, study = session.options, session.study
-    enqueue_starting_points(session.tuner, options)
+    enqueue_starting_points(session.tuner, options, progress.message)
     if options.profile == "auto":
         choice = "a GPU was found" if session.device.kind == "gpu" else "no GPU was found; full is made for one"
         progress.message(f"profile {session.profile.name}: {choice}")

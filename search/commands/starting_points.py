@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SpaceError
@@ -56,7 +56,7 @@ def _asked(request: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps({name: value for name, value in asked.items() if name != "trials"}))
 
 
-def enqueue_starting_points(tuner: "OptunaTuner", options: SearchOptions) -> None:
+def enqueue_starting_points(tuner: "OptunaTuner", options: SearchOptions, tell: Callable[[str], None] = say) -> None:
     """Enqueue what is tried first in a study without trials: references, then the best of the other study.
 
     A point in which a fixed value takes the place of another has no name. Points of the other study that are not in the
@@ -69,14 +69,14 @@ def enqueue_starting_points(tuner: "OptunaTuner", options: SearchOptions) -> Non
     if study.get_trials(deepcopy=False):
         if options.begin_with is not None:
             has_begun = f"study {study.study_name!r} has begun already, and goes on"
-            say(f"--begin-with {options.begin_with} adds nothing now: {has_begun}")
+            tell(f"--begin-with {options.begin_with} adds nothing now: {has_begun}")
         return
     references = _references(tuner) if options.warm_start else {}
     points = [_point(tuner, values, name) for name, values in references.items()]
     for values, _ in points:
         tuner.oracle.parameter_space.encode(values)
     if options.begin_with is not None:
-        points += _points_of_other(tuner, options, references)
+        points += _points_of_other(tuner, options, references, tell)
     for values, name in points:
         tuner.oracle.enqueue(values, name)
 
@@ -87,7 +87,9 @@ def _references(tuner: "OptunaTuner") -> Mapping[str, Mapping[str, Any]]:
     return tuner.hypermodel.starting_points() if isinstance(tuner.hypermodel, SearchSpace) else {}
 
 
-def _points_of_other(tuner: "OptunaTuner", options: SearchOptions, references: Collection[str]) -> list[Point]:
+def _points_of_other(
+    tuner: "OptunaTuner", options: SearchOptions, references: Collection[str], tell: Callable[[str], None]
+) -> list[Point]:
     """The best of the other study that are in the space, at most as many as there are to be trials.
 
     Those that are among the `references` are left out. Raises InputError where none of its points can be tried.
@@ -117,7 +119,7 @@ def _points_of_other(tuner: "OptunaTuner", options: SearchOptions, references: C
         )
     seen = len(best) - len(new) + len(points) + len(outside)
     told = f"{len(outside)} of its {seen} best networks {'is' if len(outside) == 1 else 'are'} outside this space"
-    say(one_line(f"--begin-with {options.begin_with}: {told}, and not tried (the first: {outside[0]})"))
+    tell(one_line(f"--begin-with {options.begin_with}: {told}, and not tried (the first: {outside[0]})"))
     return points
 
 
