@@ -4,7 +4,7 @@ What became of the proposals is read from the study at the end, so that it does 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 from optuna.trial import FrozenTrial, TrialState
@@ -20,19 +20,20 @@ from .measures import RUNNING, Proposal
 
 @final
 class RefusalClock(SearchObserver):
-    """The seconds of every refusal, by the number of its trial."""
+    """The seconds of every refusal, by the number of its trial, on the clock that `now` tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
         self.seconds: dict[int, float] = {}
         self._began = 0.0
 
     def begin(self) -> None:
         """A proposal is asked for."""
-        self._began = time.perf_counter()
+        self._began = self._now()
 
     def proposal_refused(self, record: TrialRecord) -> None:
         """The refusal is stored, and the next proposal is asked for at once."""
-        now = time.perf_counter()
+        now = self._now()
         self.seconds[record["number"]] = now - self._began
         self._began = now
 

@@ -209,7 +209,7 @@ def test_a_proxy_that_hangs_is_told_in_one_line(tmp_path: Path, caplog: pytest.L
             began = time.monotonic()
             with pytest.raises(StudyError, match=r"failed \(DEADLINE_EXCEEDED: .*what was stored is kept") as told:
                 stored.trials()
-            assert 3 <= time.monotonic() - began < 8
+            assert 3 <= time.monotonic() - began < 30
             assert "\n" not in str(told.value)
             assert beginnings(caplog) == ["the storage of the study does not answer"]
         stored.keep(number, name="in time")

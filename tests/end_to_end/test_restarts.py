@@ -238,7 +238,7 @@ def test_a_server_that_does_not_come_back_is_told_in_one_line_and_not_waited_for
         StudyError, match=r"failed \(OperationalError: .*what was stored is kept; see to the data"
     ) as told:
         stored.trial(number)
-    assert 2 <= time.monotonic() - began < 8
+    assert 2 <= time.monotonic() - began < 30
     assert "\n" not in str(told.value)
     assert [record.message.partition(" (")[0] for record in caplog.records] == [
         "the storage of the study does not answer"
@@ -246,7 +246,7 @@ def test_a_server_that_does_not_come_back_is_told_in_one_line_and_not_waited_for
     began = time.monotonic()
     with pytest.raises(StudyError, match="failed"):
         stored.keep(number, name="late")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2  # it would wait as long as before
     server.start()
     stored.keep(number, name="in time")
     assert stored.trial(number).user_attrs["name"] == "in time"
