@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -138,15 +138,7 @@ def labelled_for(model: Any, dataset: "Dataset") -> "Dataset":
     one_hot = takes_one_hot(model, answer.shape[1])
     if one_hot in (None, task.one_hot):
         return dataset
-    if not one_hot:
-        return dataset.with_class_numbers()
-    rows = np.eye(task.classes, dtype=np.float32)
-    return replace(
-        dataset,
-        y_train=rows[dataset.y_train],
-        y_validation=rows[dataset.y_validation],
-        task=replace(task, one_hot=True),
-    )
+    return dataset.with_one_hot_rows() if one_hot else dataset.with_class_numbers()
 
 
 def answers_of_model(model: Any, dataset: "Dataset", objective: str) -> "Answers":

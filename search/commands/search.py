@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KerastunaError, SearchFailed
-from ..messages import cause_in, figure
+from ..messages import cause_in, counted, figure
 from .common import print_json, search_options
 from .typed import command_on, commands_after
 
@@ -172,6 +172,23 @@ def run_search(session: "Session", progress: "Progress") -> None:
         _train(session)
     finally:
         change_study_attribute(study, SEARCH_SECONDS, lambda before: (before or 0.0) + session.seconds)
+    if told := _ended_short(session):
+        progress.message(told)
+
+
+def _ended_short(session: "Session") -> str:
+    """Why the study has fewer trials than it was to have, where neither the time nor another process is the reason."""
+    from optuna.trial import TrialState
+
+    left, timeout = session.tuner.oracle.remaining_trials(), session.options.timeout
+    is_over = timeout is not None and session.seconds >= timeout
+    trials = session.study.get_trials(deepcopy=False)
+    if not left or is_over or any(trial.state == TrialState.RUNNING for trial in trials):
+        return ""
+    return (
+        f"the search ends {counted(left, 'trial')} short: hardly any new network that fits was found; raise the "
+        "budget, or widen the space"
+    )
 
 
 def _train(session: "Session") -> None:

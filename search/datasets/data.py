@@ -98,6 +98,19 @@ class Dataset:
             task=replace(task, one_hot=False),
         )
 
+    def with_one_hot_rows(self) -> "Dataset":
+        """The same data with one-hot rows, float32 (n, classes), in place of class numbers; itself without those."""
+        task = self.task
+        if not isinstance(task, Classification) or task.one_hot:
+            return self
+        rows = np.eye(task.classes, dtype=np.float32)
+        return replace(
+            self,
+            y_train=rows[self.y_train],
+            y_validation=rows[self.y_validation],
+            task=replace(task, one_hot=True),
+        )
+
 
 def load_dataset(
     spec: str,

@@ -1,6 +1,5 @@
 """From the sampler to a trial worth training: propose, hold to the budget, record refusals, claim a trial."""
 
-import logging
 import math
 import random
 import time
@@ -16,7 +15,6 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from ..errors import SearchFailed
-from ..messages import counted
 from ..study.attributes import NARROWED_FROM, SAMPLER_STATE, is_rejection
 from ..study.budget import Budget, Size
 from ..study.events import Announcer
@@ -34,8 +32,6 @@ from .samplers import AtNumber, fixed_by, random_sampler, suggest
 from .start import FIRST_TRIALS, Start
 from .trial_index import TrialIndex
 from .verdicts import Judge, Verdict
-
-_logger = logging.getLogger(__name__)
 
 REFUSALS_IN_A_ROW = 1000
 """After this many refused proposals in a row the search ends: hardly anything that fits is left, or nothing fits."""
@@ -158,7 +154,9 @@ class Proposer:
             repeats += outcome.repeated
             repeats_in_a_row = repeats_in_a_row + 1 if outcome.repeated else 0
             if refusals >= REFUSALS_IN_A_ROW:
-                return self._end_refused()
+                if self._index.trained:
+                    return None  # hardly anything is left that fits
+                raise SearchFailed(self._judge.nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
             if repeats_in_a_row >= REPEATS_IN_A_ROW:
                 return self._end_exhausted()
 
@@ -317,16 +315,6 @@ class Proposer:
 
     def _random_sampler(self, number: int) -> BaseSampler:
         return random_sampler(derive_seed(self._seed, "random", number), self._fixed)
-
-    def _end_refused(self) -> None:
-        if not self._index.trained:
-            raise SearchFailed(self._judge.nothing_fits(f"{REFUSALS_IN_A_ROW:,} proposals in a row"))
-        _logger.warning(
-            "the search ends with %s trained: %s proposals in a row were refused, so hardly any network that fits is "
-            "left; raise the budget, or widen the space",
-            counted(self._index.trained, "trial"),
-            f"{REFUSALS_IN_A_ROW:,}",
-        )
 
     def _end_exhausted(self) -> None:
         if not self._index.any_tried():

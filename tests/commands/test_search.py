@@ -163,6 +163,14 @@ def test_a_search_whose_winner_was_tested_before_ends_well_with_the_champion_tha
     assert (status, json.loads(out)["champion"]) == (0, None)
 
 
+def test_a_search_that_ends_short_of_its_trials_says_why(searched: Any) -> None:
+    told = "the search ends 1 trial short: hardly any new network that fits was found; raise the budget"
+    given = (*searched.arguments, "--study", "short", "--fix", "units=3", "--no-confirm")
+    assert told in searched.run(*given).err
+    assert told not in searched.run(*given, "--trials", "1").err
+    assert told not in searched.run(*given, "--timeout", "0.001").err
+
+
 def test_a_front_that_was_confirmed_has_its_champion(searched: Any) -> None:
     given = (*searched.arguments, "--study", "front", "--pareto", "val_accuracy,params", "--int8", "off")
     assert json.loads(searched.run(*given, "--json").out)["champion"] is None

@@ -211,7 +211,7 @@ def test_a_thousand_refusals_in_a_row_fail_the_search_and_name_the_smallest() ->
     )
 
 
-def test_a_thousand_refusals_in_a_row_end_a_search_that_has_trained_trials(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thousand_refusals_in_a_row_end_a_search_that_has_trained_trials() -> None:
     study = opened(InMemoryStorage())
     trained: list[Values] = []
 
@@ -223,7 +223,6 @@ def test_a_thousand_refusals_in_a_row_end_a_search_that_has_trained_trials(caplo
         trained.append(claim.values)
         study.tell(claim.number, 0.5)
     assert states(study) == {"COMPLETE": 2, "PRUNED": REFUSALS_IN_A_ROW}
-    assert "the search ends with 2 trials trained: 1,000 proposals in a row were refused" in caplog.text
 
 
 def test_a_thousand_infeasible_proposals_fail_the_search() -> None:
